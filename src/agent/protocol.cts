@@ -1,0 +1,71 @@
+/**
+ * What agent and warden say to each other: one JSON object a line (UTF-8, at most 64 KiB), over a Unix socket or a
+ * named pipe. Unknown types and keys are ignored on both sides, so that old agents and new wardens get along.
+ */
+
+export const PROTOCOL_VERSION = 1;
+export const MAX_FRAME_BYTES = 65_536;
+
+/** Upper bounds of the GC histogram's buckets, in seconds; prom-client's own for nodejs_gc_duration_seconds. */
+export const GC_BUCKETS_SECONDS = [0.001, 0.01, 0.1, 1, 2, 5] as const;
+
+export type GcKind = 'major' | 'minor' | 'incremental' | 'weakcb';
+
+/** Cumulative since the process started. `buckets[i]` counts GCs of at most GC_BUCKETS_SECONDS[i] (cumulative, as Prometheus has it). */
+export interface GcHistogram {
+  count: number;
+  sum_seconds: number;
+  buckets: number[];
+}
+
+/** Event-loop delay over the agent's last whole window, the timer's resolution subtracted. */
+export interface LoopWindow {
+  window_seconds: number;
+  mean_seconds: number;
+  p50_seconds: number;
+  p90_seconds: number;
+  p99_seconds: number;
+  max_seconds: number;
+  /** Share of the window in which the loop was busy, 0 to 1. */
+  utilization_ratio: number;
+}
+
+/** All sizes in bytes. */
+export interface RuntimeStats {
+  heap_used: number;
+  heap_total: number;
+  heap_limit: number;
+  /** Heap used right after the last major GC; null before the first one. */
+  heap_live: number | null;
+  external: number;
+  array_buffers: number;
+  /** Used bytes by V8 heap space (`old`, `new`, `large_object`, …, without the `_space` suffix). */
+  heap_spaces: Record<string, number>;
+  gc: Record<GcKind, GcHistogram>;
+  /** null before the first window has ended. */
+  loop: LoopWindow | null;
+  /** Active resources that keep the loop alive, by type (process.getActiveResourcesInfo). */
+  active_resources: Record<string, number>;
+}
+
+export type AgentFrame =
+  | {
+      type: 'hello';
+      protocol: number;
+      pid: number;
+      /** process.version without the `v`. */
+      node: string;
+      /** What the app is called where no config names it: HEAPWARDEN_APP, PM2's name, npm's package name, or the script's. */
+      app: string;
+    }
+  /** The loop has turned. `n` counts frames from 1. */
+  | { type: 'beat'; n: number }
+  /** `request` echoes the `sample` frame that asked for it. */
+  | { type: 'stats'; n: number; request?: number; stats: RuntimeStats };
+
+export type WardenFrame =
+  | { type: 'welcome'; protocol: number; stats_interval_ms: number }
+  /** Frames up to `n` have been read. An agent with too many unread frames stops sending, so that a stuck warden never holds an app. */
+  | { type: 'ack'; n: number }
+  /** Asks for stats now. */
+  | { type: 'sample'; request: number };
