@@ -1,0 +1,37 @@
+/** Where the real parts are. A test asks for what it needs; what is missing is named, and under CI it is a failure. */
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+/** Debian packages unpacked by install.ts where they are not installed on the machine. */
+export const DEBIAN_ROOT = join(here, '.debian');
+
+export const NODE_MAJORS = [18, 20, 22, 24, 26] as const;
+export const PROMETHEUS_TOOLS = ['prometheus', 'promtool', 'prometheus-alertmanager', 'amtool'] as const;
+export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | (typeof PROMETHEUS_TOOLS)[number];
+
+/** Path of a part's program, or null where it could not be had on this machine. */
+export function findPart(name: PartName): string | null {
+  const candidates = name.startsWith('node-')
+    ? [join(here, 'node_modules', name, 'bin', 'node')]
+    : name === 'pm2'
+      ? [join(here, 'node_modules', 'pm2', 'bin', 'pm2')]
+      : [...(process.env['PATH'] ?? '').split(delimiter), join(DEBIAN_ROOT, 'usr', 'bin')].map((dir) => join(dir, name));
+  return candidates.find((path) => existsSync(path)) ?? null;
+}
+
+/**
+ * Paths of the parts a suite needs, or null after skipping the suite by name. Under CI a missing part fails it.
+ * Use as: `const parts = needParts(t, 'prometheus', 'promtool'); if (!parts) return;`
+ */
+export function needParts<N extends PartName>(t: Test, ...names: N[]): Record<N, string> | null {
+  const found = names.map((name) => [name, findPart(name)] as const);
+  const missing = found.filter(([, path]) => path === null).map(([name]) => name);
+  if (missing.length === 0) return Object.fromEntries(found) as Record<N, string>;
+  const message = `could not run "${t.name}": ${missing.join(', ')} not on this machine (npm run setup:test tells why)`;
+  if (process.env['CI']) t.fail(message);
+  else t.pass(message, { skip: message });
+  return null;
+}

@@ -1,0 +1,56 @@
+/** `npm run setup:test`: gets the real parts that the tests need and this machine lacks. Never fails: tests name what is missing. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DEBIAN_ROOT, NODE_MAJORS, PROMETHEUS_TOOLS, findPart, type PartName } from './index.js';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+
+function attempt(what: string, install: () => void): void {
+  console.error(`setup: ${what} …`);
+  try {
+    install();
+  } catch (error) {
+    console.error(`setup: ${what} failed: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+  }
+}
+
+function run(program: string, args: string[], cwd: string): void {
+  execFileSync(program, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+/** True where node_modules is what the lock file says; npm keeps its own copy of the lock inside. */
+function npmPartsAreCurrent(): boolean {
+  const installed = join(here, 'node_modules', '.package-lock.json');
+  if (!existsSync(installed)) return false;
+  const wanted = JSON.parse(readFileSync(join(here, 'package-lock.json'), 'utf8')).packages as Record<string, { version?: string }>;
+  const actual = JSON.parse(readFileSync(installed, 'utf8')).packages as Record<string, { version?: string }>;
+  return Object.entries(wanted).every(([path, { version }]) => path === '' || actual[path]?.version === version);
+}
+
+function unpackDebian(): void {
+  const downloads = mkdtempSync(join(tmpdir(), 'heapwarden-debs-'));
+  try {
+    if (process.getuid?.() === 0) run('apt-get', ['update', '-qq'], downloads);
+    run('apt-get', ['download', '-qq', 'prometheus', 'prometheus-alertmanager'], downloads);
+    mkdirSync(DEBIAN_ROOT, { recursive: true });
+    for (const deb of readdirSync(downloads).filter((name) => name.endsWith('.deb'))) {
+      run('dpkg', ['-x', join(downloads, deb), DEBIAN_ROOT], downloads);
+    }
+  } finally {
+    rmSync(downloads, { recursive: true, force: true });
+  }
+}
+
+if (!npmPartsAreCurrent()) {
+  attempt('PM2 and Node 18 to 26 from npm (about 350 MB)', () => run('npm', ['ci', '--no-audit', '--no-fund', '--silent'], here));
+}
+if (PROMETHEUS_TOOLS.some((tool) => !findPart(tool))) {
+  attempt('Prometheus and Alertmanager from Debian', unpackDebian);
+}
+
+const all: PartName[] = [...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS];
+const missing = all.filter((name) => !findPart(name));
+console.error(missing.length === 0 ? 'setup: every real part is here' : `setup: NOT here: ${missing.join(', ')}; the suites that need them will say so`);
