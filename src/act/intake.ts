@@ -1,0 +1,101 @@
+import { RESOURCES, type Config } from '../config/schema.js';
+import { readAlerts, type AlertRequest, type Webhook } from '../decide/alerts.js';
+import type { Ask, RestartReason } from '../decide/decision.js';
+import { levelsReached, measure } from '../decide/measure.js';
+import type { Observer } from '../observe/observer.js';
+import type { WorkerState } from '../observe/tracker.js';
+import type { Answer, Restarter } from './restarter.js';
+
+/** What became of one alert for one worker; `decision` is `restart`, a refusal, `ignored`, `resolved` or `invalid`. */
+export interface AlertAnswer {
+  fingerprint: string;
+  app: string;
+  worker: string | null;
+  decision: string;
+  sentence: string;
+  incident: string | null;
+}
+
+export interface RestartRequest {
+  app: string;
+  /** null: every worker of the app, one after the other. */
+  worker: string | null;
+  reason: RestartReason;
+  force: boolean;
+  dryRun: boolean;
+}
+
+export interface IntakeParts {
+  config(): Config;
+  observer: Observer;
+  restarter: Restarter;
+  onAlert(decision: string): void;
+}
+
+/** Turns what comes in from outside into asks. It can name a configured app and worker, and nothing else. */
+export class Intake {
+  readonly #parts: IntakeParts;
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when every restart's intent is on disk. Throws HeapwardenError JOURNAL_UNWRITABLE: the sender tries again. */
+  async receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]> {
+    const answers: AlertAnswer[] = [];
+    for (const request of readAlerts(webhook)) answers.push(...(await this.#answer(request)));
+    for (const { decision } of answers) this.#parts.onAlert(decision);
+    return answers;
+  }
+
+  async requestRestart({ app, worker, reason, force, dryRun }: RestartRequest): Promise<Answer[]> {
+    const answers: Answer[] = [];
+    for (const name of worker === null ? this.#workersOf(app) : [worker]) {
+      answers.push(await this.#parts.restarter.ask({ app, worker: name, reason, origin: 'api', force, dryRun, alert: null }));
+    }
+    return answers;
+  }
+
+  async #answer(request: AlertRequest): Promise<AlertAnswer[]> {
+    const { app, worker, alert } = request;
+    const common = { fingerprint: alert.fingerprint, app };
+    if (request.kind !== 'restart') {
+      return [{ ...common, worker, decision: request.kind, sentence: NOT_ASKED[request.kind], incident: null }];
+    }
+    const answers: AlertAnswer[] = [];
+    for (const name of worker === null ? this.#workersOf(app) : [worker]) {
+      const ask: Ask = { app, worker: name, reason: this.#reasonFor(request, name), origin: 'alertmanager', force: false, dryRun: false, alert };
+      const { action, reason, sentence, incident } = await this.#parts.restarter.ask(ask);
+      answers.push({ ...common, worker: name, decision: action === 'restart' ? 'restart' : reason, sentence, incident });
+    }
+    return answers;
+  }
+
+  /** At least one, so that an unknown app is refused by name and not passed over in silence. */
+  #workersOf(app: string): string[] {
+    const names = this.#workers().filter((worker) => worker.app === app).map(({ worker }) => worker);
+    return names.length > 0 ? names : ['0'];
+  }
+
+  /** An alert that names no resource means whichever is over its restart limit; memory where none is. */
+  #reasonFor({ app, resource }: AlertRequest, name: string): RestartReason {
+    if (resource) return resource;
+    const config = this.#parts.config().apps.find((candidate) => candidate.name === app);
+    const state = this.#workers().find((candidate) => candidate.app === app && candidate.worker === name);
+    const breached = RESOURCES.find((candidate) => {
+      const value = config && state ? measure(state, candidate, config.memory) : null;
+      return value !== null && levelsReached(config!, candidate, value).includes('restart');
+    });
+    return breached ?? 'rss';
+  }
+
+  #workers(): WorkerState[] {
+    return [...this.#parts.observer.workers.values()];
+  }
+}
+
+const NOT_ASKED: Record<Exclude<AlertRequest['kind'], 'restart'>, string> = {
+  ignored: 'it carries no action="restart", so nothing was asked of heapwarden',
+  resolved: 'it is over',
+  invalid: 'its status or startsAt cannot be read',
+};

@@ -1,0 +1,43 @@
+import { connect } from 'node:net';
+import type { Clock } from '../clock.js';
+import type { ReadyCheck } from '../config/schema.js';
+
+const PAUSE_MS = 200;
+const TRY_TIMEOUT_MS = 2000;
+
+/** Waits until the check passes; false when it has not within its timeout, or when `signal` aborts. */
+export async function waitUntilReady(check: ReadyCheck, clock: Clock, signal: AbortSignal): Promise<boolean> {
+  const deadline = clock.now() + check.timeout;
+  while (!signal.aborted) {
+    if (await isReady(check, signal)) return true;
+    if (clock.now() + PAUSE_MS > deadline) return false;
+    await clock.sleep(PAUSE_MS, signal);
+  }
+  return false;
+}
+
+function isReady(check: ReadyCheck, signal: AbortSignal): Promise<boolean> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(TRY_TIMEOUT_MS)]);
+  return check.http !== undefined ? answersHttp(check.http, limit) : acceptsTcp(check.tcp ?? '', limit);
+}
+
+/** 2xx and 3xx count as ready, as with a kubelet's httpGet probe. */
+async function answersHttp(url: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal, redirect: 'manual' });
+    await response.body?.cancel();
+    return response.status >= 200 && response.status < 400;
+  } catch {
+    return false;
+  }
+}
+
+function acceptsTcp(address: string, signal: AbortSignal): Promise<boolean> {
+  const [, host = '', port] = /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [];
+  return new Promise((resolve) => {
+    const socket = connect({ host, port: Number(port), signal });
+    socket.once('connect', () => resolve(true));
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}

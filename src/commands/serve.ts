@@ -1,0 +1,108 @@
+import { systemClock } from '../clock.js';
+import { noticesOf, unsupportedIn } from '../config/notices.js';
+import type { Config } from '../config/schema.js';
+import { ConfigStore } from '../config/store.js';
+import { HeapwardenError, messageOf } from '../errors.js';
+import type { Log } from '../log.js';
+import { createLog, openSink } from '../logger.js';
+import { OutputRelay } from '../output.js';
+import { Warden } from '../warden.js';
+import { readConfig } from './config.js';
+import type { ServeOptions } from './options.js';
+
+/** Milliseconds that a stop may take after a failure before the exit is forced. */
+const LAST_STOP_MS = 15_000;
+
+/** `heapwarden serve`: runs until it is told to stop. Resolves to the exit status, with every log line written. */
+export async function serve(options: ServeOptions, version: string): Promise<number> {
+  const sinks = { stdout: openSink(1), stderr: openSink(2) };
+  const log = createLog(options.format, options.level, sinks.stderr);
+  const output = new OutputRelay((stream, text) => sinks[stream].write(text), { named: options.format === 'text' });
+  const stop = stopRequests();
+  try {
+    const config = await startupConfig(options.configFile, log);
+    const warden = await Warden.start({
+      version,
+      config,
+      listen: options.listen,
+      metricsPath: options.metricsPath,
+      clock: systemClock,
+      log,
+      onOutput: (app, worker, stream, chunk) => output.push(app, worker, stream, chunk),
+    });
+    welcome(warden, config.current, options, log);
+    const reload = () => void warden.reload().catch(() => {}); // it has logged its failure
+    process.on('SIGHUP', reload);
+    const { status, message } = await stop.requested;
+    log[status === 0 ? 'info' : 'error'](message);
+    const closed = warden.close().then(() => true);
+    const inTime = status === 0 ? await closed : await Promise.race([closed, systemClock.sleep(LAST_STOP_MS).then(() => false)]);
+    if (!inTime) log.error('not everything could be stopped in time');
+    else log.info('heapwarden has stopped');
+    process.off('SIGHUP', reload);
+    return status;
+  } catch (error) {
+    log.error(error instanceof HeapwardenError ? error.message : `heapwarden could not start: ${stackOf(error)}`);
+    return 1;
+  } finally {
+    output.close();
+    stop.close();
+    sinks.stdout.flushSync();
+    sinks.stderr.flushSync();
+  }
+}
+
+async function startupConfig(file: string | null, log: Log): Promise<ConfigStore> {
+  const load = async () => {
+    const config = await readConfig(file);
+    const [unsupported] = unsupportedIn(config);
+    if (unsupported) throw new HeapwardenError('CONFIG_INVALID', unsupported.message);
+    return config;
+  };
+  const config = await load();
+  for (const { message } of noticesOf(config)) log.warn(message);
+  return new ConfigStore(config, load, systemClock);
+}
+
+function welcome(warden: Warden, config: Config, options: ServeOptions, log: Log): void {
+  const apps = warden.apps().map(({ app, supervisor, workers }) => `${app} (${supervisor}, ${workers.length} ${workers.length === 1 ? 'worker' : 'workers'})`);
+  log.info(`heapwarden ${warden.version} watches ${apps.length === 0 ? 'no app yet: the config names none' : apps.join(', ')}`);
+  log.info(`status page  ${warden.url}/`);
+  log.info(`metrics      ${warden.url}${options.metricsPath}`);
+  log.info(`token file   ${config.auth.token_file}`);
+}
+
+interface StopRequest {
+  status: number;
+  message: string;
+}
+
+/** Turns the first of the signals and unhandled failures into a request to stop; a second signal ends it at once. */
+function stopRequests(): { requested: Promise<StopRequest>; close(): void } {
+  let resolve: (request: StopRequest) => void;
+  const requested = new Promise<StopRequest>((fulfil) => (resolve = fulfil));
+  let asked = false;
+  const ask = (request: StopRequest) => {
+    asked = true;
+    resolve(request);
+  };
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (asked) process.kill(process.pid, 'SIGKILL');
+    ask({ status: 0, message: `${signal} received, stopping` });
+  };
+  const onFailure = (error: unknown) => {
+    if (!asked) ask({ status: 1, message: `heapwarden has failed and stops: ${stackOf(error)}` });
+  };
+  const listeners = { SIGTERM: onSignal, SIGINT: onSignal, uncaughtException: onFailure, unhandledRejection: onFailure } as const;
+  for (const [event, listener] of Object.entries(listeners)) process.on(event, listener);
+  return {
+    requested,
+    close: () => {
+      for (const [event, listener] of Object.entries(listeners)) process.off(event, listener);
+    },
+  };
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+}

@@ -1,0 +1,54 @@
+/**
+ * Pure: what an Alertmanager webhook (version 4) or a Grafana one says, in our words.
+ * Formats: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config and
+ * https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+ * Only the keys below are read; all others are ignored.
+ */
+import Type, { type Static } from 'typebox';
+import { RESOURCES, type Resource } from '../config/schema.js';
+import type { AlertRef } from './decision.js';
+
+const AlertSchema = Type.Object({
+  status: Type.String({ description: 'firing or resolved' }),
+  labels: Type.Record(Type.String(), Type.String()),
+  startsAt: Type.String({ description: 'RFC 3339' }),
+  endsAt: Type.Optional(Type.String({ description: 'RFC 3339; 0001-01-01T00:00:00Z while there is no end' })),
+  fingerprint: Type.String(),
+});
+
+export const WebhookSchema = Type.Object({ alerts: Type.Array(AlertSchema) });
+export type Webhook = Static<typeof WebhookSchema>;
+
+/** `ignored`: firing, but without `action="restart"`; `resolved`: it is over; `invalid`: its times make no sense. */
+export type AlertKind = 'restart' | 'ignored' | 'resolved' | 'invalid';
+
+export interface AlertRequest {
+  kind: AlertKind;
+  app: string;
+  /** null: every worker of the app. */
+  worker: string | null;
+  /** The resource it claims to be over its limit; null where the alert does not say. */
+  resource: Resource | null;
+  alert: AlertRef;
+}
+
+export function readAlerts(webhook: Webhook): AlertRequest[] {
+  return webhook.alerts.map(({ status, labels, startsAt, endsAt, fingerprint }) => {
+    const startsAtMs = Date.parse(startsAt);
+    const end = endsAt === undefined ? Number.NaN : Date.parse(endsAt);
+    const reason = RESOURCES.find((resource) => resource === labels['reason']);
+    return {
+      kind: kindOf(status, labels, startsAtMs),
+      app: labels['app'] ?? '',
+      worker: labels['worker'] ?? null,
+      resource: reason ?? null,
+      alert: { fingerprint, startsAtMs, endsAtMs: end > startsAtMs ? end : null },
+    };
+  });
+}
+
+function kindOf(status: string, labels: Record<string, string>, startsAtMs: number): AlertKind {
+  if (status === 'resolved') return 'resolved';
+  if (labels['action'] !== 'restart') return 'ignored';
+  return status === 'firing' && Number.isFinite(startsAtMs) ? 'restart' : 'invalid';
+}

@@ -1,0 +1,50 @@
+/** The words of a decision: the same in a metric's label, a log field, the API's answer and the journal. */
+
+export const RESTART_REASONS = ['rss', 'heap', 'freeze', 'uptime', 'schedule', 'manual'] as const;
+export type RestartReason = (typeof RESTART_REASONS)[number];
+
+export const REFUSALS = [
+  'unknown_app', // no such app or worker in the config
+  'unmanaged', // its agent reports in, but no supervisor is configured for it
+  'paused', // a person has paused it
+  'dry_run', // would restart, but may not touch anything
+  'in_progress', // this worker is being restarted already
+  'duplicate', // this very alert has led to a restart already
+  'already_restarted', // the process is younger than the alert
+  'not_breaching', // measured again, now: below the limit
+  'stale', // the alert was over before it arrived
+  'startup_grace', // the process has only just started
+  'cooldown', // this worker was restarted a short while ago
+  'budget', // the app has used up its restarts
+  'min_available', // too few other workers are up
+  'ineffective', // the last restarts did not help
+] as const;
+export type Refusal = (typeof REFUSALS)[number];
+
+export type Reason = RestartReason | Refusal;
+
+export type Decision = { action: 'restart'; reason: RestartReason } | { action: 'refuse'; reason: Refusal };
+
+/** Who asks. `guard` is heapwarden's own judgement, `api` a person or a program with the token. */
+export type Origin = 'guard' | 'alertmanager' | 'api' | 'schedule';
+
+export interface AlertRef {
+  fingerprint: string;
+  /** Milliseconds since the Unix epoch, as all times here. */
+  startsAtMs: number;
+  /** null while the alert has no end. */
+  endsAtMs: number | null;
+}
+
+/** A request to restart one worker. */
+export interface Ask {
+  app: string;
+  worker: string;
+  reason: RestartReason;
+  origin: Origin;
+  /** A person takes the responsibility: only what would do harm outright is refused. */
+  force: boolean;
+  /** Decide and record, touch nothing. */
+  dryRun: boolean;
+  alert: AlertRef | null;
+}

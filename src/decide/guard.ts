@@ -1,0 +1,70 @@
+/** Pure: which worker has held which level long enough. The embedded counterpart of the alert rules. */
+import { RESOURCES, type AppConfig, type Level, type Resource } from '../config/schema.js';
+import { workerKey, type Workers, type WorkerState } from '../observe/tracker.js';
+import { holdOf, levelsReached, measure } from './measure.js';
+
+export interface LevelChange {
+  worker: WorkerState;
+  resource: Resource;
+  from: Level | null;
+  to: Level | null;
+  value: number;
+}
+
+/** A restart limit that has been held for its `for`. */
+export interface Breach {
+  worker: WorkerState;
+  resource: Resource;
+  value: number;
+  /** When the value was first seen at or above the limit; milliseconds since the epoch. */
+  sinceMs: number;
+}
+
+/** What one worker's process has held, by resource. A new process starts with nothing. */
+interface Held {
+  pid: number;
+  start: number;
+  since: Partial<Record<Resource, Partial<Record<Level, number>>>>;
+  level: Partial<Record<Resource, Level>>;
+}
+
+export type GuardState = ReadonlyMap<string, Held>;
+
+export interface Verdict {
+  state: GuardState;
+  changes: LevelChange[];
+  breaches: Breach[];
+}
+
+export function guard(before: GuardState, workers: Workers, apps: readonly AppConfig[], nowMs: number): Verdict {
+  const configs = new Map(apps.map((app) => [app.name, app]));
+  const verdict = { state: new Map<string, Held>(), changes: [] as LevelChange[], breaches: [] as Breach[] };
+  for (const worker of workers.values()) {
+    const app = configs.get(worker.app);
+    if (!app || !worker.reading || worker.supervisor === 'none') continue;
+    const key = workerKey(worker.app, worker.worker);
+    const held = judge(worker, app, before.get(key), nowMs, verdict);
+    verdict.state.set(key, held);
+  }
+  return verdict;
+}
+
+function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, nowMs: number, verdict: Verdict): Held {
+  const { pid, start } = worker.reading!.root;
+  const same = last?.pid === pid && last.start === start ? last : undefined;
+  const held: Held = { pid, start, since: {}, level: {} };
+  for (const resource of RESOURCES) {
+    const value = measure(worker, resource, app.memory);
+    if (value === null) continue;
+    const reached = levelsReached(app, resource, value);
+    const since = Object.fromEntries(reached.map((level) => [level, same?.since[resource]?.[level] ?? nowMs]));
+    const long = reached.filter((level) => nowMs - since[level]! >= holdOf(app, resource));
+    const to = long.at(-1) ?? null;
+    const from = same?.level[resource] ?? null;
+    held.since[resource] = since;
+    if (to) held.level[resource] = to;
+    if (to !== from) verdict.changes.push({ worker, resource, from, to, value });
+    if (to === 'restart') verdict.breaches.push({ worker, resource, value, sinceMs: since.restart! });
+  }
+  return held;
+}

@@ -1,0 +1,59 @@
+/** Pure: a worker's value on each resource, in the unit of its limits, and the words for it. */
+import { LEVELS, type AppConfig, type Level, type Resource } from '../config/schema.js';
+import type { WorkerState } from '../observe/tracker.js';
+import { formatBytes, formatElapsed } from '../units.js';
+
+/**
+ * `rss` in bytes, `heap` as used over limit, `freeze` and `uptime` in milliseconds; null where it is not known.
+ * A freeze is measured at the moment of observation, so that a late reader does not lengthen it.
+ */
+export function measure(worker: WorkerState, resource: Resource, memory: AppConfig['memory']): number | null {
+  const { reading, agent, observedAtMs } = worker;
+  if (!reading) return null;
+  switch (resource) {
+    case 'rss':
+      return memory === 'tree' ? reading.treeRssBytes : reading.root.rssBytes;
+    case 'heap':
+      return agent?.stats ? agent.stats.heap_used / agent.stats.heap_limit : null;
+    case 'freeze':
+      return agent ? Math.max(0, observedAtMs - agent.heartbeatAtMs) : null;
+    case 'uptime':
+      return Math.max(0, observedAtMs - reading.startedAtMs);
+  }
+}
+
+export function limitOf(app: AppConfig, resource: Resource, level: Level): number | null {
+  return app.limits[resource]?.[level] ?? null;
+}
+
+/** How long a value must hold a level, in milliseconds; a freeze and an age are durations already. */
+export function holdOf(app: AppConfig, resource: Resource): number {
+  return resource === 'rss' || resource === 'heap' ? (app.limits[resource]?.for ?? 0) : 0;
+}
+
+/** The levels that a value is at or above, lowest first. */
+export function levelsReached(app: AppConfig, resource: Resource, value: number): Level[] {
+  return LEVELS.filter((level) => {
+    const limit = limitOf(app, resource, level);
+    return limit !== null && value >= limit;
+  });
+}
+
+export function describeValue(resource: Resource, value: number): string {
+  switch (resource) {
+    case 'rss':
+      return formatBytes(value);
+    case 'heap':
+      return `${(value * 100).toFixed(value < 0.0995 ? 1 : 0)}%`;
+    case 'freeze':
+    case 'uptime':
+      return formatElapsed(value);
+  }
+}
+
+export const RESOURCE_NAMES: Record<Resource, string> = {
+  rss: 'memory',
+  heap: 'heap',
+  freeze: 'event loop without a turn',
+  uptime: 'uptime',
+};

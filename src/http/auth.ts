@@ -1,0 +1,28 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+/** A preHandler that lets in who has the token: as Bearer, or as the password of Basic with any user name. */
+export function requireToken(token: () => Promise<string>) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
+    const given = tokenOf(request.headers.authorization);
+    if (given !== null && isSame(given, await token())) return undefined;
+    return reply
+      .code(401)
+      .header('WWW-Authenticate', 'Bearer realm="heapwarden", Basic realm="heapwarden"')
+      .send({ error: 'unauthorized', message: 'send the token from the token file as "Authorization: Bearer TOKEN"' });
+  };
+}
+
+function tokenOf(header: string | undefined): string | null {
+  const [, scheme = '', value = ''] = /^(\S+) +(\S+)$/.exec(header ?? '') ?? [];
+  if (scheme.toLowerCase() === 'bearer') return value;
+  if (scheme.toLowerCase() !== 'basic') return null;
+  const pair = Buffer.from(value, 'base64').toString('utf8');
+  return pair.includes(':') ? pair.slice(pair.indexOf(':') + 1) : null;
+}
+
+/** Over digests, so that neither content nor length shows in the time it takes. */
+function isSame(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}

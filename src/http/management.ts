@@ -1,0 +1,26 @@
+import type { FastifyPluginAsync } from 'fastify';
+import { HeapwardenError } from '../errors.js';
+import { requireToken } from './auth.js';
+import type { WardenPort } from './port.js';
+
+/** Prometheus's management API: https://prometheus.io/docs/prometheus/latest/management_api/ */
+export function managementRoutes(warden: WardenPort): FastifyPluginAsync {
+  return async (server) => {
+    server.get('/-/healthy', async (_request, reply) => reply.type('text/plain').send('heapwarden is healthy.\n'));
+
+    server.get('/-/ready', async (_request, reply) => {
+      const ready = warden.isReady();
+      return reply.code(ready ? 200 : 503).type('text/plain').send(ready ? 'heapwarden is ready.\n' : 'heapwarden is starting.\n');
+    });
+
+    server.post('/-/reload', { preHandler: requireToken(() => warden.token()) }, async (_request, reply) => {
+      try {
+        await warden.reload();
+        return await reply.type('text/plain').send('config reloaded.\n');
+      } catch (error) {
+        if (!(error instanceof HeapwardenError)) throw error;
+        return reply.code(500).type('text/plain').send(`the running config stays; failed to reload:\n${error.message}\n`);
+      }
+    });
+  };
+}

@@ -1,0 +1,24 @@
+/** What the web side needs of the warden. */
+import type { Incident } from '../act/incident.js';
+import type { AlertAnswer, RestartRequest } from '../act/intake.js';
+import type { Answer } from '../act/restarter.js';
+import type { Webhook } from '../decide/alerts.js';
+import type { Exposition } from '../publish/render.js';
+import type { AppStatus } from '../publish/status.js';
+
+export interface WardenPort {
+  version: string;
+  metrics(exposition: Exposition): Promise<string>;
+  /** Config loaded, supervisors started, everything measured once. */
+  isReady(): boolean;
+  reload(): Promise<void>;
+  /** Decides on every alert; resolves when each restart's intent is on disk. */
+  receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]>;
+  /** One answer a worker; an unknown app gets one as well. */
+  requestRestart(request: RestartRequest): Promise<Answer[]>;
+  apps(): AppStatus[];
+  incidents(filter: { app?: string | undefined; limit: number }): Incident[];
+  incident(id: string): Incident | null;
+  /** The token as it is on disk now. */
+  token(): Promise<string>;
+}

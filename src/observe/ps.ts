@@ -1,0 +1,42 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { ProcessId } from '../supervisors/contract.js';
+import { treeOf } from './identity.js';
+import type { ProcessFacts, ProcessSource } from './processes.js';
+
+/**
+ * One process a line: `pid ppid state lstart`, lstart being ctime(3)'s `Sat Nov 21 00:12:12 2026` in local time.
+ * `start` is that time in seconds, the finest that ps(1) tells on every POSIX system.
+ */
+export function parsePs(output: string): ProcessFacts[] {
+  return output.split('\n').flatMap((line) => {
+    const match = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line);
+    const startedAtMs = match ? Date.parse(match[4]!) : Number.NaN;
+    if (!match || Number.isNaN(startedAtMs) || match[3]!.startsWith('Z')) return [];
+    return [{ pid: Number(match[1]), parent: Number(match[2]), start: startedAtMs / 1000, startedAtMs, threads: null }];
+  });
+}
+
+/** For systems without /proc: macOS and the BSDs. */
+export class PsProcesses implements ProcessSource {
+  async snapshot(): Promise<ReadonlyMap<number, ProcessFacts>> {
+    const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=,state=,lstart='], {
+      env: { ...process.env, LC_ALL: 'C' },
+      maxBuffer: 64 * 2 ** 20,
+    });
+    return new Map(parsePs(stdout).map((facts) => [facts.pid, facts]));
+  }
+
+  async identify(pid: number): Promise<ProcessId | null> {
+    const facts = (await this.snapshot()).get(pid);
+    return facts ? { pid, start: facts.start } : null;
+  }
+
+  async tree(root: ProcessId): Promise<ProcessId[]> {
+    return treeOf(root, await this.snapshot()).map(({ pid, start }) => ({ pid, start }));
+  }
+
+  async openFds(): Promise<null> {
+    return null;
+  }
+}

@@ -1,0 +1,63 @@
+/** Pure: what is known of every worker, from one round of observations to the next. */
+import type { SlotState, SupervisorKind } from '../supervisors/contract.js';
+import type { AgentReport } from './hub.js';
+import { sameProcess } from './identity.js';
+import type { Reading } from './sampler.js';
+
+/** One round's raw findings about one slot. `reading` is null where no process runs in it. */
+export interface Observation {
+  app: string;
+  worker: string;
+  /** `none`: an agent that reported in without being configured. */
+  supervisor: SupervisorKind | 'none';
+  state: SlotState;
+  reading: Reading | null;
+  /** Reports of all agents inside the process tree. */
+  agents: readonly AgentReport[];
+}
+
+export interface WorkerState {
+  app: string;
+  worker: string;
+  supervisor: SupervisorKind | 'none';
+  state: SlotState;
+  /** null: no process, known for certain at `observedAtMs`. */
+  reading: Reading | null;
+  /** The agent that speaks for the worker: of all in its tree, the one with the largest heap. */
+  agent: AgentReport | null;
+  /** User and system time of the tree since the root process started, of processes that have ended meanwhile too. */
+  cpuSeconds: number;
+  observedAtMs: number;
+}
+
+export const workerKey = (app: string, worker: string): string => `${app}\u0000${worker}`;
+
+export type Workers = ReadonlyMap<string, WorkerState>;
+
+export function track(previous: Workers, observations: readonly Observation[], nowMs: number): Workers {
+  return new Map(
+    observations.map((observation) => {
+      const key = workerKey(observation.app, observation.worker);
+      const { agents, ...seen } = observation;
+      const cpuSeconds = accumulateCpu(previous.get(key), observation.reading);
+      return [key, { ...seen, agent: spokesman(agents), cpuSeconds, observedAtMs: nowMs }];
+    }),
+  );
+}
+
+/** A wrapper such as `npm start` runs an agent too; the service is the one with the heap. */
+function spokesman(agents: readonly AgentReport[]): AgentReport | null {
+  const heap = (agent: AgentReport) => agent.stats?.heap_total ?? 0;
+  return agents.reduce<AgentReport | null>((best, agent) => (best && heap(best) >= heap(agent) ? best : agent), null);
+}
+
+/** A counter must not fall when a child ends, so only growth is added, process by process. */
+function accumulateCpu(before: WorkerState | undefined, reading: Reading | null): number {
+  if (!reading) return before?.cpuSeconds ?? 0;
+  const continued = before?.reading && sameProcess(before.reading.root, reading.root) ? before : null;
+  const known = new Map(continued?.reading?.tree.map((usage) => [usage.pid, usage]));
+  return reading.tree.reduce((sum, usage) => {
+    const last = known.get(usage.pid);
+    return sum + usage.cpuSeconds - (last && sameProcess(last, usage) ? last.cpuSeconds : 0);
+  }, continued?.cpuSeconds ?? 0);
+}

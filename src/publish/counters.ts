@@ -1,0 +1,84 @@
+import { Counter, Histogram, Registry } from 'prom-client';
+import { RESULTS, type Incident } from '../act/incident.js';
+import { REFUSALS, RESTART_REASONS } from '../decide/decision.js';
+import type { Family } from './family.js';
+
+const ALERT_DECISIONS = ['restart', 'ignored', 'resolved', 'invalid', ...REFUSALS] as const;
+export type AlertDecision = (typeof ALERT_DECISIONS)[number];
+
+/** What is counted as it happens. Every series that is known beforehand starts at 0, so that increase() sees the first. */
+export class Counters {
+  readonly #registry = new Registry();
+  readonly #restarts = new Counter({
+    name: 'heapwarden_restarts_total',
+    help: 'Restarts by the reason they were asked for and their result.',
+    labelNames: ['app', 'reason', 'result'],
+    registers: [this.#registry],
+  });
+  readonly #refusals = new Counter({
+    name: 'heapwarden_restart_refusals_total',
+    help: 'Refusals to restart, by why.',
+    labelNames: ['app', 'refusal'],
+    registers: [this.#registry],
+  });
+  readonly #duration = new Histogram({
+    name: 'heapwarden_restart_duration_seconds',
+    help: 'Time from the decision to restart until the new process was ready.',
+    labelNames: ['app'],
+    buckets: [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300],
+    registers: [this.#registry],
+  });
+  readonly #alerts = new Counter({
+    name: 'heapwarden_alerts_received_total',
+    help: 'Alerts received, by what was decided: restart, a refusal, ignored, resolved or invalid.',
+    labelNames: ['decision'],
+    registers: [this.#registry],
+  });
+  readonly #journalErrors = new Counter({
+    name: 'heapwarden_journal_errors_total',
+    help: 'Writes to the journal that failed; while they do, nothing is restarted.',
+    registers: [this.#registry],
+  });
+
+  constructor() {
+    for (const decision of ALERT_DECISIONS) this.#alerts.inc({ decision }, 0);
+  }
+
+  /** Makes the series of these apps known. May be called again after a reload. */
+  expect(apps: readonly string[]): void {
+    for (const app of apps) {
+      for (const reason of RESTART_REASONS) for (const result of RESULTS) this.#restarts.inc({ app, reason, result }, 0);
+      for (const refusal of REFUSALS) this.#refusals.inc({ app, refusal }, 0);
+      this.#duration.zero({ app });
+    }
+  }
+
+  incident(incident: Incident, isConfigured: boolean): void {
+    // A request can name any app: what is not configured must not make series without end.
+    const app = isConfigured ? incident.app : '';
+    if (incident.action === 'refuse') this.#refusals.inc({ app, refusal: incident.reason });
+    if (incident.action !== 'restart' || !incident.outcome) return;
+    this.#restarts.inc({ app, reason: incident.reason, result: incident.outcome.result });
+    if (incident.outcome.result === 'recovered' && !incident.outcome.interrupted) {
+      this.#duration.observe({ app }, (incident.outcome.atMs - incident.atMs) / 1000);
+    }
+  }
+
+  alert(decision: AlertDecision): void {
+    this.#alerts.inc({ decision });
+  }
+
+  journalError(): void {
+    this.#journalErrors.inc();
+  }
+
+  families(): Promise<Family[]> {
+    return familiesOf(this.#registry);
+  }
+}
+
+/** A registry's present values, detached from it: rendering them cannot change it. */
+export async function familiesOf(registry: Registry): Promise<Family[]> {
+  const metrics = (await registry.getMetricsAsJSON()) as unknown as Family[];
+  return metrics.map(({ name, help, type, values }) => ({ name, help, type: String(type) as Family['type'], values }));
+}

@@ -1,0 +1,54 @@
+/** What the warden knows at one moment, as metric families; every family file turns a view into these. Pure. */
+import type { History } from '../act/history.js';
+import type { Config } from '../config/schema.js';
+import type { SourceHealth } from '../observe/observer.js';
+import type { WorkerState } from '../observe/tracker.js';
+
+export type Labels = Record<string, string>;
+
+export interface Sample {
+  labels: Labels;
+  value: number;
+  /** Only where it differs from the family's: `…_bucket`, `…_sum`, `…_count`. */
+  metricName?: string;
+}
+
+export interface Family {
+  name: string;
+  help: string;
+  type: 'gauge' | 'counter' | 'histogram';
+  values: Sample[];
+}
+
+export interface View {
+  nowMs: number;
+  version: string;
+  config: Config;
+  lastReload: { successful: boolean; successAtMs: number };
+  workers: readonly WorkerState[];
+  history: History;
+  agentsConnected: number;
+  /** How the looks at the outside went, by source. */
+  health: ReadonlyMap<string, SourceHealth>;
+}
+
+export function gauge(name: string, help: string, values: Sample[]): Family {
+  return { name, help, type: 'gauge', values };
+}
+
+export function counter(name: string, help: string, values: Sample[]): Family {
+  return { name, help, type: 'counter', values };
+}
+
+/** One sample a worker, for those whose value is known. */
+export function perWorker(workers: readonly WorkerState[], value: (worker: WorkerState) => number | null | undefined): Sample[] {
+  return workers.flatMap((worker) => {
+    const known = value(worker);
+    return known === null || known === undefined ? [] : [{ labels: labelsOf(worker), value: known }];
+  });
+}
+
+export const labelsOf = ({ app, worker }: WorkerState): Labels => ({ app, worker });
+
+export const seconds = (ms: number): number => ms / 1000;
+

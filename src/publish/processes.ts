@@ -1,0 +1,35 @@
+import { measure } from '../decide/measure.js';
+import { counter, gauge, labelsOf, perWorker, seconds, type Family, type View } from './family.js';
+
+export function processFamilies({ workers, config }: View): Family[] {
+  const memoryOf = new Map(config.apps.map((app) => [app.name, app.memory]));
+  return [
+    gauge('heapwarden_process_up', '1 where a process runs in the slot, 0 where none does.', perWorker(workers, ({ reading }) => (reading ? 1 : 0))),
+    gauge(
+      'heapwarden_process_resident_memory_bytes',
+      "Resident memory of the process and its children, or of the process alone where the app's `memory` is `process`.",
+      perWorker(workers, (worker) => measure(worker, 'rss', memoryOf.get(worker.app) ?? 'tree')),
+    ),
+    counter(
+      'heapwarden_process_cpu_seconds_total',
+      'User and system CPU time of the process and its children since the process started.',
+      perWorker(workers, ({ reading, cpuSeconds }) => reading && cpuSeconds),
+    ),
+    gauge(
+      'heapwarden_process_start_time_seconds',
+      'Start time of the process, in seconds since the Unix epoch.',
+      perWorker(workers, ({ reading }) => reading && seconds(reading.startedAtMs)),
+    ),
+    gauge('heapwarden_process_open_fds', 'Open file descriptors of the process.', perWorker(workers, ({ reading }) => reading?.openFds)),
+    gauge('heapwarden_process_threads', 'Threads of the process.', perWorker(workers, ({ reading }) => reading?.threads)),
+    gauge(
+      'heapwarden_process_info',
+      'The process in the slot: its pid, its Node.js version where an agent tells it, and who supervises it.',
+      workers.flatMap((worker) =>
+        worker.reading
+          ? [{ labels: { ...labelsOf(worker), pid: String(worker.reading.root.pid), node_version: worker.agent?.node ?? '', supervisor: worker.supervisor }, value: 1 }]
+          : [],
+      ),
+    ),
+  ];
+}

@@ -1,0 +1,28 @@
+import { Registry, collectDefaultMetrics } from 'prom-client';
+import type { RuntimeStats } from '../agent/protocol.cjs';
+import { familiesOf } from './counters.js';
+import type { Family } from './family.js';
+import { loopAndGcFamilies } from './runtime.js';
+
+/** prom-client's GC collector counts only the first of many, and its lag is reset by each scrape: ours stand in. */
+const REPLACED = /^nodejs_(gc_duration|eventloop_lag)/;
+
+/** The warden's own `process_*` and `nodejs_*`, unprefixed as every prom-client program has them. */
+export class SelfMetrics {
+  readonly #registry = new Registry();
+  readonly #meter: { read(): RuntimeStats };
+
+  constructor(meter: { read(): RuntimeStats }) {
+    this.#meter = meter;
+    collectDefaultMetrics({ register: this.#registry });
+    for (const { name } of this.#registry.getMetricsAsArray()) if (REPLACED.test(name)) this.#registry.removeSingleMetric(name);
+  }
+
+  async families(): Promise<Family[]> {
+    return [...(await familiesOf(this.#registry)), ...loopAndGcFamilies('', [{ labels: {}, stats: this.#meter.read() }])];
+  }
+
+  close(): void {
+    this.#registry.clear();
+  }
+}

@@ -1,0 +1,74 @@
+/** Pure: the apps as the API tells them; names and units as in the metrics. */
+import type { History } from '../act/history.js';
+import { RESOURCES, type Config, type Level, type Resource } from '../config/schema.js';
+import { levelsReached, measure } from '../decide/measure.js';
+import type { WorkerState } from '../observe/tracker.js';
+
+export interface WorkerStatus {
+  worker: string;
+  up: boolean;
+  state: string;
+  pid: number | null;
+  node_version: string | null;
+  resident_memory_bytes: number | null;
+  heap_used_bytes: number | null;
+  heap_limit_bytes: number | null;
+  uptime_seconds: number | null;
+  /** The highest level that each resource is at or above now. */
+  levels: Partial<Record<Resource, Level>>;
+  restarting: boolean;
+}
+
+export interface AppStatus {
+  app: string;
+  supervisor: string;
+  /** False: shown because its agent reports in; heapwarden will not touch it. */
+  managed: boolean;
+  restart_budget_remaining: number | null;
+  workers: WorkerStatus[];
+}
+
+export function appStatuses(
+  config: Config,
+  workers: readonly WorkerState[],
+  history: History,
+  isBusy: (app: string, worker: string) => boolean,
+  nowMs: number,
+): AppStatus[] {
+  const configs = new Map(config.apps.map((app) => [app.name, app]));
+  const names = new Set([...configs.keys(), ...workers.map(({ app }) => app)]);
+  return [...names].map((name) => {
+    const app = configs.get(name);
+    const own = workers.filter((worker) => worker.app === name);
+    return {
+      app: name,
+      supervisor: own[0]?.supervisor ?? 'none',
+      managed: app !== undefined,
+      restart_budget_remaining: app
+        ? Math.max(0, app.restart.budget.count - history.restartsSince(name, nowMs - app.restart.budget.windowMs))
+        : null,
+      workers: own.map((worker) => {
+        const { reading, agent } = worker;
+        const levels: WorkerStatus['levels'] = {};
+        for (const resource of app ? RESOURCES : []) {
+          const value = measure(worker, resource, app!.memory);
+          const level = value === null ? undefined : levelsReached(app!, resource, value).at(-1);
+          if (level) levels[resource] = level;
+        }
+        return {
+          worker: worker.worker,
+          up: reading !== null,
+          state: reading ? worker.state : worker.state === 'running' ? 'stopped' : worker.state,
+          pid: reading?.root.pid ?? null,
+          node_version: agent?.node ?? null,
+          resident_memory_bytes: measure(worker, 'rss', app?.memory ?? 'tree'),
+          heap_used_bytes: agent?.stats?.heap_used ?? null,
+          heap_limit_bytes: agent?.stats?.heap_limit ?? null,
+          uptime_seconds: reading ? Math.max(0, (nowMs - reading.startedAtMs) / 1000) : null,
+          levels,
+          restarting: isBusy(name, worker.worker),
+        };
+      }),
+    };
+  });
+}

@@ -1,0 +1,262 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { History } from './act/history.js';
+import { Intake, type AlertAnswer, type RestartRequest } from './act/intake.js';
+import type { Incident } from './act/incident.js';
+import { Journal } from './act/journal.js';
+import { ControlLoop } from './act/loop.js';
+import { Restarter, type Answer } from './act/restarter.js';
+import { createMeter } from './agent/meter.cjs';
+import type { Clock } from './clock.js';
+import type { AppConfig } from './config/schema.js';
+import type { ConfigStore } from './config/store.js';
+import type { Webhook } from './decide/alerts.js';
+import { HeapwardenError, messageOf } from './errors.js';
+import { alertsRoute } from './http/alerts.js';
+import { appsRoutes } from './http/apps.js';
+import { managementRoutes } from './http/management.js';
+import { metricsRoute } from './http/metrics.js';
+import type { WardenPort } from './http/port.js';
+import { restartRoute } from './http/restart.js';
+import { createServer, listen, type ListenAddress } from './http/server.js';
+import { ensureToken, readToken } from './http/token.js';
+import type { Log } from './log.js';
+import { AgentHub } from './observe/hub.js';
+import { Observer } from './observe/observer.js';
+import { processSource, type ProcessSource } from './observe/processes.js';
+import { Sampler } from './observe/sampler.js';
+import { Counters, type AlertDecision } from './publish/counters.js';
+import type { View } from './publish/family.js';
+import { limitFamilies } from './publish/limits.js';
+import { processFamilies } from './publish/processes.js';
+import { render, type Exposition } from './publish/render.js';
+import { restartFamilies } from './publish/restarts.js';
+import { runtimeFamilies } from './publish/runtime.js';
+import { SelfMetrics } from './publish/self.js';
+import { appStatuses, type AppStatus } from './publish/status.js';
+import { wardenFamilies } from './publish/warden.js';
+import { ChildSupervisor } from './supervisors/child.js';
+import type { OutputStream } from './supervisors/child-worker.js';
+import type { Supervisor } from './supervisors/contract.js';
+import { Leftovers } from './supervisors/leftovers.js';
+import { Pm2Supervisor, pm2Home } from './supervisors/pm2.js';
+import { SupervisorSet } from './supervisors/set.js';
+import { landingRoute } from './web/landing.js';
+
+export interface WardenOptions {
+  version: string;
+  config: ConfigStore;
+  listen: ListenAddress;
+  metricsPath: string;
+  clock: Clock;
+  log: Log;
+  /** What child apps write. */
+  onOutput(app: string, worker: string, stream: OutputStream, chunk: Buffer): void;
+}
+
+/** Milliseconds that processes get which an earlier warden left of apps that are no longer configured. */
+const ABANDONED_STOP_TIMEOUT_MS = 10_000;
+
+/** The composition root: every room is built and wired here, and nowhere else. */
+export class Warden implements WardenPort {
+  /** Where it listens, e.g. `http://127.0.0.1:9973`. */
+  url = '';
+  readonly #options: WardenOptions;
+  readonly #parts: Parts;
+  /** What has been opened, to be closed in reverse. */
+  readonly #opened: (() => unknown)[] = [];
+  #ready = false;
+  #closed: Promise<void> | undefined;
+
+  private constructor(options: WardenOptions, parts: Parts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  /** Resolves when everything has been measured once. Throws HeapwardenError, and leaves nothing open then. */
+  static async start(options: WardenOptions): Promise<Warden> {
+    const warden = new Warden(options, await assemble(options));
+    try {
+      await warden.#start();
+    } catch (error) {
+      await warden.close();
+      throw error;
+    }
+    return warden;
+  }
+
+  get version(): string {
+    return this.#options.version;
+  }
+
+  async close(): Promise<void> {
+    this.#closed ??= (async () => {
+      this.#ready = false;
+      for (const close of this.#opened.toReversed()) {
+        await Promise.resolve(close()).catch((error: unknown) => this.#options.log.error(messageOf(error)));
+      }
+    })();
+    await this.#closed;
+  }
+
+  isReady(): boolean {
+    return this.#ready;
+  }
+
+  /** Throws HeapwardenError; the running config stays then, and a metric says so. */
+  async reload(): Promise<void> {
+    const { config, log } = this.#options;
+    try {
+      const { after } = await config.reload();
+      this.#parts.hub.setStatsInterval(after.sample_interval);
+      this.#parts.counters.expect(after.apps.map(({ name }) => name));
+      await this.#parts.supervisors.apply(after.apps);
+      log.info('config reloaded');
+    } catch (error) {
+      log.error(`the running config stays; failed to reload:\n${messageOf(error)}`);
+      throw error;
+    }
+  }
+
+  async metrics(exposition: Exposition): Promise<string> {
+    const { counters, self, observer } = this.#parts;
+    const view = this.#view();
+    const collectors = [
+      { name: 'process', collect: () => processFamilies(view) },
+      { name: 'runtime', collect: () => runtimeFamilies(view) },
+      { name: 'limits', collect: () => limitFamilies(view) },
+      { name: 'restarts', collect: () => restartFamilies(view) },
+      { name: 'counters', collect: () => counters.families() },
+      { name: 'warden', collect: () => wardenFamilies(view) },
+      { name: 'self', collect: () => self.families() },
+    ];
+    return render(collectors, observer.health, exposition, (collector, error) =>
+      this.#options.log.error(`collector ${collector} failed: ${messageOf(error)}`, { collector }),
+    );
+  }
+
+  receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]> {
+    return this.#parts.intake.receiveAlerts(webhook);
+  }
+
+  requestRestart(request: RestartRequest): Promise<Answer[]> {
+    return this.#parts.intake.requestRestart(request);
+  }
+
+  apps(): AppStatus[] {
+    const { observer, history, restarter } = this.#parts;
+    const isBusy = (app: string, worker: string) => restarter.isBusy(app, worker);
+    return appStatuses(this.#options.config.current, [...observer.workers.values()], history, isBusy, this.#options.clock.now());
+  }
+
+  incidents(filter: { app?: string | undefined; limit: number }): Incident[] {
+    return this.#parts.history.list(filter);
+  }
+
+  incident(id: string): Incident | null {
+    return this.#parts.history.find(id);
+  }
+
+  token(): Promise<string> {
+    return readToken(this.#options.config.current.auth.token_file);
+  }
+
+  async #start(): Promise<void> {
+    const { config, metricsPath, version, log } = this.#options;
+    const { journal, hub, supervisors, leftovers, observer, restarter, loop, counters, self, meter } = this.#parts;
+    const { current } = config;
+    this.#opened.push(() => journal.close(), () => meter.close(), () => self.close());
+    await ensureToken(current.auth.token_file);
+    const routes = [
+      metricsRoute(this, metricsPath),
+      managementRoutes(this),
+      alertsRoute(this),
+      restartRoute(this),
+      appsRoutes(this),
+      landingRoute({ version, metricsPath }),
+    ];
+    await hub.listen();
+    this.#opened.push(() => hub.close());
+    const server = createServer(routes, log);
+    // Listening comes before the apps are started: a taken port must not cost them a start and a stop.
+    this.url = await listen(server, this.#options.listen);
+    const configured = new Set(current.apps.map(({ name }) => name));
+    this.#opened.push(() => supervisors.close(), () => restarter.close(), () => loop.close(), () => server.close());
+    for (const app of leftovers.apps) if (!configured.has(app)) await leftovers.stop(app, ABANDONED_STOP_TIMEOUT_MS);
+    counters.expect([...configured]);
+    await supervisors.apply(current.apps);
+    await observer.observe();
+    await restarter.finishInterrupted();
+    loop.start();
+    this.#ready = true;
+  }
+
+  #view(): View {
+    const { observer, history, hub } = this.#parts;
+    const { config, version, clock } = this.#options;
+    return {
+      nowMs: clock.now(),
+      version,
+      config: config.current,
+      lastReload: config.lastReload,
+      workers: [...observer.workers.values()],
+      history,
+      agentsConnected: hub.reports().length,
+      health: observer.health,
+    };
+  }
+}
+
+type Parts = Awaited<ReturnType<typeof assemble>>;
+
+/** Builds the rooms; opens the state folder and nothing else. */
+async function assemble({ config, clock, log, onOutput }: WardenOptions) {
+  const { state_dir, agent_socket, sample_interval } = config.current;
+  const { journal, content } = await Journal.open(state_dir);
+  if (content.damaged > 0) log.warn(`${content.damaged} lines of the journal could not be read and were passed over`);
+  const processes = processSource();
+  const leftovers = await Leftovers.open(join(state_dir, 'children.json'), { processes, clock, log });
+  const history = new History(content.incidents);
+  const counters = new Counters();
+  const meter = createMeter();
+  const self = new SelfMetrics(meter);
+  const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log });
+  const supervisors = new SupervisorSet((app) => createSupervisor(app, { agentSocket: agent_socket, processes, leftovers, clock, log, onOutput }), log);
+  const observer = new Observer({ supervisors: supervisors.byApp, sampler: new Sampler(processes), hub, clock, log });
+  const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
+  const restarter = new Restarter({
+    app: appConfig,
+    supervisors: supervisors.byApp,
+    observer,
+    journal,
+    history,
+    clock,
+    log,
+    onIncident: (incident) => counters.incident(incident, appConfig(incident.app) !== null),
+    onJournalError: () => counters.journalError(),
+  });
+  const current = () => config.current;
+  const intake = new Intake({ config: current, observer, restarter, onAlert: (decision) => counters.alert(decision as AlertDecision) });
+  const loop = new ControlLoop({ config: current, observer, restarter, clock, log });
+  return { journal, leftovers, history, counters, meter, self, hub, supervisors, observer, restarter, intake, loop };
+}
+
+interface SupervisorParts {
+  agentSocket: string;
+  processes: ProcessSource;
+  leftovers: Leftovers;
+  clock: Clock;
+  log: Log;
+  onOutput: WardenOptions['onOutput'];
+}
+
+function createSupervisor(app: AppConfig, parts: SupervisorParts): Supervisor {
+  const { child, pm2 } = app.supervisor;
+  if (child) {
+    const agentEntry = app.runtime === 'agent' ? fileURLToPath(import.meta.resolve('heapwarden/agent')) : null;
+    return new ChildSupervisor({ ...parts, app: app.name, config: child, agentEntry, stopTimeoutMs: app.restart.stop_timeout });
+  }
+  if (pm2 !== undefined) return new Pm2Supervisor({ ...parts, name: pm2, home: pm2Home(process.env, homedir()) });
+  throw new HeapwardenError('CONFIG_INVALID', `${app.name}: its supervisor is not available in this version`);
+}
