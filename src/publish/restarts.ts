@@ -1,21 +1,25 @@
 import type { Incident } from '../act/incident.js';
-import { gauge, seconds, type Family, type View } from './family.js';
+import { gauge, seconds, type Family, type Sample, type View } from './family.js';
 
 /** What the journal knows of restarts; the counters of the same name stem are in counters.ts. */
-export function restartFamilies({ config, history, nowMs }: View): Family[] {
-  const lastOutcomes = config.apps.flatMap(({ name }) => {
-    const last = history.list({ app: name, limit: Infinity }).find((incident) => reclaimed(incident) !== null);
-    return last ? [{ labels: { app: name }, value: reclaimed(last)! }] : [];
-  });
+export function restartFamilies({ config, history, nowMs, workers }: View): Family[] {
+  const restarts = history.list({ limit: Infinity }).filter(({ action }) => action === 'restart');
+  const perManagedWorker = (value: (restartsOfIt: Incident[]) => number | null): Sample[] =>
+    workers.flatMap(({ app, worker, supervisor }) => {
+      if (supervisor === 'none') return [];
+      const known = value(restarts.filter((incident) => incident.app === app && incident.worker === worker));
+      return known === null ? [] : [{ labels: { app, worker }, value: known }];
+    });
   return [
-    gauge('heapwarden_restart_reclaimed_bytes', "Memory before the app's last restart minus memory after it.", lastOutcomes),
+    gauge(
+      'heapwarden_restart_reclaimed_bytes',
+      "Memory before the worker's last restart minus memory after it.",
+      perManagedWorker((newestFirst) => newestFirst.map(reclaimed).find((bytes) => bytes !== null) ?? null),
+    ),
     gauge(
       'heapwarden_restart_last_timestamp_seconds',
-      "When the app's last restart was decided, in seconds since the Unix epoch.",
-      config.apps.flatMap(({ name }) => {
-        const last = history.lastRestartMs(name);
-        return last === null ? [] : [{ labels: { app: name }, value: seconds(last) }];
-      }),
+      "When the worker's last restart was decided, in seconds since the Unix epoch.",
+      perManagedWorker(([newest]) => (newest ? seconds(newest.atMs) : null)),
     ),
     gauge(
       'heapwarden_restart_budget_remaining',
@@ -28,6 +32,6 @@ export function restartFamilies({ config, history, nowMs }: View): Family[] {
   ];
 }
 
-function reclaimed({ action, before, outcome }: Incident): number | null {
-  return action === 'restart' && before && outcome?.after ? before.rssBytes - outcome.after.rssBytes : null;
+function reclaimed({ before, outcome }: Incident): number | null {
+  return before && outcome?.after ? before.rssBytes - outcome.after.rssBytes : null;
 }
