@@ -1,0 +1,208 @@
+/** What the supervisor does with a PM2 that misbehaves: a small server of our own in PM2's place. */
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { systemClock } from '../../src/clock.js';
+import type { Log } from '../../src/log.js';
+import type { ProcessTable } from '../../src/supervisors/contract.js';
+import { AmpDecoder, encodeAmp, Pm2Client } from '../../src/supervisors/pm2-rpc.js';
+import { placeSlots, pm2Home, Pm2Supervisor } from '../../src/supervisors/pm2.js';
+
+const nobody: ProcessTable = { identify: async () => null, tree: async () => [] };
+
+const nothing = () => {};
+
+function memoryLog(): Log & { warnings: string[] } {
+  const warnings: string[] = [];
+  return { warnings, debug: nothing, info: nothing, warn: (message) => warnings.push(message), error: nothing };
+}
+
+type Call = { method: string; args: unknown[] };
+
+/** Listens at rpc.sock of a fresh home, and gives each call to `answer`. */
+async function fakePm2(t: Test, answer: (call: Call, reply: (value: unknown) => void, socket: Socket) => void) {
+  const home = await mkdtemp(join(tmpdir(), 'hw-pm2-'));
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    const decoder = new AmpDecoder();
+    sockets.add(socket.on('close', () => sockets.delete(socket)).on('error', () => {}));
+    socket.on('data', (chunk) => {
+      for (const [call, id] of decoder.push(chunk)) {
+        const reply = (value: unknown) => socket.write(encodeAmp([Buffer.from(`j:${JSON.stringify(value)}`), id!]));
+        answer(JSON.parse(call!.subarray(2).toString()) as Call, reply, socket);
+      }
+    });
+  });
+  await once(server.listen(join(home, 'rpc.sock')), 'listening');
+  t.teardown(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+    await rm(home, { recursive: true });
+  });
+  return { home, sockets };
+}
+
+const entry = (pmId: number, name: string, status = 'online', settings: object = {}) => ({
+  pid: 1000 + pmId, name, pm_id: pmId, pm2_env: { status, ...settings },
+});
+
+function supervise(t: Test, home: string, settings: { timeoutMs?: number; client?: Pm2Client; log?: Log } = {}) {
+  const options = { name: 'shop', home, processes: nobody, clock: systemClock, log: memoryLog(), ...settings };
+  const supervisor = new Pm2Supervisor(options);
+  t.teardown(() => supervisor.close());
+  return supervisor;
+}
+
+t.test('PM2_HOME, else .pm2 at home', async (t) => {
+  t.equal(pm2Home({ PM2_HOME: '/srv/pm2' }, '/root'), '/srv/pm2');
+  t.equal(pm2Home({ PM2_HOME: '' }, '/root'), join('/root', '.pm2'));
+  t.equal(pm2Home({}, '/root'), join('/root', '.pm2'));
+});
+
+t.test('slots stay where they are; a new id takes the lowest free one', async (t) => {
+  const first = placeSlots(new Map(), [7, 3, 5]);
+  t.strictSame(first, new Map([[3, 0], [5, 1], [7, 2]]));
+  const second = placeSlots(first, [5, 7]);
+  t.strictSame(second, new Map([[5, 1], [7, 2]]), 'the others keep theirs');
+  t.strictSame(placeSlots(second, [5, 7, 9, 12]), new Map([[5, 1], [7, 2], [9, 0], [12, 3]]));
+  t.strictSame(placeSlots(second, []), new Map());
+});
+
+t.test("PM2's states and pids", async (t) => {
+  const list = [
+    entry(0, 'shop'), entry(1, 'shop', 'launching'), entry(2, 'shop', 'waiting restart'), entry(3, 'shop', 'errored'),
+    entry(4, 'shop', 'stopping'), { ...entry(5, 'shop', 'stopped'), pid: 0 }, entry(6, 'other'),
+    { name: 'shop', pm_id: '_old_0', pm2_env: { status: 'online' } }, null,
+  ];
+  const { home } = await fakePm2(t, (_call, reply) => reply({ args: [list] }));
+  t.strictSame(await supervise(t, home).slots(), [
+    { worker: '0', pid: 1000, state: 'running' },
+    { worker: '1', pid: 1001, state: 'starting' },
+    { worker: '2', pid: null, state: 'starting' }, // PM2 still shows the pid of the one that died
+    { worker: '3', pid: 1003, state: 'crash_loop' },
+    { worker: '4', pid: 1004, state: 'stopped' },
+    { worker: '5', pid: null, state: 'stopped' },
+  ]);
+});
+
+t.test('no daemon', async (t) => {
+  const home = t.testdir();
+  const log = memoryLog();
+  const supervisor = supervise(t, home, { log });
+  await t.rejects(supervisor.slots(), {
+    code: 'SUPERVISOR_UNREACHABLE',
+    message: `PM2 does not answer at ${join(home, 'rpc.sock')} (ENOENT); is its daemon running as this user? ` +
+      'Set PM2_HOME where its files are elsewhere.',
+  });
+  await supervisor.start();
+  t.match(log.warnings, [/does not answer/], 'a start without PM2 is a warning, not a failure');
+});
+
+t.test('a path too long for a socket', async (t) => {
+  const home = join(tmpdir(), 'x'.repeat(200));
+  await t.rejects(supervise(t, home).slots(), { code: 'SUPERVISOR_UNREACHABLE' });
+});
+
+t.test('a daemon that accepts and never answers', async (t) => {
+  const { home, sockets } = await fakePm2(t, () => {});
+  const begun = performance.now();
+  await t.rejects(supervise(t, home, { timeoutMs: 200 }).slots(), {
+    code: 'SUPERVISOR_UNREACHABLE',
+    message: /\(no answer within 0\.2 s\)/,
+  });
+  const took = performance.now() - begun;
+  t.ok(took >= 195 && took < 4000, `after ${took} ms`);
+  for (const socket of sockets) await once(socket, 'close');
+  t.equal(sockets.size, 0, 'the connection is not left open');
+});
+
+t.test('a daemon that hangs up, or is none', async (t) => {
+  const hangsUp = await fakePm2(t, (_call, _reply, socket) => socket.destroy());
+  await t.rejects(supervise(t, hangsUp.home).slots(), { code: 'SUPERVISOR_UNREACHABLE', message: /\(it hung up\)/ });
+  const web = await fakePm2(t, (_call, _reply, socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  await t.rejects(supervise(t, web.home).slots(), { code: 'SUPERVISOR_UNREACHABLE', message: /not in the AMP format/ });
+  for (const value of ['text', null, {}, { args: ['no list'] }]) {
+    const other = await fakePm2(t, (_call, reply) => reply(value));
+    const error = { code: 'SUPERVISOR_UNREACHABLE', message: /it answers, but not as PM2 does/ };
+    await t.rejects(supervise(t, other.home).slots(), error, JSON.stringify(value));
+  }
+});
+
+t.test('an error that PM2 answers with keeps its text', async (t) => {
+  const { home } = await fakePm2(t, (_call, reply) => reply({ error: 'no such thing', stack: '' }));
+  await t.rejects(supervise(t, home).slots(), { code: 'SUPERVISOR_REFUSED', message: /: no such thing$/ });
+});
+
+t.test('close breaks off what is in flight', async (t) => {
+  const { home } = await fakePm2(t, () => void supervisor.close());
+  const supervisor = supervise(t, home, { timeoutMs: 60_000 });
+  await t.rejects(supervisor.slots(), { code: 'SUPERVISOR_UNREACHABLE', message: /\(broken off\)/ });
+});
+
+t.test('apps that share a client share one list at a time, and do not close it', async (t) => {
+  let lists = 0;
+  const { home } = await fakePm2(t, (_call, reply) => reply({ args: [(lists++, [entry(0, 'shop')])] }));
+  const client = new Pm2Client({ home, clock: systemClock });
+  const [one, two] = [supervise(t, home, { client }), supervise(t, home, { client })];
+  t.strictSame(await Promise.all([one.slots(), two.slots()]), [
+    [{ worker: '0', pid: 1000, state: 'running' }],
+    [{ worker: '0', pid: 1000, state: 'running' }],
+  ]);
+  t.equal(lists, 1);
+  const later = two.slots();
+  await one.close();
+  await later;
+  t.equal(lists, 2);
+});
+
+t.test('a restart', async (t) => {
+  const never = new AbortController().signal;
+  const restart = { stopTimeoutMs: 100, signal: never };
+
+  t.test('that is aborted rejects with the reason, and lets go of the socket', async (t) => {
+    const aborter = new AbortController();
+    const { home, sockets } = await fakePm2(t, ({ method }, reply) => {
+      if (method === 'getMonitorData') reply({ args: [[entry(0, 'shop')]] });
+      else aborter.abort(new Error('closing'));
+    });
+    const supervisor = supervise(t, home, { timeoutMs: 60_000 });
+    await t.rejects(supervisor.restart('0', { stopTimeoutMs: 60_000, signal: aborter.signal }), { message: 'closing' });
+    for (const socket of sockets) await once(socket, 'close');
+    await t.rejects(supervisor.restart('0', { stopTimeoutMs: 60_000, signal: aborter.signal }), { message: 'closing' });
+    t.equal(sockets.size, 0);
+  });
+
+  t.test('is not asked for while PM2 is busy with the process, or has none', async (t) => {
+    const list = [entry(0, 'shop', 'stopping'), entry(1, 'shop', 'waiting restart')];
+    const calls: string[] = [];
+    const { home } = await fakePm2(t, ({ method }, reply) => (calls.push(method), reply({ args: [list] })));
+    const supervisor = supervise(t, home);
+    const refused = (message: RegExp) => ({ code: 'SUPERVISOR_REFUSED', message });
+    await t.rejects(supervisor.restart('0', restart), refused(/is stopping it already/));
+    await t.rejects(supervisor.restart('1', restart), refused(/restart delay is over/));
+    await t.rejects(supervisor.restart('2', restart), { code: 'UNKNOWN_WORKER' });
+    await t.rejects(supervisor.restart('', restart), { code: 'UNKNOWN_WORKER' });
+    list.splice(0);
+    await t.rejects(supervisor.restart('0', restart), refused(/start it with "pm2 start"/));
+    t.strictSame([...new Set(calls)], ['getMonitorData']);
+  });
+
+  t.test('passes on what PM2 says, and waits for it as long as the stop, the kill and `ready` may take', async (t) => {
+    const waits = { wait_ready: true, listen_timeout: 300 };
+    let asked: Call | undefined;
+    let settings: object = {};
+    const { home } = await fakePm2(t, (call, reply) => {
+      if (call.method === 'getMonitorData') return reply({ args: [[entry(0, 'shop', 'online', settings)]] });
+      asked = call;
+      if (settings !== waits) reply({ error: 'PM2 is being killed' });
+    });
+    const supervisor = supervise(t, home, { timeoutMs: 50 });
+    await t.rejects(supervisor.restart('0', restart), { code: 'SUPERVISOR_REFUSED', message: /PM2 is being killed/ });
+    t.strictSame(asked, { type: 'call', method: 'restartProcessId', args: [{ id: 0 }] });
+    settings = waits;
+    await t.rejects(supervisor.restart('0', restart), { message: /no answer within 2\.5 s/ }); // 0.1 + 2 + 0.3 + 0.05
+  });
+});
