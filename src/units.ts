@@ -15,14 +15,14 @@ export function parseBytes(text: string | number): number | null {
   return Number.isSafeInteger(bytes) ? bytes : null;
 }
 
-/** Bytes for people, in decimal units: `183 MB`, `1.21 GB`. */
+/** Bytes for people, in decimal units, to three digits: `183 MB`, `1.21 GB`, `1 GB`. */
 export function formatBytes(bytes: number): string {
   const sign = bytes < 0 ? '-' : '';
   let rest = Math.abs(bytes);
   for (const unit of ['B', 'kB', 'MB', 'GB']) {
     if (rest < 999.5 || unit === 'GB') {
-      const digits = unit === 'B' || rest >= 99.5 ? 0 : rest >= 9.95 ? 1 : 2;
-      return `${sign}${rest.toFixed(digits)} ${unit}`;
+      const digits = unit === 'B' || rest >= 99.95 ? 0 : rest >= 9.995 ? 1 : 2;
+      return `${sign}${Number(rest.toFixed(digits))} ${unit}`;
     }
     rest /= 1000;
   }
@@ -48,6 +48,7 @@ export function parseDuration(text: string): number | null {
 
 /** A duration as Prometheus writes it, exact to the millisecond: `1h30m`, `250ms`, `0s`. */
 export function formatDuration(ms: number): string {
+  if (ms < 0) return `-${formatDuration(-ms)}`;
   let rest = Math.round(ms);
   let text = '';
   for (const [unit, size] of DURATION_UNITS) {
@@ -62,7 +63,7 @@ export function formatDuration(ms: number): string {
 /** Seconds for people, from milliseconds: `0.8 s`, `12 s`, `3m20s`. */
 export function formatElapsed(ms: number): string {
   if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
-  if (ms < 60_000) return `${Math.round(ms / 1000)} s`;
+  if (ms < 59_500) return `${Math.round(ms / 1000)} s`;
   return formatDuration(Math.round(ms / 1000) * 1000);
 }
 

@@ -2,22 +2,32 @@
  * The config file: types, defaults, JSON Schema and their meaning, in this one place.
  *
  * The TypeScript types are derived from the schema and describe the config as the program sees it: parsed, with
- * defaults filled in, sizes in bytes, durations in milliseconds, percentages as ratios. The custom keyword `unit`
- * says how the text of the file becomes that number (see parse.ts).
+ * defaults filled in, sizes in bytes, durations in milliseconds, percentages as ratios. Keywords of our own:
+ * `unit` says how the text of the file becomes that value (see readings.ts), `least` and `most` bound it, written as
+ * in the file, `exactlyOne` names keys of which one must be given, and `expected` says in words what a `pattern` or
+ * `anyOf` asks for.
  */
-import Type, { type Static, type TSchema } from 'typebox';
+import { Type, type Static, type TSchema } from 'typebox';
 import type { Budget } from '../units.js';
 
-export type Unit = 'bytes' | 'duration' | 'percent' | 'budget' | 'cron';
+export type Unit = 'bytes' | 'duration' | 'percent' | 'budget' | 'cron' | 'regex' | 'url' | 'address';
 
+interface Written {
+  default?: string;
+  least?: string;
+  most?: string;
+}
 
-const bytes = (description: string) => Type.Unsafe<number>({ unit: 'bytes', description });
-const duration = (description: string, byDefault?: string) =>
-  Type.Unsafe<number>({ unit: 'duration', description, ...(byDefault === undefined ? {} : { default: byDefault }) });
-const percent = (description: string) => Type.Unsafe<number>({ unit: 'percent', description });
-const budget = (description: string, byDefault: string) =>
-  Type.Unsafe<Budget>({ unit: 'budget', description, default: byDefault });
-const cron = (description: string) => Type.Unsafe<string>({ unit: 'cron', description });
+const reading = <T>(unit: Unit, description: string, written: Written = {}) =>
+  Type.Unsafe<T>({ unit, description, ...written });
+const duration = (description: string, byDefault: string, bounds: Pick<Written, 'least' | 'most'> = {}) =>
+  reading<number>('duration', description, { default: byDefault, ...bounds });
+// A limit of zero is always reached, and would restart for ever.
+const bytesLimit = (description: string) => reading<number>('bytes', description, { least: '1B' });
+const percentLimit = (description: string) => reading<number>('percent', description, { least: '1%' });
+const durationLimit = (description: string) => reading<number>('duration', description, { least: '1ms' });
+// Node's timers overflow after 24.8 days and then fire at once.
+const TIMER = { most: '1d' };
 const text = (description: string) => Type.String({ minLength: 1, description });
 const flag = (description: string, byDefault: boolean) => Type.Boolean({ default: byDefault, description });
 const oneOf = <T extends string>(values: readonly T[], byDefault: NoInfer<T>, description: string) =>
@@ -31,9 +41,9 @@ const limits = Type.Object(
     rss: optional(
       Type.Object(
         {
-          warning: optional(bytes('resident memory at which to warn')),
-          critical: optional(bytes('resident memory at which a restart is near')),
-          restart: optional(bytes('resident memory at which to restart')),
+          warning: optional(bytesLimit('resident memory at which to warn')),
+          critical: optional(bytesLimit('resident memory at which a restart is near')),
+          restart: optional(bytesLimit('resident memory at which to restart')),
           for: duration('how long a value must stay at or above a level', '30s'),
         },
         { ...closed, description: 'resident memory of the process tree (or the process, see `memory`)' },
@@ -42,9 +52,9 @@ const limits = Type.Object(
     heap: optional(
       Type.Object(
         {
-          warning: optional(percent('share of the heap limit at which to warn')),
-          critical: optional(percent('share of the heap limit at which a restart is near')),
-          restart: optional(percent('share of the heap limit at which to restart')),
+          warning: optional(percentLimit('share of the heap limit at which to warn')),
+          critical: optional(percentLimit('share of the heap limit at which a restart is near')),
+          restart: optional(percentLimit('share of the heap limit at which to restart')),
           for: duration('how long a value must stay at or above a level', '30s'),
         },
         { ...closed, description: "V8's used heap as a share of V8's own heap limit" },
@@ -53,9 +63,9 @@ const limits = Type.Object(
     freeze: optional(
       Type.Object(
         {
-          warning: optional(duration('time without a turn at which to warn')),
-          critical: optional(duration('time without a turn at which a restart is near')),
-          restart: optional(duration('time without a turn at which to restart')),
+          warning: optional(durationLimit('time without a turn at which to warn')),
+          critical: optional(durationLimit('time without a turn at which a restart is near')),
+          restart: optional(durationLimit('time without a turn at which to restart')),
         },
         { ...closed, description: 'how long the event loop has not turned' },
       ),
@@ -63,9 +73,9 @@ const limits = Type.Object(
     uptime: optional(
       Type.Object(
         {
-          warning: optional(duration('age of the process at which to warn')),
-          critical: optional(duration('age of the process at which a restart is near')),
-          restart: optional(duration('age of the process at which to restart')),
+          warning: optional(durationLimit('age of the process at which to warn')),
+          critical: optional(durationLimit('age of the process at which a restart is near')),
+          restart: optional(durationLimit('age of the process at which to restart')),
         },
         { ...closed, description: 'how long the process has run' },
       ),
@@ -74,7 +84,7 @@ const limits = Type.Object(
   { ...closed, default: {} },
 );
 
-// Exactly one of these keys; the key names the kind.
+// The key names the kind.
 const supervisor = Type.Object(
   {
     child: optional(
@@ -82,7 +92,10 @@ const supervisor = Type.Object(
         {
           command: Type.Array(Type.String(), { minItems: 1, description: 'program and arguments; no shell' }),
           cwd: optional(text('working directory; relative to the config file')),
-          env: Type.Record(Type.String(), Type.String(), { default: {}, description: 'added to the inherited environment' }),
+          env: Type.Record(Type.String(), Type.String(), {
+            default: {},
+            description: 'added to the inherited environment',
+          }),
           instances: Type.Integer({ minimum: 1, maximum: 1000, default: 1, description: 'number of workers' }),
         },
         { ...closed, description: 'heapwarden itself runs the command' },
@@ -95,40 +108,54 @@ const supervisor = Type.Object(
       Type.Object(
         {
           pid_file: optional(text('file that holds the pid')),
-          match: optional(text('regular expression on the command line')),
+          match: optional(reading<string>('regex', 'regular expression on the command line')),
           restart: Type.Unsafe<string[] | { signal: string }>({
             anyOf: [
               { type: 'array', items: { type: 'string' }, minItems: 1 },
-              { type: 'object', properties: { signal: { type: 'string', pattern: '^SIG[A-Z0-9]+$' } }, required: ['signal'], additionalProperties: false },
+              {
+                type: 'object',
+                properties: { signal: { type: 'string', pattern: '^SIG[A-Z0-9]+$' } },
+                required: ['signal'],
+                additionalProperties: false,
+              },
             ],
+            expected: 'a command such as ["systemctl", "restart", "shop"] or a signal such as { signal: SIGTERM }',
             description: 'a command (no shell), or a signal for the process',
           }),
         },
-        { ...closed, description: 'anything else that has a pid' },
+        { ...closed, exactlyOne: ['pid_file', 'match'], description: 'anything else that has a pid' },
       ),
     ),
   },
-  { ...closed, minProperties: 1, maxProperties: 1 },
+  { ...closed, exactlyOne: ['child', 'pm2', 'systemd', 'docker', 'external'] },
 );
 
 const ready = Type.Object(
   {
-    http: optional(Type.String({ pattern: '^https?://', description: 'ready when this URL answers 2xx or 3xx' })),
-    tcp: optional(Type.String({ pattern: '^(?:[^:]+|\\[[^\\]]+\\]):\\d+$', description: 'ready when host:port accepts a connection' })),
-    timeout: duration('how long to wait for it', '30s'),
+    http: optional(reading<string>('url', 'ready when this URL answers 2xx or 3xx')),
+    tcp: optional(reading<string>('address', 'ready when host:port accepts a connection')),
+    timeout: duration('how long to wait for it', '30s', TIMER),
   },
-  { ...closed, description: 'when the new process counts as ready; without it, when it runs' },
+  {
+    ...closed,
+    exactlyOne: ['http', 'tcp'],
+    description: 'when the new process counts as ready; without it, when it runs',
+  },
 );
 
 const restart = Type.Object(
   {
     mode: oneOf(['graceful', 'stop_first'], 'graceful', 'graceful: new before old where the supervisor can'),
-    stop_timeout: duration('from the stop signal to SIGKILL', '10s'),
+    stop_timeout: duration('from the stop signal to SIGKILL', '10s', TIMER),
     startup_grace: duration('a process younger than this is left alone', '30s'),
     cooldown: duration('least time between two restarts of one worker', '5m'),
-    budget: budget('most restarts of an app in a window', '5/1h'),
-    min_available: Type.Integer({ minimum: 0, default: 1, description: 'workers of the app that must stay up during a restart' }),
-    jitter: duration('random delay before a restart, up to this', '0s'),
+    budget: reading<Budget>('budget', 'most restarts of an app in a window', { default: '5/1h' }),
+    min_available: Type.Integer({
+      minimum: 0,
+      default: 1,
+      description: 'workers of the app that must stay up during a restart',
+    }),
+    jitter: duration('random delay before a restart, up to this', '0s', TIMER),
     ready: optional(ready),
   },
   { ...closed, default: {} },
@@ -139,7 +166,7 @@ const evidence = Type.Object(
     stack: flag('JavaScript stack of a frozen process', true),
     profile: flag('sampling heap profile from the warning level on', true),
     snapshot: flag('heap snapshot before a memory restart', false),
-    timeout: duration('most time evidence may take', '5s'),
+    timeout: duration('most time evidence may take', '5s', TIMER),
     keep: Type.Integer({ minimum: 0, default: 10, description: 'evidence folders kept per app' }),
   },
   { ...closed, default: {} },
@@ -147,7 +174,7 @@ const evidence = Type.Object(
 
 const appSettings = {
   limits,
-  schedule: optional(cron('restart at these times; five-field cron, local time')),
+  schedule: optional(reading<string>('cron', 'restart at these times; five-field cron, local time')),
   memory: oneOf(['tree', 'process'], 'tree', 'what rss means: the process and its children, or the process alone'),
   runtime: oneOf(['agent', 'inspector', 'none'], 'agent', 'where heap, GC and event-loop figures come from'),
   restart,
@@ -157,7 +184,13 @@ const appSettings = {
 
 export const AppSchema = Type.Object(
   {
-    name: Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\x00-\\x1f\\x7f]*$', description: 'unique name of the app' }),
+    name: Type.String({
+      minLength: 1,
+      maxLength: 200,
+      pattern: '^[^\\x00-\\x1f\\x7f]*$',
+      expected: 'text without control characters',
+      description: 'unique name of the app',
+    }),
     supervisor,
     ...appSettings,
   },
@@ -177,11 +210,18 @@ export const ConfigSchema = Type.Object(
       'embedded',
       'who asks for restarts: heapwarden itself, Alertmanager, or Alertmanager with heapwarden stepping in',
     ),
-    fallback_after: duration('trigger both: how long a breach outlasts its `for` without an alert before heapwarden steps in', '2m'),
-    sample_interval: duration('time between two measurements', '5s'),
+    fallback_after: duration(
+      'trigger both: how long a breach outlasts its `for` without an alert before heapwarden steps in',
+      '2m',
+    ),
+    sample_interval: duration('time between two measurements', '5s', { least: '100ms', most: '1h' }),
     state_dir: optional(text('where the journal and the token live')),
     agent_socket: optional(text('Unix socket (named pipe on Windows) that agents report to')),
-    auth: Type.Object({ token_file: optional(text('made on first start, mode 0600, where missing')) }, { ...closed, default: {} }),
+    auth: Type.Object(
+      { token_file: optional(text('made on first start, mode 0600, where missing')) },
+      { ...closed, default: {} },
+    ),
+    defaults: optional(DefaultsSchema),
     apps: Type.Array(AppSchema, { default: [], description: 'the apps to watch' }),
   },
   { ...closed, description: 'heapwarden.yml' },
@@ -193,7 +233,7 @@ export type ReadyCheck = Static<typeof ready>;
 export type ChildConfig = NonNullable<AppConfig['supervisor']['child']>;
 
 /** The config as the program sees it: `defaults` merged into each app, every path absolute. */
-export type Config = Omit<Static<typeof ConfigSchema>, 'state_dir' | 'agent_socket' | 'auth'> & {
+export type Config = Omit<Static<typeof ConfigSchema>, 'defaults' | 'state_dir' | 'agent_socket' | 'auth'> & {
   state_dir: string;
   agent_socket: string;
   auth: { token_file: string };

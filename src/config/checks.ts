@@ -1,0 +1,69 @@
+import type { ConfigProblem } from '../errors.js';
+import { LEVELS, RESOURCES, type Level } from './schema.js';
+import type { Path, Source } from './source.js';
+
+/** Where a merged value was written, and whether what stands there is fit to be compared. */
+export interface Origins {
+  source: Source;
+  /** The path in the file of a value of the merged config: in the app itself, or in `defaults`. */
+  originOf(path: Path): Path;
+  isDefective(path: Path): boolean;
+}
+
+/** Each limit of `settings` (an app's or the defaults') that stands above the next level. Values in one common unit. */
+export function limitsOutOfOrder(base: Path, settings: unknown, origins: Origins): ConfigProblem[] {
+  const { source, originOf, isDefective } = origins;
+  return RESOURCES.flatMap((resource) => {
+    const levels = LEVELS.flatMap((level): Limit[] => {
+      const path = [...base, 'limits', resource, level];
+      const value = valueAt(settings, ['limits', resource, level]);
+      return typeof value === 'number' && !isDefective(path) ? [{ level, path: originOf(path), value }] : [];
+    });
+    return levels.slice(1).flatMap((higher, i) => {
+      const lower = levels[i]!;
+      if (lower.value <= higher.value) return [];
+      // Two limits of `defaults` are compared once, there.
+      if (base[0] !== 'defaults' && lower.path[0] === 'defaults' && higher.path[0] === 'defaults') return [];
+      return [outOfOrder(lower, higher, source)];
+    });
+  });
+}
+
+interface Limit {
+  level: Level;
+  /** Where it was written. */
+  path: Path;
+  value: number;
+}
+
+function outOfOrder(lower: Limit, higher: Limit, source: Source): ConfigProblem {
+  // Where one of the two comes from `defaults`, the other one, in the app, is what does not fit.
+  const isHigherAtFault = lower.path[0] === 'defaults' && higher.path[0] !== 'defaults';
+  const [wrong, word, other] = isHigherAtFault ? [higher, 'below', lower] : [lower, 'above', higher];
+  const place = other.path[0] === wrong.path[0] ? '' : ` of defaults, line ${source.line(other.path)}`;
+  const written = ({ level, path }: Limit) => `${level} (${source.written(path)}`;
+  return source.problem(wrong.path, `${written(wrong)}) is ${word} ${written(other)}${place})`);
+}
+
+/** Each app that is called like one before it. */
+export function duplicateNames(apps: readonly unknown[], source: Source): ConfigProblem[] {
+  const firstByName = new Map<string, Path>();
+  return apps.flatMap((app, i) => {
+    const name = valueAt(app, ['name']);
+    if (typeof name !== 'string') return [];
+    const path = ['apps', String(i), 'name'];
+    const first = firstByName.get(name);
+    if (!first) {
+      firstByName.set(name, path);
+      return [];
+    }
+    return [source.problem(path, `app ${JSON.stringify(name)} is already configured at line ${source.line(first)}`)];
+  });
+}
+
+function valueAt(root: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (value, step) => (typeof value === 'object' && value ? (value as Record<string, unknown>)[step] : undefined),
+    root,
+  );
+}

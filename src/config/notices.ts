@@ -1,0 +1,54 @@
+import { READINGS } from './readings.js';
+import { AppSchema, type AppConfig, type Config, type Unit } from './schema.js';
+
+/** What this version does with one key of one app; `message` is a whole sentence that names both. */
+export interface Notice {
+  app: string;
+  key: string;
+  message: string;
+}
+
+/** Settings that are accepted and that this version does not act on yet. */
+export function noticesOf(config: Config): Notice[] {
+  return config.apps.flatMap((app) => {
+    const notices: Notice[] = [];
+    const add = (key: string, what: string) => notices.push(notice(app, key, what));
+    if (app.restart.jitter > 0) add('restart.jitter', 'has no effect yet; this version restarts without delay');
+    for (const key of changedEvidence(app)) add(key, 'has no effect yet; this version collects no evidence');
+    if (app.runtime === 'none') {
+      for (const resource of ['heap', 'freeze'] as const) {
+        if (app.limits[resource]) add(`limits.${resource}`, 'has no effect with runtime: none; it takes an agent');
+      }
+    }
+    return notices;
+  });
+}
+
+/** Settings that are accepted and that this version cannot do at all: with one of them it does not start. */
+export function unsupportedIn(config: Config): Notice[] {
+  return config.apps.flatMap((app) => {
+    const kind = (['systemd', 'docker', 'external'] as const).find((name) => app.supervisor[name] !== undefined);
+    const notices: Notice[] = [];
+    if (kind) notices.push(notice(app, `supervisor.${kind}`, 'is not available in this version; use child or pm2'));
+    if (app.runtime === 'inspector') {
+      notices.push(notice(app, 'runtime', 'inspector is not available in this version; use agent or none'));
+    }
+    return notices;
+  });
+}
+
+function notice({ name }: AppConfig, key: string, what: string): Notice {
+  return { app: name, key, message: `app ${JSON.stringify(name)}: ${key} ${what}` };
+}
+
+/** Keys of `evidence` that differ from the schema's defaults. */
+function changedEvidence({ evidence }: AppConfig): string[] {
+  return (Object.entries(AppSchema.properties.evidence.properties) as [keyof AppConfig['evidence'], Defaulted][])
+    .filter(([key, { unit, default: text }]) => evidence[key] !== (unit ? READINGS[unit].read(String(text)) : text))
+    .map(([key]) => `evidence.${key}`);
+}
+
+interface Defaulted {
+  default?: unknown;
+  unit?: Unit;
+}

@@ -1,0 +1,63 @@
+import t from 'tap';
+import { noticesOf, unsupportedIn } from '../../src/config/notices.js';
+import { parseConfig } from '../../src/config/parse.js';
+import { HOST } from './report-of.js';
+
+const parse = (app: string) =>
+  parseConfig(`apps:\n  - { name: quiet, supervisor: { pm2: quiet } }\n  - { name: shop, ${app} }`, {
+    ...HOST,
+    file: 'heapwarden.yml',
+  });
+const pm2 = 'supervisor: { pm2: shop }';
+const kind = (name: string) => ({
+  app: 'shop',
+  key: `supervisor.${name}`,
+  message: `app "shop": supervisor.${name} is not available in this version; use child or pm2`,
+});
+
+t.test('settings without effect', async (t) => {
+  const cases: [string, [key: string, what: string][]][] = [
+    [pm2, []],
+    [`${pm2}, restart: { jitter: 0s }`, []],
+    [`${pm2}, evidence: { stack: true, timeout: 5s, keep: 10 }`, []],
+    [
+      `${pm2}, restart: { jitter: 10s }`,
+      [['restart.jitter', 'has no effect yet; this version restarts without delay']],
+    ],
+    [
+      `${pm2}, evidence: { snapshot: true, timeout: 6s }`,
+      [
+        ['evidence.snapshot', 'has no effect yet; this version collects no evidence'],
+        ['evidence.timeout', 'has no effect yet; this version collects no evidence'],
+      ],
+    ],
+    [`${pm2}, runtime: none, limits: { rss: { restart: 1GB } }`, []],
+    [
+      `${pm2}, runtime: none, limits: { heap: { restart: 95% }, freeze: { restart: 15s } }`,
+      [
+        ['limits.heap', 'has no effect with runtime: none; it takes an agent'],
+        ['limits.freeze', 'has no effect with runtime: none; it takes an agent'],
+      ],
+    ],
+  ];
+  for (const [app, expected] of cases) {
+    t.strictSame(
+      noticesOf(parse(app)),
+      expected.map(([key, what]) => ({ app: 'shop', key, message: `app "shop": ${key} ${what}` })),
+      app,
+    );
+  }
+});
+
+t.test('settings this version cannot serve', async (t) => {
+  const inspector = {
+    app: 'shop',
+    key: 'runtime',
+    message: 'app "shop": runtime inspector is not available in this version; use agent or none',
+  };
+  t.strictSame(unsupportedIn(parse(pm2)), []);
+  t.strictSame(unsupportedIn(parse('supervisor: { child: { command: [node] } }, runtime: none')), []);
+  t.strictSame(unsupportedIn(parse('supervisor: { systemd: shop.service }')), [kind('systemd')]);
+  t.strictSame(unsupportedIn(parse('supervisor: { external: { match: shop, restart: [x] } }')), [kind('external')]);
+  t.strictSame(unsupportedIn(parse('supervisor: { docker: shop }, runtime: inspector')), [kind('docker'), inspector]);
+});
