@@ -41,6 +41,7 @@ import type { OutputStream } from './supervisors/child-worker.js';
 import type { Supervisor } from './supervisors/contract.js';
 import { Leftovers } from './supervisors/leftovers.js';
 import { Pm2Supervisor, pm2Home } from './supervisors/pm2.js';
+import { Pm2Client } from './supervisors/pm2-rpc.js';
 import { SupervisorSet } from './supervisors/set.js';
 import { landingRoute } from './web/landing.js';
 
@@ -164,9 +165,9 @@ export class Warden implements WardenPort {
 
   async #start(): Promise<void> {
     const { config, metricsPath, version, log } = this.#options;
-    const { journal, hub, supervisors, leftovers, observer, restarter, loop, counters, self, meter } = this.#parts;
+    const { journal, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } = this.#parts;
     const { current } = config;
-    this.#opened.push(() => journal.close(), () => meter.close(), () => self.close());
+    this.#opened.push(() => journal.close(), () => meter.close(), () => self.close(), () => pm2.close());
     await ensureToken(current.auth.token_file);
     const routes = [
       metricsRoute(this, metricsPath),
@@ -222,7 +223,9 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const meter = createMeter();
   const self = new SelfMetrics(meter);
   const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log });
-  const supervisors = new SupervisorSet((app) => createSupervisor(app, { agentSocket: agent_socket, processes, leftovers, clock, log, onOutput }), log);
+  const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
+  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, clock, log, onOutput };
+  const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
   const observer = new Observer({ supervisors: supervisors.byApp, sampler: new Sampler(processes), hub, clock, log });
   const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const restarter = new Restarter({
@@ -239,13 +242,15 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const current = () => config.current;
   const intake = new Intake({ config: current, observer, restarter, onAlert: (decision) => counters.alert(decision as AlertDecision) });
   const loop = new ControlLoop({ config: current, observer, restarter, clock, log });
-  return { journal, leftovers, history, counters, meter, self, hub, supervisors, observer, restarter, intake, loop };
+  return { journal, leftovers, history, counters, meter, self, hub, pm2, supervisors, observer, restarter, intake, loop };
 }
 
 interface SupervisorParts {
   agentSocket: string;
   processes: ProcessSource;
   leftovers: Leftovers;
+  /** One for all its apps, so that one list serves them. */
+  pm2: Pm2Client;
   clock: Clock;
   log: Log;
   onOutput: WardenOptions['onOutput'];
@@ -257,6 +262,6 @@ function createSupervisor(app: AppConfig, parts: SupervisorParts): Supervisor {
     const agentEntry = app.runtime === 'agent' ? fileURLToPath(import.meta.resolve('heapwarden/agent')) : null;
     return new ChildSupervisor({ ...parts, app: app.name, config: child, agentEntry, stopTimeoutMs: app.restart.stop_timeout });
   }
-  if (pm2 !== undefined) return new Pm2Supervisor({ ...parts, name: pm2, home: pm2Home(process.env, homedir()) });
+  if (pm2 !== undefined) return new Pm2Supervisor({ ...parts, name: pm2, home: pm2Home(process.env, homedir()), client: parts.pm2 });
   throw new HeapwardenError('CONFIG_INVALID', `${app.name}: its supervisor is not available in this version`);
 }

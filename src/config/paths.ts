@@ -25,7 +25,7 @@ export function thisHost(env: Host['env'] = process.env): Host {
 /** The state folder where the config names none. */
 export function defaultStateDir({ platform, uid, env, home }: Host): string {
   // systemd's StateDirectory=, made for the service with the right owner: systemd.exec(5).
-  const fromSystemd = env['STATE_DIRECTORY']?.split(':').find((dir) => dir !== '');
+  const fromSystemd = firstDir(env['STATE_DIRECTORY']);
   if (fromSystemd) return fromSystemd;
   if (platform === 'win32') {
     return win32.join(env['LOCALAPPDATA'] || win32.join(home, 'AppData', 'Local'), 'heapwarden');
@@ -35,9 +35,14 @@ export function defaultStateDir({ platform, uid, env, home }: Host): string {
   return posix.join(xdgDir(env['XDG_STATE_HOME']) ?? posix.join(home, '.local', 'state'), 'heapwarden');
 }
 
-/** The one place where agents look for the warden without being told; src/agent repeats this rule. */
+/**
+ * The one place where agents look for the warden without being told; src/agent repeats this rule. A service's own
+ * RuntimeDirectory= comes first: `RuntimeDirectory=heapwarden` is that very place.
+ */
 export function defaultAgentSocket({ platform, uid, env, tmpdir }: Host): string {
   if (platform === 'win32') return '\\\\.\\pipe\\heapwarden-agent';
+  const fromSystemd = firstDir(env['RUNTIME_DIRECTORY']);
+  if (fromSystemd) return posix.join(fromSystemd, 'agent.sock');
   if (platform === 'linux' && uid === 0) return '/run/heapwarden/agent.sock';
   const runtimeDir = xdgDir(env['XDG_RUNTIME_DIR']);
   if (runtimeDir) return posix.join(runtimeDir, 'heapwarden', 'agent.sock');
@@ -68,6 +73,11 @@ export function fromConfigFile(file: string, path: string, { platform }: Host): 
 /** A path inside a folder. */
 export function inside(folder: string, name: string, { platform }: Host): string {
   return (platform === 'win32' ? win32 : posix).join(folder, name);
+}
+
+// Several directories are separated by colons: systemd.exec(5).
+function firstDir(list: string | undefined): string | undefined {
+  return list?.split(':').find((dir) => dir !== '');
 }
 
 // A relative path in one of these variables is to be ignored: XDG Base Directory Specification.

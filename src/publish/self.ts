@@ -6,6 +6,8 @@ import { loopAndGcFamilies } from './runtime.js';
 
 /** prom-client's GC collector counts only the first of many, and its lag is reset by each scrape: ours stand in. */
 const REPLACED = /^nodejs_(gc_duration|eventloop_lag)/;
+/** Gauges that are named like counters, which promtool rightly rejects; nodejs_active_resources tells the same by type. */
+const MISNAMED = /^nodejs_active_\w+_total$/;
 
 /** The warden's own `process_*` and `nodejs_*`, unprefixed as every prom-client program has them. */
 export class SelfMetrics {
@@ -15,7 +17,9 @@ export class SelfMetrics {
   constructor(meter: { read(): RuntimeStats }) {
     this.#meter = meter;
     collectDefaultMetrics({ register: this.#registry });
-    for (const { name } of this.#registry.getMetricsAsArray()) if (REPLACED.test(name)) this.#registry.removeSingleMetric(name);
+    for (const { name } of this.#registry.getMetricsAsArray()) {
+      if (REPLACED.test(name) || MISNAMED.test(name)) this.#registry.removeSingleMetric(name);
+    }
   }
 
   async families(): Promise<Family[]> {

@@ -44,6 +44,8 @@ t.test('agent socket', async (t) => {
     ['Linux, a user', withEnv(linux, { XDG_RUNTIME_DIR: '/run/user/1000' }), '/run/user/1000/heapwarden/agent.sock'],
     ['Linux, a user with no session', linux, '/tmp/heapwarden-1000/agent.sock'],
     ['XDG, relative', withEnv(linux, { XDG_RUNTIME_DIR: 'run' }), '/tmp/heapwarden-1000/agent.sock'],
+    ['systemd', withEnv(linux, { RUNTIME_DIRECTORY: '/run/warden' }), '/run/warden/agent.sock'],
+    ['systemd, several', withEnv(root, { RUNTIME_DIRECTORY: '/run/a:/run/b' }), '/run/a/agent.sock'],
     ['macOS', mac, '/var/folders/x/T/heapwarden-501/agent.sock'],
     ['Windows', windows, '\\\\.\\pipe\\heapwarden-agent'],
   ];
