@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import { HeapwardenError } from '../errors.js';
+import { check } from './check.js';
+import { USAGE, parseCommand } from './options.js';
+import { restart } from './restart.js';
+import { serve } from './serve.js';
+
+/** Does what the arguments ask for. Resolves to the exit status: 0 done, 1 failed or refused, 2 wrong usage. */
+export async function run(argv: readonly string[]): Promise<number> {
+  const print = (line: string): void => console.log(line);
+  const version = versionOf(new URL('../../package.json', import.meta.url));
+  try {
+    const command = parseCommand(argv);
+    switch (command.name) {
+      case 'help':
+        process.stdout.write(USAGE);
+        return 0;
+      case 'version':
+        print(`heapwarden ${version}`);
+        return 0;
+      case 'serve':
+        return await serve(command.options, version);
+      case 'check':
+        return await check(command.configFile, print);
+      case 'restart':
+        return await restart(command.options, print);
+    }
+  } catch (error) {
+    if (!(error instanceof HeapwardenError)) throw error;
+    console.error(`heapwarden: ${error.message}`);
+    return error.code === 'USAGE' ? 2 : 1;
+  }
+}
+
+function versionOf(packageJson: URL): string {
+  return (JSON.parse(readFileSync(packageJson, 'utf8')) as { version: string }).version;
+}
