@@ -5,13 +5,18 @@
 
 export const PROTOCOL_VERSION = 1;
 export const MAX_FRAME_BYTES = 65_536;
+/** Characters of an app's name; the config's bound (config/schema.ts). */
+export const MAX_APP_NAME = 200;
 
 /** Upper bounds of the GC histogram's buckets, in seconds; prom-client's own for nodejs_gc_duration_seconds. */
 export const GC_BUCKETS_SECONDS = [0.001, 0.01, 0.1, 1, 2, 5] as const;
 
 export type GcKind = 'major' | 'minor' | 'incremental' | 'weakcb';
 
-/** Cumulative since the process started. `buckets[i]` counts GCs of at most GC_BUCKETS_SECONDS[i] (cumulative, as Prometheus has it). */
+/**
+ * Cumulative since the process started. `buckets[i]` counts GCs of at most GC_BUCKETS_SECONDS[i] (cumulative, as
+ * Prometheus has it).
+ */
 export interface GcHistogram {
   count: number;
   sum_seconds: number;
@@ -35,37 +40,43 @@ export interface RuntimeStats {
   heap_used: number;
   heap_total: number;
   heap_limit: number;
-  /** Heap used right after the last major GC; null before the first one. */
+  /** Heap used right after the last major GC (bound: see gc.cts); null before the first one. */
   heap_live: number | null;
   external: number;
   array_buffers: number;
   /** Used bytes by V8 heap space (`old`, `new`, `large_object`, …, without the `_space` suffix). */
   heap_spaces: Record<string, number>;
   gc: Record<GcKind, GcHistogram>;
-  /** null before the first window has ended. */
+  /** null before the first window has ended, or where the last one has no sample. */
   loop: LoopWindow | null;
   /** Active resources that keep the loop alive, by type (process.getActiveResourcesInfo). */
   active_resources: Record<string, number>;
 }
 
+/** The first frame of a connection. */
+export interface HelloFrame {
+  type: 'hello';
+  protocol: number;
+  pid: number;
+  /** process.version without the `v`. */
+  node: string;
+  /** What the app is called where no config names it: HEAPWARDEN_APP, else PM2's, npm's or the script's name. */
+  app: string;
+}
+
 export type AgentFrame =
-  | {
-      type: 'hello';
-      protocol: number;
-      pid: number;
-      /** process.version without the `v`. */
-      node: string;
-      /** What the app is called where no config names it: HEAPWARDEN_APP, PM2's name, npm's package name, or the script's. */
-      app: string;
-    }
-  /** The loop has turned. `n` counts frames from 1. */
+  | HelloFrame
+  /** The loop has turned. `n` counts a connection's beats and stats, from 1. */
   | { type: 'beat'; n: number }
-  /** `request` echoes the `sample` frame that asked for it. */
+  /** `request` echoes the newest `sample` frame that this answers; older ones are answered with it. */
   | { type: 'stats'; n: number; request?: number; stats: RuntimeStats };
 
 export type WardenFrame =
   | { type: 'welcome'; protocol: number; stats_interval_ms: number }
-  /** Frames up to `n` have been read. An agent with too many unread frames stops sending, so that a stuck warden never holds an app. */
+  /**
+   * Frames up to `n` have been read. An agent with too many unread frames stops sending, so that a stuck warden never
+   * holds an app.
+   */
   | { type: 'ack'; n: number }
   /** Asks for stats now. */
   | { type: 'sample'; request: number };

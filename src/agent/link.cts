@@ -1,0 +1,41 @@
+import { setTimeout } from 'node:timers';
+import { Connection, type AgentSource } from './connection.cjs';
+import { socketPaths } from './paths.cjs';
+import { quietly } from './quietly.cjs';
+
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 10_000;
+
+/** Stays connected to a warden for as long as the app lives: tries each known place in turn, waits, and tries again. */
+export class Link {
+  readonly #source: AgentSource;
+  #retryMs = FIRST_RETRY_MS;
+
+  constructor(source: AgentSource) {
+    this.#source = source;
+  }
+
+  open(): void {
+    this.#connect(socketPaths());
+  }
+
+  #connect([path, ...others]: string[]): void {
+    if (path === undefined) return this.#retryLater();
+    try {
+      const connection = new Connection(path, this.#source, () => {
+        if (!connection.welcomed) return this.#connect(others);
+        this.#retryMs = FIRST_RETRY_MS;
+        this.#retryLater();
+      });
+    } catch {
+      this.#connect(others); // no path for a socket, or the permission model forbids it
+    }
+  }
+
+  #retryLater(): void {
+    // Half of it at random, lest all apps of a machine knock at once when the warden comes back.
+    const delayMs = this.#retryMs * (0.5 + Math.random() / 2);
+    this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
+    setTimeout(quietly(() => this.open()), delayMs).unref();
+  }
+}

@@ -1,0 +1,128 @@
+import type { Socket } from 'node:net';
+import { LineReader } from '../agent/lines.cjs';
+import {
+  MAX_FRAME_BYTES,
+  PROTOCOL_VERSION,
+  type HelloFrame,
+  type RuntimeStats,
+  type WardenFrame,
+} from '../agent/protocol.cjs';
+import type { Clock } from '../clock.js';
+import { BadFrame, parseAgentFrame } from './agent-frames.js';
+
+/** What an agent has told; times are `clock.now()` when the warden read it. */
+export interface AgentReport {
+  pid: number;
+  /** Node.js version without the `v`. */
+  node: string;
+  app: string;
+  connectedAtMs: number;
+  /** The last time the loop is known to have turned. */
+  heartbeatAtMs: number;
+  stats: RuntimeStats | null;
+  statsAtMs: number | null;
+}
+
+export interface AgentConnectionEvents {
+  /** The first good frame; throws BadFrame to refuse the agent. Returns the stats interval in milliseconds. */
+  hello(connection: AgentConnection, hello: HelloFrame): number;
+  /** The agent broke the protocol; the connection is being closed. */
+  bad(connection: AgentConnection, why: string): void;
+  closed(connection: AgentConnection): void;
+}
+
+/** The warden's end of one agent's connection. */
+export class AgentConnection {
+  /** Null until the agent has said who it is. */
+  report: AgentReport | null = null;
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #events: AgentConnectionEvents;
+  readonly #lines = new LineReader(MAX_FRAME_BYTES);
+  /** By number of the request. */
+  readonly #waiting = new Map<number, AbortController>();
+  #lastRequest = 0;
+  #answered = 0;
+
+  constructor(socket: Socket, clock: Clock, events: AgentConnectionEvents) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#events = events;
+    socket.on('data', (chunk) => this.#read(chunk));
+    socket.on('error', () => {}); // 'close' follows
+    socket.on('close', () => {
+      for (const answer of this.#waiting.values()) answer.abort();
+      events.closed(this);
+    });
+  }
+
+  welcome(statsIntervalMs: number): void {
+    this.#write({ type: 'welcome', protocol: PROTOCOL_VERSION, stats_interval_ms: statsIntervalMs });
+  }
+
+  /** Stats read after this call; null where none come within `timeoutMs`. */
+  async sample(timeoutMs: number): Promise<AgentReport | null> {
+    if (!this.#canTake()) return null;
+    const request = (this.#lastRequest += 1);
+    const answer = new AbortController();
+    this.#waiting.set(request, answer);
+    this.#write({ type: 'sample', request });
+    await this.#clock.sleep(timeoutMs, answer.signal);
+    this.#waiting.delete(request);
+    return this.#answered >= request ? this.report : null;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      const lines = this.#lines.push(chunk);
+      if (!lines) throw new BadFrame(`a line is longer than ${MAX_FRAME_BYTES} bytes`);
+      let n = 0;
+      for (const line of lines) n = this.#take(line) ?? n;
+      if (n > 0 && this.#canTake()) this.#write({ type: 'ack', n });
+    } catch (error) {
+      if (!(error instanceof BadFrame)) throw error;
+      this.#socket.destroy();
+      this.#events.bad(this, error.message);
+    }
+  }
+
+  /** The number of a beat or stats frame, else null. */
+  #take(line: string): number | null {
+    const frame = parseAgentFrame(line);
+    if (!frame) return null;
+    const nowMs = this.#clock.now();
+    if (frame.type === 'hello') {
+      if (this.report) throw new BadFrame('a second hello');
+      const { pid, node, app } = frame;
+      const statsIntervalMs = this.#events.hello(this, frame);
+      this.report = { pid, node, app, connectedAtMs: nowMs, heartbeatAtMs: nowMs, stats: null, statsAtMs: null };
+      this.welcome(statsIntervalMs);
+      return null;
+    }
+    if (!this.report) throw new BadFrame('no hello first');
+    this.report = { ...this.report, heartbeatAtMs: nowMs };
+    if (frame.type === 'stats') {
+      this.report = { ...this.report, stats: frame.stats, statsAtMs: nowMs };
+      if (frame.request !== undefined) this.#answer(frame.request);
+    }
+    return frame.n;
+  }
+
+  #answer(newest: number): void {
+    this.#answered = newest;
+    for (const [request, answer] of this.#waiting) if (request <= newest) answer.abort();
+  }
+
+  /** False while an agent does not read: what it need not hear is not kept for it. An ack covers those before it. */
+  #canTake(): boolean {
+    return this.#socket.writable && this.#socket.writableLength === 0;
+  }
+
+  #write(frame: WardenFrame): void {
+    this.#socket.write(`${JSON.stringify(frame)}\n`);
+  }
+}

@@ -1,0 +1,128 @@
+import { createServer, type Server } from 'node:net';
+import type { HelloFrame } from '../agent/protocol.cjs';
+import type { Clock } from '../clock.js';
+import type { Log } from '../log.js';
+import { AgentConnection, type AgentReport } from './agent-connection.js';
+import { BadFrame } from './agent-frames.js';
+import { listenOnSocket } from './agent-socket.js';
+
+export type { AgentReport } from './agent-connection.js';
+
+const MAX_CONNECTIONS = 10_000;
+
+export interface AgentHubOptions {
+  /** A Unix socket's path, or a named pipe's on Windows. */
+  path: string;
+  statsIntervalMs: number;
+  clock: Clock;
+  log: Log;
+  /** Whether a process of this machine has this pid; an agent that claims another is refused. */
+  pidExists?: (pid: number) => boolean;
+  maxConnections?: number;
+}
+
+/** Where agents report in. Whatever one of them says, it can harm nothing but its own connection. */
+export class AgentHub {
+  readonly #options: AgentHubOptions;
+  readonly #pidExists: (pid: number) => boolean;
+  readonly #server: Server;
+  readonly #connections = new Set<AgentConnection>();
+  readonly #byPid = new Map<number, AgentConnection>();
+  #statsIntervalMs: number;
+  #full = false;
+
+  constructor(options: AgentHubOptions) {
+    this.#options = options;
+    this.#pidExists = options.pidExists ?? processExists;
+    this.#statsIntervalMs = options.statsIntervalMs;
+    this.#server = createServer((socket) => {
+      this.#full = false;
+      this.#connections.add(
+        new AgentConnection(socket, options.clock, {
+          hello: (connection, hello) => this.#welcome(connection, hello),
+          bad: (connection, why) => this.#complain(connection, why),
+          closed: (connection) => this.#forget(connection),
+        }),
+      );
+    });
+    this.#server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
+    this.#server.on('drop', () => this.#refuse());
+  }
+
+  /** Throws HeapwardenError SOCKET_IN_USE or STATE_UNWRITABLE. */
+  async listen(): Promise<void> {
+    const { path, log } = this.#options;
+    await listenOnSocket(this.#server, path);
+    this.#server.on('error', (error) => log.error('agent socket failed', { path, error: error.message }));
+  }
+
+  /** Tells the connected agents, and those to come, how often to send stats. */
+  setStatsInterval(ms: number): void {
+    this.#statsIntervalMs = ms;
+    for (const connection of this.#byPid.values()) connection.welcome(ms);
+  }
+
+  /** Null where no agent of this process is connected. */
+  report(pid: number): AgentReport | null {
+    return this.#byPid.get(pid)?.report ?? null;
+  }
+
+  /** Connected agents only. */
+  reports(): AgentReport[] {
+    return [...this.#byPid.values()].flatMap(({ report }) => report ?? []);
+  }
+
+  /** Asks for stats now; null where the agent is not connected or does not answer within `timeoutMs`. */
+  async sample(pid: number, timeoutMs: number): Promise<AgentReport | null> {
+    return (await this.#byPid.get(pid)?.sample(timeoutMs)) ?? null;
+  }
+
+  /** Ends all connections and removes the socket file. */
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      for (const connection of this.#connections) connection.close();
+      this.#byPid.clear();
+    });
+  }
+
+  #welcome(connection: AgentConnection, { pid, app, node }: HelloFrame): number {
+    if (!this.#pidExists(pid)) throw new BadFrame(`no process ${pid} on this machine`);
+    const older = this.#byPid.get(pid);
+    this.#byPid.set(pid, connection);
+    // The pid's process has a new connection, or is a new process.
+    older?.close();
+    this.#options.log.info('agent connected', { app, pid, node_version: node });
+    return this.#statsIntervalMs;
+  }
+
+  #complain({ report }: AgentConnection, why: string): void {
+    const who = report ? { app: report.app, pid: report.pid } : {};
+    this.#options.log.warn('agent connection closed: it does not speak the protocol', { ...who, error: why });
+  }
+
+  #forget(connection: AgentConnection): void {
+    this.#connections.delete(connection);
+    const pid = connection.report?.pid;
+    if (pid === undefined || this.#byPid.get(pid) !== connection) return;
+    this.#byPid.delete(pid);
+    this.#options.log.debug('agent gone', { app: connection.report?.app, pid });
+  }
+
+  #refuse(): void {
+    if (this.#full) return;
+    this.#full = true;
+    this.#options.log.warn('agent connection refused: there are too many', { limit: this.#server.maxConnections });
+  }
+}
+
+function processExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: another user's.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

@@ -1,0 +1,24 @@
+import t from 'tap';
+import { socketPaths, type Surroundings } from '../../src/agent/paths.cjs';
+import { defaultAgentSocket } from '../../src/config/paths.js';
+
+const user: Surroundings = { platform: 'linux', uid: 1000, env: {}, tmpdir: '/tmp', ownerOf: () => 1000 };
+const root: Surroundings = { ...user, uid: 0, ownerOf: () => 0 };
+const XDG_RUNTIME_DIR = '/run/user/1000';
+
+t.same(socketPaths({ ...user, env: { HEAPWARDEN_SOCKET: '/x.sock', XDG_RUNTIME_DIR } }), ['/x.sock'], 'told where');
+t.same(
+  socketPaths({ ...user, env: { HEAPWARDEN_SOCKET: '', XDG_RUNTIME_DIR } }),
+  ['/run/user/1000/heapwarden/agent.sock', '/tmp/heapwarden-1000/agent.sock', '/run/heapwarden/agent.sock'],
+  'its own first, then the system-wide one',
+);
+t.same(socketPaths(root), ['/run/heapwarden/agent.sock', '/tmp/heapwarden-0/agent.sock'], 'for root the other way');
+t.same(socketPaths({ ...user, env: { XDG_RUNTIME_DIR: 'here' } }).length, 2, 'XDG: a relative path is to be ignored');
+t.same(socketPaths({ ...user, ownerOf: () => 1001 }), ['/run/heapwarden/agent.sock'], "another user's folder in /tmp");
+t.same(socketPaths({ ...user, ownerOf: () => null }), ['/run/heapwarden/agent.sock'], 'no folder in /tmp');
+t.same(socketPaths({ ...user, platform: 'win32' }), ['\\\\.\\pipe\\heapwarden-agent']);
+
+for (const host of [user, root, { ...user, env: { XDG_RUNTIME_DIR } }, { ...user, platform: 'win32' as const }]) {
+  const wardens = defaultAgentSocket({ ...host, home: '/home/user' });
+  t.equal(socketPaths(host)[0], wardens, `a warden with the same surroundings is tried first: ${wardens}`);
+}
