@@ -53,7 +53,7 @@ export class AgentHub {
   async listen(): Promise<void> {
     const { path, log } = this.#options;
     await listenOnSocket(this.#server, path);
-    this.#server.on('error', (error) => log.error('agent socket failed', { path, error: error.message }));
+    this.#server.on('error', (error) => log.error(`the agent socket ${path} failed: ${error.message}`));
   }
 
   /** Tells the connected agents, and those to come, how often to send stats. */
@@ -93,13 +93,14 @@ export class AgentHub {
     this.#byPid.set(pid, connection);
     // The pid's process has a new connection, or is a new process.
     older?.close();
-    this.#options.log.info('agent connected', { app, pid, node_version: node });
+    this.#options.log.info(`${app}: the agent of process ${pid} reports in (Node ${node})`, { app, pid, node_version: node });
     return this.#statsIntervalMs;
   }
 
   #complain({ report }: AgentConnection, why: string): void {
+    const name = report ? `${report.app}: the agent of process ${report.pid}` : 'a connection to the agent socket';
     const who = report ? { app: report.app, pid: report.pid } : {};
-    this.#options.log.warn('agent connection closed: it does not speak the protocol', { ...who, error: why });
+    this.#options.log.warn(`${name} was closed, for it does not speak the protocol: ${why}`, who);
   }
 
   #forget(connection: AgentConnection): void {
@@ -107,13 +108,13 @@ export class AgentHub {
     const pid = connection.report?.pid;
     if (pid === undefined || this.#byPid.get(pid) !== connection) return;
     this.#byPid.delete(pid);
-    this.#options.log.debug('agent gone', { app: connection.report?.app, pid });
+    this.#options.log.debug(`${connection.report?.app}: the agent of process ${pid} is gone`, { pid });
   }
 
   #refuse(): void {
     if (this.#full) return;
     this.#full = true;
-    this.#options.log.warn('agent connection refused: there are too many', { limit: this.#server.maxConnections });
+    this.#options.log.warn(`agents are refused: ${this.#server.maxConnections} are connected already`, { limit: this.#server.maxConnections });
   }
 }
 
