@@ -1,0 +1,36 @@
+/** An app in `while(true)` is found by its heartbeat, and restarted though its SIGTERM handler can never run. */
+import t from 'tap';
+import { waitFor } from './wait.js';
+import { WardenProcess, appFile } from './warden-process.js';
+
+t.test('a frozen event loop is found and its process replaced', async (t) => {
+  const warden = await WardenProcess.start(t, {
+    config: `
+sample_interval: 500ms
+apps:
+  - name: frozen
+    supervisor: { child: { command: [${JSON.stringify(process.execPath)}, ${JSON.stringify(appFile('freezes.mjs'))}], env: { FREEZE_AFTER_MS: "6000" } } }
+    limits: { freeze: { warning: 2s, critical: 3s, restart: 5s } }
+    restart: { startup_grace: 1s, stop_timeout: 2s, cooldown: 1m }
+`,
+  });
+  await warden.ready();
+  const beat = () => warden.metric('heapwarden_nodejs_eventloop_heartbeat_timestamp_seconds', { app: 'frozen', worker: '0' });
+  await waitFor('the agent', () => warden.metric('heapwarden_agent_up', { app: 'frozen' }));
+  const age = Date.now() / 1000 - (await waitFor('a heartbeat', beat));
+  t.ok(age < 3, `it turned ${age.toFixed(1)} s ago`);
+  t.equal((await warden.restarts()).length, 0, 'nothing is restarted while it turns');
+
+  const [incident] = await waitFor(
+    'the restart',
+    async () => {
+      const restarts = await warden.restarts();
+      return restarts.length > 0 && restarts[0]!.outcome ? restarts : null;
+    },
+    40_000,
+  );
+  t.match(incident, { reason: 'freeze', origin: 'guard', outcome: { result: 'recovered', stop: 'killed' } });
+  t.ok(incident!.atMs - incident!.before!.heartbeatAtMs! >= 5000, 'it had not turned for the limit');
+  t.match(warden.log, /frozen\/0: event loop without a turn [\d.]+ s, at or above its restart limit of 5\.0 s/);
+  t.match(warden.log, /the old process had to be killed/);
+});

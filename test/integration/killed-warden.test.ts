@@ -1,0 +1,93 @@
+/** The warden dies by SIGKILL in the middle of a restart; the next one completes the record and restarts nothing twice. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Incident } from '../../src/act/incident.js';
+import { parseJournal } from '../../src/act/journal.js';
+import { LinuxProcesses } from '../../src/observe/linux.js';
+import { needParts } from '../parts/index.js';
+import { realPm2 } from '../parts/pm2.js';
+import { never, waitFor } from './wait.js';
+import { WardenProcess, appFile } from './warden-process.js';
+
+const settings = `
+    limits: { rss: { critical: 40MB, restart: 45MB, for: 0s } }
+    restart: { startup_grace: 0s, cooldown: 1h, budget: 3/1h, stop_timeout: 4s }
+`;
+
+function journal(dir: string): Incident[] {
+  const file = join(dir, 'journal.jsonl');
+  return existsSync(file) ? parseJournal(readFileSync(file, 'utf8')).incidents : [];
+}
+
+async function killInTheMiddle(warden: WardenProcess): Promise<void> {
+  await waitFor('the intent on disk', () => warden.isAlive && journal(warden.dir).some(({ action }) => action === 'restart'));
+  await warden.stop('SIGKILL');
+  const [intent] = journal(warden.dir).filter(({ action }) => action === 'restart');
+  if (intent?.outcome !== null) throw new Error('the restart was over before the warden died: nothing is shown by this run');
+}
+
+t.test('a child app: its orphan is replaced, the budget has counted the restart', async (t) => {
+  const command = JSON.stringify([process.execPath, appFile('freezes.mjs')]);
+  const config = `
+sample_interval: 300ms
+apps:
+  - name: stubborn
+    supervisor: { child: { command: ${command}, env: { FREEZE_AFTER_MS: "300" } } }
+${settings}`;
+  const warden = await WardenProcess.start(t, { config });
+  await killInTheMiddle(warden);
+  const [intent] = journal(warden.dir);
+  const old = { pid: intent!.before!.pid, start: intent!.before!.start };
+
+  // Back with a limit that no process reaches: what happens now is the old restart's business alone.
+  const next = await WardenProcess.start(t, { config: config.replace('critical: 40MB, restart: 45MB', 'restart: 9GB'), dir: warden.dir });
+  await next.ready();
+  const processes = new LinuxProcesses();
+  t.not((await processes.identify(old.pid))?.start, old.start, 'the orphan of the dead warden is gone');
+  const [incident] = await next.restarts();
+  t.match(incident, { id: intent!.id, outcome: { interrupted: true, result: 'recovered' } });
+  t.match(incident!.outcome!.sentence, /heapwarden itself was stopped in the middle/);
+  t.equal(await next.metric('heapwarden_restart_budget_remaining', { app: 'stubborn' }), 2);
+  t.equal(await next.metric('heapwarden_restarts_total', { reason: 'rss', result: 'recovered' }), 1);
+
+  const pid = await next.pid('stubborn');
+  await next.stop();
+  const third = await WardenProcess.start(t, { config, dir: warden.dir });
+  await third.ready();
+  t.not(await third.pid('stubborn'), pid, 'a child app starts with its warden');
+  await waitFor('the cooldown to be remembered', async () => (await third.incidents()).find(({ reason }) => reason === 'cooldown'));
+  await never('it is restarted a second time', async () => (await third.restarts()).length > 1, 3000);
+  t.equal(await third.metric('heapwarden_restart_budget_remaining', { app: 'stubborn' }), 2);
+});
+
+t.test('a PM2 app: PM2 ends what the dead warden began, and the record says so', async (t) => {
+  const parts = needParts(t, 'pm2');
+  if (!parts) return;
+  const pm2 = await realPm2(t, parts.pm2);
+  // It ignores SIGINT, so PM2 waits for its kill_timeout: time enough to kill the warden in between.
+  await pm2.start({ name: 'slow', env: { HOW: 'stubborn' }, kill_timeout: 3000 });
+  const config = `
+sample_interval: 300ms
+apps:
+  - name: slow
+    supervisor: { pm2: slow }
+    runtime: none
+${settings}`;
+  const before = (await pm2.list('slow'))[0]!.pid;
+  const env = { PM2_HOME: pm2.home };
+  const warden = await WardenProcess.start(t, { config: config.replace('40MB, restart: 45MB', '10MB, restart: 20MB'), env });
+  await killInTheMiddle(warden);
+  const after = await waitFor('PM2 to end the restart', async () => {
+    const [entry] = await pm2.list('slow');
+    return entry && entry.pid > 0 && entry.pid !== before && entry.pid;
+  });
+
+  const next = await WardenProcess.start(t, { config: config.replace('40MB, restart: 45MB', '8GB, restart: 9GB'), dir: warden.dir, env });
+  await next.ready();
+  const [incident, ...others] = await next.restarts();
+  t.strictSame(others, []);
+  t.match(incident, { before: { pid: before }, outcome: { interrupted: true, result: 'recovered', after: { pid: after } } });
+  t.equal(await next.metric('heapwarden_restart_budget_remaining', { app: 'slow' }), 2);
+  await never('it is restarted again', async () => (await pm2.list('slow'))[0]?.pid !== after, 3000);
+});
