@@ -1,19 +1,18 @@
 import type { AlertRef } from '../decide/decision.js';
-import type { Incident, Outcome } from './incident.js';
-import { REMEMBERED_INCIDENTS } from './journal.js';
+import type { Budget } from '../units.js';
+import { remembered, type Incident, type Outcome } from './incident.js';
 
 /** The journal's content in memory: what the policy needs to know of the past. Times in ms since the epoch. */
 export class History {
   /** Oldest first. */
-  readonly #incidents: Incident[];
+  #incidents: Incident[];
 
   constructor(incidents: readonly Incident[]) {
     this.#incidents = [...incidents];
   }
 
   add(incident: Incident): void {
-    this.#incidents.push(incident);
-    if (this.#incidents.length > REMEMBERED_INCIDENTS) this.#incidents.splice(0, this.#incidents.length - REMEMBERED_INCIDENTS);
+    this.#incidents = remembered([...this.#incidents, incident]);
   }
 
   complete(id: string, outcome: Outcome): void {
@@ -23,8 +22,7 @@ export class History {
 
   /** For an intent that could not be put on disk: it never happened. */
   withdraw(id: string): void {
-    const at = this.#incidents.findIndex((incident) => incident.id === id);
-    if (at >= 0) this.#incidents.splice(at, 1);
+    this.#incidents = this.#incidents.filter((incident) => incident.id !== id);
   }
 
   find(id: string): Incident | null {
@@ -33,7 +31,8 @@ export class History {
 
   /** Newest first. */
   list(filter: { app?: string | undefined; limit: number }): Incident[] {
-    return this.#incidents.filter(({ app }) => filter.app === undefined || app === filter.app).slice(-filter.limit).reverse();
+    const wanted = this.#incidents.filter(({ app }) => filter.app === undefined || app === filter.app);
+    return wanted.slice(-filter.limit).reverse();
   }
 
   /** Restarts whose outcome is not on record: under way, or cut off by the warden's own death. */
@@ -45,12 +44,13 @@ export class History {
     return this.#restarts().findLast((incident) => incident.app === app && incident.worker === worker) ?? null;
   }
 
-  lastRestartMs(app: string): number | null {
-    return this.#restarts().findLast((incident) => incident.app === app)?.atMs ?? null;
-  }
-
   restartsSince(app: string, sinceMs: number): number {
     return this.#restarts().filter((incident) => incident.app === app && incident.atMs > sinceMs).length;
+  }
+
+  /** Restarts of the app that its budget still allows. */
+  budgetLeft(app: string, { count, windowMs }: Budget, nowMs: number): number {
+    return Math.max(0, count - this.restartsSince(app, nowMs - windowMs));
   }
 
   /** Whether this alert has led to a restart of this worker that did not fail. */

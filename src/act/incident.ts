@@ -8,7 +8,7 @@ export const RESULTS = [
 ] as const;
 export type Result = (typeof RESULTS)[number];
 
-/** What one process measured at one moment; null where it was not known. Sizes in bytes, times in ms since the epoch. */
+/** What one process measured at one moment; null where it was not known. Bytes, and milliseconds since the epoch. */
 export interface Measurement {
   pid: number;
   start: number;
@@ -45,3 +45,20 @@ export type Incident = Decision & {
   before: Measurement | null;
   outcome: Outcome | null;
 };
+
+// Counted apart, since any alert can cause a refusal, and budgets and cooldowns rest on the restarts.
+const REMEMBERED_RESTARTS_PER_APP = 1000;
+const REMEMBERED_REFUSALS = 1000;
+
+/** What is kept of the past, in its order. Pure. */
+export function remembered(oldestFirst: readonly Incident[]): Incident[] {
+  const restartsOf = new Map<string, number>();
+  let refusals = 0;
+  const isKept = ({ action, app }: Incident): boolean => {
+    if (action === 'refuse') return ++refusals <= REMEMBERED_REFUSALS;
+    const restarts = (restartsOf.get(app) ?? 0) + 1;
+    restartsOf.set(app, restarts);
+    return restarts <= REMEMBERED_RESTARTS_PER_APP;
+  };
+  return oldestFirst.toReversed().filter(isKept).reverse();
+}

@@ -27,8 +27,8 @@ export interface RestartRequest {
 
 export interface IntakeParts {
   config(): Config;
-  observer: Observer;
-  restarter: Restarter;
+  observer: Pick<Observer, 'workers'>;
+  restarter: Pick<Restarter, 'ask'>;
   onAlert(decision: string): void;
 }
 
@@ -40,7 +40,7 @@ export class Intake {
     this.#parts = parts;
   }
 
-  /** Resolves when every restart's intent is on disk. Throws HeapwardenError JOURNAL_UNWRITABLE: the sender tries again. */
+  /** Resolves when each intent to restart is on disk. Throws HeapwardenError JOURNAL_UNWRITABLE: ask again later. */
   async receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]> {
     const answers: AlertAnswer[] = [];
     for (const request of readAlerts(webhook)) answers.push(...(await this.#answer(request)));
@@ -51,7 +51,8 @@ export class Intake {
   async requestRestart({ app, worker, reason, force, dryRun }: RestartRequest): Promise<Answer[]> {
     const answers: Answer[] = [];
     for (const name of worker === null ? this.#workersOf(app) : [worker]) {
-      answers.push(await this.#parts.restarter.ask({ app, worker: name, reason, origin: 'api', force, dryRun, alert: null }));
+      const ask: Ask = { app, worker: name, reason, origin: 'api', force, dryRun, alert: null };
+      answers.push(await this.#parts.restarter.ask(ask));
     }
     return answers;
   }
@@ -64,9 +65,11 @@ export class Intake {
     }
     const answers: AlertAnswer[] = [];
     for (const name of worker === null ? this.#workersOf(app) : [worker]) {
-      const ask: Ask = { app, worker: name, reason: this.#reasonFor(request, name), origin: 'alertmanager', force: false, dryRun: false, alert };
-      const { action, reason, sentence, incident } = await this.#parts.restarter.ask(ask);
-      answers.push({ ...common, worker: name, decision: action === 'restart' ? 'restart' : reason, sentence, incident });
+      const asked = this.#reasonFor(request, name);
+      const { action, reason, sentence, incident } = await this.#parts.restarter.ask({
+        app, worker: name, reason: asked, origin: 'alertmanager', force: false, dryRun: false, alert,
+      });
+      answers.push({ ...common, worker: name, decision: action === 'restart' ? action : reason, sentence, incident });
     }
     return answers;
   }
@@ -97,5 +100,5 @@ export class Intake {
 const NOT_ASKED: Record<Exclude<AlertRequest['kind'], 'restart'>, string> = {
   ignored: 'it carries no action="restart", so nothing was asked of heapwarden',
   resolved: 'it is over',
-  invalid: 'its status or startsAt cannot be read',
+  invalid: 'it has no app label, or its status or startsAt cannot be read',
 };

@@ -3,7 +3,7 @@ import type { AppConfig, Config, Level, Resource } from '../config/schema.js';
 import type { RestartReason } from '../decide/decision.js';
 import { guard, type Breach, type GuardState, type LevelChange } from '../decide/guard.js';
 import { RESOURCE_NAMES, describeValue, holdOf, limitOf } from '../decide/measure.js';
-import { isDue } from '../decide/schedule.js';
+import { isDue as isScheduled } from '../decide/schedule.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
 import type { Observer } from '../observe/observer.js';
@@ -12,8 +12,8 @@ import type { Restarter } from './restarter.js';
 
 export interface LoopParts {
   config(): Config;
-  observer: Observer;
-  restarter: Restarter;
+  observer: Pick<Observer, 'workers' | 'observe'>;
+  restarter: Pick<Restarter, 'ask' | 'isBusy'>;
   clock: Clock;
   log: Log;
 }
@@ -52,7 +52,8 @@ export class ControlLoop {
     for (const change of changes) this.#tell(change, configs.get(change.worker.app)!);
     // With both, Alertmanager leads: its alert has had `fallback_after` to come.
     const patienceMs = trigger === 'both' ? fallback_after : 0;
-    const due = trigger === 'alertmanager' ? [] : breaches.filter((breach) => this.#heldFor(breach, configs, nowMs) >= patienceMs);
+    const isDue = (breach: Breach) => this.#heldFor(breach, configs, nowMs) >= patienceMs;
+    const due = trigger === 'alertmanager' ? [] : breaches.filter(isDue);
     for (const { worker, resource } of due) await this.#ask(worker.app, worker.worker, resource, 'guard');
     await this.#runSchedules(apps, nowMs);
   }
@@ -75,9 +76,10 @@ export class ControlLoop {
     const sinceMs = this.#schedulesSeenMs;
     this.#schedulesSeenMs = nowMs;
     for (const { name, schedule } of apps) {
-      if (schedule === undefined || !isDue(schedule, sinceMs, nowMs)) continue;
-      const workers = [...this.#parts.observer.workers.values()].filter(({ app }) => app === name);
-      for (const { worker } of workers) await this.#ask(name, worker, 'schedule', 'schedule');
+      if (schedule === undefined || !isScheduled(schedule, sinceMs, nowMs)) continue;
+      // What does not run was stopped by somebody, or its supervisor is at work on it: a schedule starts nothing.
+      const running = [...this.#parts.observer.workers.values()].filter(({ app, reading }) => app === name && reading);
+      for (const { worker } of running) await this.#ask(name, worker, 'schedule', 'schedule');
     }
   }
 
@@ -91,7 +93,8 @@ export class ControlLoop {
     const fields = { app: worker.app, worker: worker.worker, resource, limit_level: to ?? 'normal' };
     const now = `${RESOURCE_NAMES[resource]} ${describeValue(resource, value)}`;
     if (to === null || (from !== null && RANK[to] < RANK[from])) {
-      this.#parts.log.info(`${name}: ${now}, ${to === null ? 'back below its limits' : `back to its ${to} level`}`, fields);
+      const back = to === null ? 'back below its limits' : `back to its ${to} level`;
+      this.#parts.log.info(`${name}: ${now}, ${back}`, fields);
       return;
     }
     const limit = describeValue(resource, limitOf(app, resource, to)!);

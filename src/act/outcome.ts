@@ -1,6 +1,7 @@
 /** Pure: what became of a restart. */
 import type { AppConfig } from '../config/schema.js';
-import { describeValue, limitOf, measure } from '../decide/measure.js';
+import { RESOURCE_NAMES, describeValue, limitOf, measure } from '../decide/measure.js';
+import { sameProcess } from '../observe/identity.js';
 import type { WorkerState } from '../observe/tracker.js';
 import { formatBytes, formatElapsed } from '../units.js';
 import type { Incident, Measurement, Outcome, Result } from './incident.js';
@@ -32,29 +33,39 @@ export interface Findings {
 
 export function judgeOutcome(incident: Incident, app: AppConfig | null, findings: Findings, nowMs: number): Outcome {
   const { now, stop, interrupted } = findings;
-  const [result, why] = resultOf(incident, app, findings);
-  const name = `${incident.app}/${incident.worker}`;
-  const died = interrupted ? ' (heapwarden itself was stopped in the middle; this is what it found when it came back)' : '';
-  const sentence = `${name}: ${why(nowMs - incident.atMs)}${died}`;
+  const [result, what] = resultOf(incident, app, findings, formatElapsed(nowMs - incident.atMs));
+  const sentence = `${incident.app}/${incident.worker}: ${what}${interrupted ? INTERRUPTED : ''}`;
   return { atMs: nowMs, result, sentence, stop, after: now && measurementOf(now, app), interrupted };
 }
 
-type Why = (tookMs: number) => string;
+const INTERRUPTED = ' (heapwarden itself was stopped in the middle; this is what it found when it came back)';
 
-function resultOf(incident: Incident, app: AppConfig | null, { now, ready, stop, error }: Findings): [Result, Why] {
+function resultOf(incident: Incident, app: AppConfig | null, findings: Findings, took: string): [Result, string] {
+  const { now, ready, stop, error, interrupted } = findings;
   const { before } = incident;
-  if (error !== null) return ['failed', () => `the restart failed: ${error}`];
-  if (now?.reading && before && now.reading.root.pid === before.pid && now.reading.root.start === before.start) {
-    return ['failed', () => `the restart failed: the old process (pid ${before.pid}) still runs`];
+  if (error !== null) return ['failed', `the restart failed: ${error}`];
+  if (!now?.reading) return ['not_ready', `${took} after the restart no process runs in its place`];
+  const { pid } = now.reading.root;
+  if (sameProcess(now.reading.root, before)) {
+    return ['failed', `the restart failed: the old process (pid ${pid}) still runs`];
   }
-  if (!now?.reading) return ['not_ready', (took) => `${formatElapsed(took)} after the restart no process runs in its place`];
-  if (!ready) return ['not_ready', (took) => `the new process (pid ${now.reading!.root.pid}) was not ready ${formatElapsed(took)} after the restart was decided`];
-  const line = app && (limitOf(app, 'rss', 'critical') ?? limitOf(app, 'rss', 'restart'));
-  const rss = app && measure(now, 'rss', app.memory);
-  if (incident.asked === 'rss' && line !== null && rss !== null && rss >= line) {
-    return ['ineffective', () => `restarted, but its memory is ${describeValue('rss', rss)} again already, above the critical line of ${describeValue('rss', line)}`];
-  }
-  return ['recovered', (took) => `restarted in ${formatElapsed(took)}${stop === 'killed' ? ' (the old process had to be killed)' : ''}${memoryWords(before, measurementOf(now, app))}`];
+  if (!ready) return ['not_ready', `the new process (pid ${pid}) was not ready ${took} after the restart was decided`];
+  const still = stillOver(incident, app, now);
+  if (still !== null) return ['ineffective', `restarted, but ${still}`];
+  const done = interrupted ? `a new process (pid ${pid}) runs` : `restarted in ${took}`;
+  const killed = stop === 'killed' ? ' (the old process had to be killed)' : '';
+  return ['recovered', `${done}${killed}${memoryWords(before, measurementOf(now, app))}`];
+}
+
+/** A leak starts again from below; what is over its line at once needs more than its limit allows. */
+function stillOver({ asked }: Incident, app: AppConfig | null, now: WorkerState): string | null {
+  if (!app || (asked !== 'rss' && asked !== 'heap')) return null; // a new process is neither frozen nor old
+  const level = limitOf(app, asked, 'critical') === null ? 'restart' : 'critical';
+  const line = limitOf(app, asked, level);
+  const value = measure(now, asked, app.memory);
+  if (line === null || value === null || value < line) return null;
+  const [is, limit] = [describeValue(asked, value), describeValue(asked, line)];
+  return `its ${RESOURCE_NAMES[asked]} is ${is} again already, at or above its ${level} limit of ${limit}`;
 }
 
 function memoryWords(before: Measurement | null, after: Measurement | null): string {

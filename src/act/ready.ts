@@ -7,17 +7,18 @@ const TRY_TIMEOUT_MS = 2000;
 
 /** Waits until the check passes; false when it has not within its timeout, or when `signal` aborts. */
 export async function waitUntilReady(check: ReadyCheck, clock: Clock, signal: AbortSignal): Promise<boolean> {
-  const deadline = clock.now() + check.timeout;
+  const deadline = clock.monotonic() + check.timeout;
   while (!signal.aborted) {
-    if (await isReady(check, signal)) return true;
-    if (clock.now() + PAUSE_MS > deadline) return false;
+    const leftMs = deadline - clock.monotonic();
+    if (await isReady(check, Math.min(leftMs, TRY_TIMEOUT_MS), signal)) return true;
+    if (clock.monotonic() + PAUSE_MS > deadline) return false;
     await clock.sleep(PAUSE_MS, signal);
   }
   return false;
 }
 
-function isReady(check: ReadyCheck, signal: AbortSignal): Promise<boolean> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(TRY_TIMEOUT_MS)]);
+function isReady(check: ReadyCheck, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, Math.floor(timeoutMs)))]);
   return check.http !== undefined ? answersHttp(check.http, limit) : acceptsTcp(check.tcp ?? '', limit);
 }
 
@@ -36,8 +37,10 @@ function acceptsTcp(address: string, signal: AbortSignal): Promise<boolean> {
   const [, host = '', port] = /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [];
   return new Promise((resolve) => {
     const socket = connect({ host, port: Number(port), signal });
-    socket.once('connect', () => resolve(true));
     socket.once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
   });
 }

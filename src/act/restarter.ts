@@ -2,29 +2,35 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import type { AppConfig } from '../config/schema.js';
 import type { Ask } from '../decide/decision.js';
-import { decide, type Facts, type Judgement } from '../decide/policy.js';
-import { HeapwardenError, messageOf } from '../errors.js';
+import { decide, tooFewOthers, type Facts, type Judgement } from '../decide/policy.js';
+import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
-import { workerKey, type WorkerState } from '../observe/tracker.js';
+import { sameProcess } from '../observe/identity.js';
 import type { Observer } from '../observe/observer.js';
-import type { Supervisor } from '../supervisors/contract.js';
+import { workerKey, type WorkerState } from '../observe/tracker.js';
+import type { RestartReport, Supervisor } from '../supervisors/contract.js';
 import type { History } from './history.js';
-import type { Incident, Outcome } from './incident.js';
+import type { Incident } from './incident.js';
 import type { Journal } from './journal.js';
-import { judgeOutcome, measurementOf } from './outcome.js';
+import { judgeOutcome, measurementOf, type Findings } from './outcome.js';
 import { waitUntilReady } from './ready.js';
 
 /** A new process must outlive this before it counts: one that exits at once was never ready. */
 const SETTLE_MS = 1000;
 const NEW_PROCESS_TIMEOUT_MS = 30_000;
+/** What a supervisor that was asked before the warden died gets on top of its stop timeout. */
+const INTERRUPTED_PATIENCE_MS = 5000;
 const POLL_MS = 200;
+/** Asks whose last refusal is remembered; anybody's alert may name what it likes. */
+const MAX_TOLD = 1000;
+const NOT_CONFIGURED = 'its app is no longer configured';
 
 export interface RestarterParts {
   /** The app's config; null where it is not configured (any more). */
   app(name: string): AppConfig | null;
   supervisors: ReadonlyMap<string, Supervisor>;
-  observer: Observer;
-  journal: Journal;
+  observer: Pick<Observer, 'workers' | 'remeasure'>;
+  journal: Pick<Journal, 'record' | 'complete'>;
   history: History;
   clock: Clock;
   log: Log;
@@ -43,7 +49,7 @@ export class Restarter {
   readonly #busy = new Set<string>();
   /** One restart of an app at a time. */
   readonly #queues = new Map<string, Promise<void>>();
-  /** The last refusal told for each ask, so that an ask repeated every few seconds is put on record once. */
+  /** The last refusal of each ask, so that one repeated every few seconds is put on record once. Oldest first. */
   readonly #told = new Map<string, string>();
 
   constructor(parts: RestarterParts) {
@@ -64,18 +70,18 @@ export class Restarter {
     if (judgement.action === 'refuse') return this.#refuse(ask, judgement, incident);
     await this.#reserve(incident);
     this.#told.delete(askKey(ask));
-    this.#enqueue(incident);
+    this.#announce(incident);
+    void this.#enqueue(incident, () => this.#carryOut(incident));
     return { ...judgement, app: ask.app, worker: ask.worker, incident: incident.id };
   }
 
-  /** Puts an end to the records that a warden left open when it died. Nothing is restarted by this. */
+  /**
+   * Puts an end to the records that a warden left open when it died; their workers count as busy until then. Touches
+   * no process. It may take as long as a restart: the supervisor may be at work on what the dead warden asked of it.
+   */
   async finishInterrupted(): Promise<void> {
-    for (const incident of this.#parts.history.open()) {
-      const app = this.#parts.app(incident.app);
-      const now = await this.#parts.observer.remeasure(incident.app, incident.worker);
-      const ready = app?.restart.ready && now?.reading ? await this.#isReady(app) : true;
-      await this.#finish(incident, judgeOutcome(incident, app, { now, ready, stop: null, error: null, interrupted: true }, this.#parts.clock.now()));
-    }
+    const open = this.#parts.history.open();
+    await Promise.all(open.map((incident) => this.#enqueue(incident, () => this.#completeRecord(incident))));
   }
 
   isBusy(app: string, worker: string): boolean {
@@ -91,7 +97,7 @@ export class Restarter {
   #facts(ask: Ask, worker: WorkerState | null, nowMs: number): Facts {
     const { history, observer } = this.#parts;
     const app = this.#parts.app(ask.app);
-    const others = [...observer.workers.values()].filter((other) => other.app === ask.app && other.worker !== ask.worker);
+    const others = othersOf(observer, ask);
     return {
       app,
       worker,
@@ -99,8 +105,11 @@ export class Restarter {
       alertAnswered: ask.alert !== null && history.hasAnswered(ask.alert, ask.app, ask.worker),
       lastRestartMs: history.lastRestart(ask.app, ask.worker)?.atMs ?? null,
       restartsInWindow: app ? history.restartsSince(ask.app, nowMs - app.restart.budget.windowMs) : 0,
-      workers: others.length + 1,
-      othersUp: others.filter((other) => other.reading && !this.isBusy(other.app, other.worker)).length,
+      // One restart of an app at a time: when this one's turn comes, those before it are over. Then it is asked again.
+      others: {
+        count: others.length,
+        up: others.filter((other) => other.reading || this.isBusy(other.app, other.worker)).length,
+      },
     };
   }
 
@@ -108,8 +117,11 @@ export class Restarter {
     const { journal, history, log } = this.#parts;
     this.#parts.onIncident(incident);
     const answer = { ...judgement, app: ask.app, worker: ask.worker };
-    if (this.#told.get(askKey(ask)) === judgement.reason) return { ...answer, incident: null };
-    this.#told.set(askKey(ask), judgement.reason);
+    const [key, refusal] = [askKey(ask), refusalKey(incident)];
+    if (this.#told.get(key) === refusal) return { ...answer, incident: null };
+    this.#told.delete(key);
+    this.#told.set(key, refusal);
+    if (this.#told.size > MAX_TOLD) this.#told.delete(this.#told.keys().next().value!);
     log.info(judgement.sentence, { app: ask.app, worker: ask.worker, decision: 'refuse', reason: judgement.reason });
     history.add(incident);
     await journal.record(incident).catch((error: unknown) => this.#journalFailed(error));
@@ -131,45 +143,70 @@ export class Restarter {
     }
   }
 
-  #enqueue(incident: Incident): void {
-    const { log } = this.#parts;
-    log.warn(incident.sentence, { app: incident.app, worker: incident.worker, decision: 'restart', reason: incident.reason, incident: incident.id });
+  #announce(incident: Incident): void {
+    const { id, app, worker, reason, sentence } = incident;
+    this.#parts.log.warn(sentence, { app, worker, decision: 'restart', reason, incident: id });
     this.#parts.onIncident(incident);
-    const before = this.#queues.get(incident.app) ?? Promise.resolve();
-    const done = before
-      .then(() => this.#carryOut(incident))
-      .catch((error: unknown) => log.error(`incident ${incident.id}: ${messageOf(error)}`))
-      .finally(() => this.#busy.delete(workerKey(incident.app, incident.worker)));
+  }
+
+  /** Resolves when `work` is done, after all that was queued for the app before it. */
+  #enqueue(incident: Incident, work: () => Promise<void>): Promise<void> {
+    const key = workerKey(incident.app, incident.worker);
+    this.#busy.add(key);
+    const done = (this.#queues.get(incident.app) ?? Promise.resolve())
+      .then(() => (this.#closing.signal.aborted ? undefined : work()))
+      .catch((error: unknown) => this.#parts.log.error(`incident ${incident.id}: ${messageOf(error)}`))
+      .finally(() => this.#busy.delete(key));
     this.#queues.set(incident.app, done);
+    return done;
   }
 
   async #carryOut(incident: Incident): Promise<void> {
-    const signal = this.#closing.signal;
     const app = this.#parts.app(incident.app);
     const supervisor = this.#parts.supervisors.get(incident.app);
-    if (signal.aborted || !app || !supervisor) return;
-    const stopTimeoutMs = app.restart.stop_timeout;
-    const report = await supervisor.restart(incident.worker, { stopTimeoutMs, signal }).catch((error: unknown) => messageOf(error));
-    if (signal.aborted) return;
-    if (typeof report === 'string') {
-      const now = await this.#parts.observer.remeasure(incident.app, incident.worker);
-      return this.#finish(incident, judgeOutcome(incident, app, { now, ready: false, stop: null, error: report, interrupted: false }, this.#parts.clock.now()));
+    if (!app || !supervisor) return this.#finish(incident, { error: NOT_CONFIGURED });
+    const lack = this.#lackByNow(incident, app);
+    if (lack !== null) return this.#finish(incident, { error: lack });
+    let report: RestartReport;
+    try {
+      const options = { stopTimeoutMs: app.restart.stop_timeout, signal: this.#closing.signal };
+      report = await supervisor.restart(incident.worker, options);
+    } catch (error) {
+      return this.#finish(incident, { error: messageOf(error) });
     }
-    const running = await this.#waitForNewProcess(incident);
-    const ready = running && (await this.#isReady(app));
-    if (signal.aborted) return;
-    const now = await this.#parts.observer.remeasure(incident.app, incident.worker);
-    await this.#finish(incident, judgeOutcome(incident, app, { now, ready, stop: report.stop, error: null, interrupted: false }, this.#parts.clock.now()));
+    const runs = await this.#waitForNewProcess(incident, NEW_PROCESS_TIMEOUT_MS);
+    return this.#finish(incident, { ready: runs && (await this.#isReady(app)), stop: report.stop });
   }
 
-  /** True when the slot holds a new process that has lived for SETTLE_MS. */
-  async #waitForNewProcess(incident: Incident): Promise<boolean> {
+  async #completeRecord(incident: Incident): Promise<void> {
+    const app = this.#parts.app(incident.app);
+    if (!app) return this.#finish(incident, { error: NOT_CONFIGURED, interrupted: true });
+    const runs = await this.#waitForNewProcess(incident, app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS);
+    return this.#finish(incident, { ready: runs && (await this.#isReady(app)), interrupted: true });
+  }
+
+  /** What the restarts that this one waited for have left of min_available; null where it suffices. */
+  #lackByNow(incident: Incident, app: AppConfig): string | null {
+    const { observer, history } = this.#parts;
+    const worker = observer.workers.get(workerKey(incident.app, incident.worker));
+    if (incident.force || !worker) return null;
+    const others = othersOf(observer, incident);
+    const isUp = ({ app: name, worker: slot, reading }: WorkerState): boolean => {
+      const latest = history.lastRestart(name, slot)?.outcome;
+      const notReady = latest && latest.atMs >= incident.atMs && latest.result === 'not_ready';
+      return reading !== null && !notReady;
+    };
+    return tooFewOthers(app, worker, { count: others.length, up: others.filter(isUp).length });
+  }
+
+  /** True as soon as the slot holds a new process that has lived for SETTLE_MS; false where `patienceMs` go by. */
+  async #waitForNewProcess(incident: Incident, patienceMs: number): Promise<boolean> {
     const { observer, clock } = this.#parts;
-    const signal = this.#closing.signal;
-    const deadline = clock.now() + NEW_PROCESS_TIMEOUT_MS;
-    while (!signal.aborted && clock.now() < deadline) {
+    const { signal } = this.#closing;
+    const deadline = clock.monotonic() + patienceMs;
+    while (!signal.aborted && clock.monotonic() < deadline) {
       const process = (await observer.remeasure(incident.app, incident.worker))?.reading;
-      const isNew = process && (process.root.pid !== incident.before?.pid || process.root.start !== incident.before.start);
+      const isNew = process && !sameProcess(process.root, incident.before);
       if (isNew && clock.now() - process.startedAtMs >= SETTLE_MS) return true;
       await clock.sleep(POLL_MS, signal);
     }
@@ -181,23 +218,39 @@ export class Restarter {
     return check ? waitUntilReady(check, this.#parts.clock, this.#closing.signal) : true;
   }
 
-  async #finish(incident: Incident, outcome: Outcome): Promise<void> {
-    const { history, journal, log } = this.#parts;
-    history.complete(incident.id, outcome);
-    const fields = { app: incident.app, worker: incident.worker, reason: incident.reason, result: outcome.result, incident: incident.id };
-    log[outcome.result === 'recovered' ? 'info' : 'error'](outcome.sentence, fields);
+  /** Measures what is there now and puts it on record. A warden that closes leaves the record open for the next one. */
+  async #finish(incident: Incident, found: Partial<Findings>): Promise<void> {
+    if (this.#closing.signal.aborted) return; // what was found was cut short
+    const { observer, history, journal, clock, log } = this.#parts;
+    const { id, app, worker, reason } = incident;
+    const now = await observer.remeasure(app, worker);
+    const findings = { now, ready: false, stop: null, error: null, interrupted: false, ...found };
+    const outcome = judgeOutcome(incident, this.#parts.app(app), findings, clock.now());
+    history.complete(id, outcome);
+    const level = outcome.result === 'recovered' ? 'info' : 'error';
+    log[level](outcome.sentence, { app, worker, reason, result: outcome.result, incident: id });
     this.#parts.onIncident({ ...incident, outcome });
-    await journal.complete(incident.id, outcome).catch((error: unknown) => this.#journalFailed(error));
+    await journal.complete(id, outcome).catch((error: unknown) => this.#journalFailed(error));
   }
 
   #journalFailed(error: unknown): void {
     this.#parts.onJournalError();
-    const known = error instanceof HeapwardenError ? error.message : messageOf(error);
-    this.#parts.log.error(`${known}; while it cannot be written, nothing is restarted`);
+    this.#parts.log.error(`${messageOf(error)}; while it cannot be written, nothing is restarted`);
   }
 }
 
-const askKey = (ask: Ask): string => `${workerKey(ask.app, ask.worker)}\u0000${ask.reason}\u0000${ask.origin}`;
+function othersOf({ workers }: Pick<Observer, 'workers'>, { app, worker }: { app: string; worker: string }): WorkerState[] {
+  return [...workers.values()].filter((other) => other.app === app && other.worker !== worker);
+}
+
+function askKey({ app, worker, reason, origin, alert }: Ask): string {
+  return JSON.stringify([app, worker, reason, origin, alert?.fingerprint]);
+}
+
+/** A refusal is told again when its reason, the alert or the process is another one. */
+function refusalKey({ reason, alert, before }: Incident): string {
+  return JSON.stringify([reason, alert?.startsAtMs, before?.pid, before?.start]);
+}
 
 function newIncident(ask: Ask, judgement: Judgement, before: Incident['before'], nowMs: number): Incident {
   const time = new Date(nowMs).toISOString().replace(/[-:.]/g, '');

@@ -19,7 +19,7 @@ const AlertSchema = Type.Object({
 export const WebhookSchema = Type.Object({ alerts: Type.Array(AlertSchema) });
 export type Webhook = Static<typeof WebhookSchema>;
 
-/** `ignored`: firing, but without `action="restart"`; `resolved`: it is over; `invalid`: its times make no sense. */
+/** `ignored`: firing, but without `action="restart"`; `resolved`: it is over; `invalid`: it cannot be acted upon. */
 export type AlertKind = 'restart' | 'ignored' | 'resolved' | 'invalid';
 
 export interface AlertRequest {
@@ -40,7 +40,7 @@ export function readAlerts(webhook: Webhook): AlertRequest[] {
     return {
       kind: kindOf(status, labels, startsAtMs),
       app: labels['app'] ?? '',
-      worker: labels['worker'] ?? null,
+      worker: labels['worker'] || null,
       resource: reason ?? null,
       alert: { fingerprint, startsAtMs, endsAtMs: end > startsAtMs ? end : null },
     };
@@ -50,5 +50,5 @@ export function readAlerts(webhook: Webhook): AlertRequest[] {
 function kindOf(status: string, labels: Record<string, string>, startsAtMs: number): AlertKind {
   if (status === 'resolved') return 'resolved';
   if (labels['action'] !== 'restart') return 'ignored';
-  return status === 'firing' && Number.isFinite(startsAtMs) ? 'restart' : 'invalid';
+  return status === 'firing' && Number.isFinite(startsAtMs) && labels['app'] ? 'restart' : 'invalid';
 }

@@ -14,7 +14,7 @@ export function measure(worker: WorkerState, resource: Resource, memory: AppConf
     case 'rss':
       return memory === 'tree' ? reading.treeRssBytes : reading.root.rssBytes;
     case 'heap':
-      return agent?.stats ? agent.stats.heap_used / agent.stats.heap_limit : null;
+      return agent?.stats?.heap_limit ? agent.stats.heap_used / agent.stats.heap_limit : null;
     case 'freeze':
       return agent ? Math.max(0, observedAtMs - agent.heartbeatAtMs) : null;
     case 'uptime':

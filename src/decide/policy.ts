@@ -2,7 +2,7 @@
 import type { AppConfig, Resource } from '../config/schema.js';
 import type { WorkerState } from '../observe/tracker.js';
 import { formatDuration, formatElapsed } from '../units.js';
-import type { Ask, Decision, Refusal } from './decision.js';
+import type { AlertRef, Ask, Decision, Refusal } from './decision.js';
 import { RESOURCE_NAMES, describeValue, limitOf, measure } from './measure.js';
 
 export interface Facts {
@@ -18,9 +18,13 @@ export interface Facts {
   lastRestartMs: number | null;
   /** Starts of the app's restarts inside its budget window. */
   restartsInWindow: number;
-  /** Workers of the app, and how many of the others run and are not being restarted. */
-  workers: number;
-  othersUp: number;
+  /** The app's other workers: how many there are, and how many would be up during this restart. */
+  others: Others;
+}
+
+export interface Others {
+  count: number;
+  up: number;
 }
 
 /** A decision and the sentence a person reads: what was asked, what was measured, why not. */
@@ -28,66 +32,88 @@ export type Judgement = Decision & { sentence: string };
 
 export function decide(ask: Ask, facts: Facts, nowMs: number): Judgement {
   const refused = refusal(ask, facts, nowMs);
-  if (refused) return { action: 'refuse', reason: refused[0], sentence: `${whatWasAsked(ask)}: refused, ${refused[1]}` };
-  return { action: 'restart', reason: ask.reason, sentence: `${whatWasAsked(ask)}: ${whyRestart(ask, facts)}` };
+  const asked = whatWasAsked(ask);
+  if (!refused) return { action: 'restart', reason: ask.reason, sentence: `${asked}: ${whyRestart(ask, facts)}` };
+  const [reason, why] = refused;
+  return { action: 'refuse', reason, sentence: `${asked}: refused, ${why}` };
 }
 
-function refusal(ask: Ask, facts: Facts, nowMs: number): [Refusal, string] | null {
+/**
+ * Why a restart would leave the app with fewer workers than its min_available, or null where it would not. An app with
+ * fewer workers than that is asked for all the others it has; to restart what does not run takes nothing away.
+ */
+export function tooFewOthers(app: AppConfig, worker: WorkerState, { count, up }: Others): string | null {
+  const { min_available } = app.restart;
+  if (!worker.reading || up >= Math.min(min_available, count)) return null;
+  return `${up === 0 ? 'none' : `only ${up}`} of its other workers would be up, and min_available is ${min_available}`;
+}
+
+type Refused = [Refusal, string];
+
+function refusal(ask: Ask, facts: Facts, nowMs: number): Refused | null {
   const { app, worker } = facts;
-  if (!app && worker) return ['unmanaged', 'no app of this name is configured, so nobody is known who could start it again'];
+  if (!app && worker) {
+    return ['unmanaged', 'no app of this name is configured, so nobody is known who could start it again'];
+  }
   if (!app) return ['unknown_app', 'no app of this name is configured'];
-  if (!worker) return ['unknown_app', `the app has no worker ${ask.worker}`];
+  if (!worker) return ['unknown_app', `the app has no worker ${printable(ask.worker)}`];
   if (facts.inProgress) return ['in_progress', 'this worker is being restarted already'];
   const byAlert = ask.alert && alertRefusal(ask.alert, facts, worker, nowMs);
   if (byAlert) return byAlert;
-  if (!ask.force) {
-    const byGate = gateRefusal(ask, app, facts, worker, nowMs);
-    if (byGate) return byGate;
-  }
-  if (app.dry_run || ask.dryRun) return ['dry_run', `it would be restarted, but ${app.dry_run ? 'dry_run is set for this app' : 'this was a dry run'}`];
+  const byGate = ask.force ? null : (limitRefusal(ask, app, worker) ?? gateRefusal(app, worker, facts, nowMs));
+  if (byGate) return byGate;
+  if (app.dry_run) return ['dry_run', 'it would be restarted, but dry_run is set for this app'];
+  if (ask.dryRun) return ['dry_run', 'it would be restarted, but this was a dry run'];
   return null;
 }
 
-function alertRefusal(alert: NonNullable<Ask['alert']>, facts: Facts, worker: WorkerState, nowMs: number): [Refusal, string] | null {
+function alertRefusal(alert: AlertRef, facts: Facts, worker: WorkerState, nowMs: number): Refused | null {
   if (facts.alertAnswered) return ['duplicate', 'this alert has led to a restart already'];
   if (alert.endsAtMs !== null && alert.endsAtMs <= nowMs) return ['stale', 'the alert was over before it arrived'];
-  const startedAtMs = worker.reading?.startedAtMs ?? 0;
-  if (startedAtMs > alert.startsAtMs) {
-    return ['already_restarted', `the process started ${formatElapsed(startedAtMs - alert.startsAtMs)} after the alert`];
+  const afterAlertMs = worker.reading ? worker.reading.startedAtMs - alert.startsAtMs : 0;
+  if (afterAlertMs > 0) {
+    return ['already_restarted', `the process started ${formatElapsed(afterAlertMs)} after the alert`];
   }
   return null;
 }
 
-function gateRefusal(ask: Ask, app: AppConfig, facts: Facts, worker: WorkerState, nowMs: number): [Refusal, string] | null {
-  const { startup_grace, cooldown, budget, min_available } = app.restart;
+/** A restart for a limit must find the limit crossed. */
+function limitRefusal(ask: Ask, app: AppConfig, worker: WorkerState): Refused | null {
   const resource = claimedResource(ask);
-  if (resource) {
-    const limit = limitOf(app, resource, 'restart');
-    const value = measure(worker, resource, app.memory);
-    if (limit === null) return ['not_breaching', `the app has no restart limit for ${resource}`];
-    if (value === null) return ['not_breaching', `its ${RESOURCE_NAMES[resource]} cannot be measured now`];
-    if (value < limit) {
-      return ['not_breaching', `measured again, its ${RESOURCE_NAMES[resource]} is ${describeValue(resource, value)}, below the limit of ${describeValue(resource, limit)}`];
-    }
-  }
-  const age = worker.reading ? nowMs - worker.reading.startedAtMs : Infinity;
-  if (age < startup_grace) {
-    return ['startup_grace', `the process is ${formatElapsed(age)} old, less than its startup_grace of ${formatDuration(startup_grace)}`];
-  }
-  const rest = facts.lastRestartMs === null ? 0 : facts.lastRestartMs + cooldown - nowMs;
-  if (rest > 0) return ['cooldown', `it was restarted a short while ago; its cooldown of ${formatDuration(cooldown)} ends in ${formatElapsed(rest)}`];
-  if (facts.restartsInWindow >= budget.count) {
-    return ['budget', `the app has used up its budget of ${budget.count} restarts in ${formatDuration(budget.windowMs)}`];
-  }
-  if (facts.workers > min_available && facts.othersUp < min_available) {
-    return ['min_available', `only ${facts.othersUp} of its other workers are up, and min_available is ${min_available}`];
-  }
-  return null;
+  if (!resource) return null;
+  const name = RESOURCE_NAMES[resource];
+  const limit = limitOf(app, resource, 'restart');
+  const value = measure(worker, resource, app.memory);
+  if (limit === null) return ['not_breaching', `the app has no restart limit for ${resource}`];
+  if (value === null) return ['not_breaching', `its ${name} cannot be measured now`];
+  if (value >= limit) return null;
+  const [is, line] = [describeValue(resource, value), describeValue(resource, limit)];
+  return ['not_breaching', `measured again, its ${name} is ${is}, below the limit of ${line}`];
 }
 
-/** A restart for a limit must find the limit crossed; `manual` and `schedule` claim none. */
-function claimedResource(ask: Ask): Resource | null {
-  return ask.reason === 'manual' || ask.reason === 'schedule' ? null : ask.reason;
+function gateRefusal(app: AppConfig, worker: WorkerState, facts: Facts, nowMs: number): Refused | null {
+  const { startup_grace, cooldown, budget } = app.restart;
+  const ageMs = worker.reading ? nowMs - worker.reading.startedAtMs : Infinity;
+  if (ageMs < startup_grace) {
+    const [age, grace] = [formatElapsed(Math.max(0, ageMs)), formatDuration(startup_grace)];
+    return ['startup_grace', `the process is ${age} old, less than its startup_grace of ${grace}`];
+  }
+  const restMs = facts.lastRestartMs === null ? 0 : facts.lastRestartMs + cooldown - nowMs;
+  if (restMs > 0) {
+    const [length, rest] = [formatDuration(cooldown), formatElapsed(restMs)];
+    return ['cooldown', `it was restarted a short while ago; its cooldown of ${length} ends in ${rest}`];
+  }
+  if (facts.restartsInWindow >= budget.count) {
+    const window = formatDuration(budget.windowMs);
+    return ['budget', `the app has used up its budget of ${budget.count} restarts in ${window}`];
+  }
+  const lack = tooFewOthers(app, worker, facts.others);
+  return lack === null ? null : ['min_available', lack];
+}
+
+/** `manual` and `schedule` claim no limit. */
+function claimedResource({ reason }: Ask): Resource | null {
+  return reason === 'manual' || reason === 'schedule' ? null : reason;
 }
 
 const ASKED_BY: Record<Ask['origin'], string> = {
@@ -97,8 +123,14 @@ const ASKED_BY: Record<Ask['origin'], string> = {
   schedule: 'the schedule',
 };
 
-function whatWasAsked(ask: Ask): string {
-  return `${ask.app}/${ask.worker}: ${ASKED_BY[ask.origin]} asked for a${ask.force ? ' forced' : ''} restart (${ask.reason})`;
+function whatWasAsked({ app, worker, origin, force, reason }: Ask): string {
+  const forced = force ? ' forced' : '';
+  return `${printable(app)}/${printable(worker)}: ${ASKED_BY[origin]} asked for a${forced} restart (${reason})`;
+}
+
+/** Names come from outside, and a sentence is one line of the log. */
+function printable(name: string): string {
+  return name.replace(/\p{Cc}/gu, '?');
 }
 
 function whyRestart(ask: Ask, { app, worker }: Facts): string {
@@ -106,5 +138,6 @@ function whyRestart(ask: Ask, { app, worker }: Facts): string {
   const value = resource && app && worker ? measure(worker, resource, app.memory) : null;
   const limit = resource && app ? limitOf(app, resource, 'restart') : null;
   if (!resource || value === null || limit === null) return 'it will be restarted';
-  return `its ${RESOURCE_NAMES[resource]} is ${describeValue(resource, value)}, the limit ${describeValue(resource, limit)}`;
+  const [is, line] = [describeValue(resource, value), describeValue(resource, limit)];
+  return `its ${RESOURCE_NAMES[resource]} is ${is}, the limit ${line}`;
 }
