@@ -7,6 +7,10 @@ import { fileURLToPath } from 'node:url';
 const state = mkdtempSync(join(tmpdir(), 'heapwarden-demo-'));
 process.on('exit', () => rmSync(state, { recursive: true, force: true }));
 
+console.log(`The demo: heapwarden runs a shop that leaks about 5 MB a second. Its limits are 100 MB (warning), 130 MB (critical)
+and 160 MB (restart), each for 3 seconds. Within a minute it crosses all three and is restarted. Ctrl-C ends it.
+`);
+
 // As systemd would name them for a service: see config/paths.ts.
 process.env.STATE_DIRECTORY = state;
 process.env.RUNTIME_DIRECTORY = state;
