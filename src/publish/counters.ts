@@ -1,14 +1,19 @@
 import { Counter, Histogram, Registry } from 'prom-client';
 import { RESULTS, type Incident } from '../act/incident.js';
-import { REFUSALS, RESTART_REASONS } from '../decide/decision.js';
+import { REFUSALS, RESTART_REASONS, type Refusal } from '../decide/decision.js';
 import type { Family } from './family.js';
 
 const ALERT_DECISIONS = ['restart', 'ignored', 'resolved', 'invalid', ...REFUSALS] as const;
 export type AlertDecision = (typeof ALERT_DECISIONS)[number];
 
-/** What is counted as it happens. Every series that is known beforehand starts at 0, so that increase() sees the first. */
+/** The `app` of all that is not configured: a request can name any app, and must not make series without end. */
+const NOT_CONFIGURED = '';
+const REFUSED_WITHOUT_APP = ['unknown_app', 'unmanaged'] as const satisfies readonly Refusal[];
+
+/** What is counted as it happens. A series that is known beforehand starts at 0, so that increase() sees the first. */
 export class Counters {
   readonly #registry = new Registry();
+  readonly #expected = new Set<string>();
   readonly #restarts = new Counter({
     name: 'heapwarden_restarts_total',
     help: 'Restarts by the reason they were asked for and their result.',
@@ -42,20 +47,24 @@ export class Counters {
 
   constructor() {
     for (const decision of ALERT_DECISIONS) this.#alerts.inc({ decision }, 0);
+    for (const refusal of REFUSED_WITHOUT_APP) this.#refusals.inc({ app: NOT_CONFIGURED, refusal }, 0);
   }
 
-  /** Makes the series of these apps known. May be called again after a reload. */
+  /** Makes the series of these apps known. May be called again after a reload: what has been counted stays. */
   expect(apps: readonly string[]): void {
     for (const app of apps) {
-      for (const reason of RESTART_REASONS) for (const result of RESULTS) this.#restarts.inc({ app, reason, result }, 0);
+      if (this.#expected.has(app)) continue;
+      this.#expected.add(app);
+      for (const reason of RESTART_REASONS) {
+        for (const result of RESULTS) this.#restarts.inc({ app, reason, result }, 0);
+      }
       for (const refusal of REFUSALS) this.#refusals.inc({ app, refusal }, 0);
-      this.#duration.zero({ app });
+      this.#duration.zero({ app }); // this would set back to zero what is there
     }
   }
 
   incident(incident: Incident, isConfigured: boolean): void {
-    // A request can name any app: what is not configured must not make series without end.
-    const app = isConfigured ? incident.app : '';
+    const app = isConfigured ? incident.app : NOT_CONFIGURED;
     if (incident.action === 'refuse') this.#refusals.inc({ app, refusal: incident.reason });
     if (incident.action !== 'restart' || !incident.outcome) return;
     this.#restarts.inc({ app, reason: incident.reason, result: incident.outcome.result });

@@ -41,7 +41,10 @@ export function counter(name: string, help: string, values: Sample[]): Family {
 }
 
 /** One sample a worker, for those whose value is known. */
-export function perWorker(workers: readonly WorkerState[], value: (worker: WorkerState) => number | null | undefined): Sample[] {
+export function perWorker(
+  workers: readonly WorkerState[],
+  value: (worker: WorkerState) => number | null | undefined,
+): Sample[] {
   return workers.flatMap((worker) => {
     const known = value(worker);
     return known === null || known === undefined ? [] : [{ labels: labelsOf(worker), value: known }];
@@ -51,4 +54,3 @@ export function perWorker(workers: readonly WorkerState[], value: (worker: Worke
 export const labelsOf = ({ app, worker }: WorkerState): Labels => ({ app, worker });
 
 export const seconds = (ms: number): number => ms / 1000;
-

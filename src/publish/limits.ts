@@ -14,8 +14,20 @@ export function limitFamilies({ config }: View): Family[] {
       ),
     );
   return [
-    gauge('heapwarden_limit_bytes', 'Configured limit of a resource that is measured in bytes.', samples(['rss'], (bytes) => bytes)),
-    gauge('heapwarden_limit_ratio', 'Configured limit of a resource that is measured as a ratio.', samples(['heap'], (ratio) => ratio)),
-    gauge('heapwarden_limit_seconds', 'Configured limit of a resource that is measured in seconds.', samples(['freeze', 'uptime'], seconds)),
+    gauge(
+      'heapwarden_limit_bytes',
+      'Configured limit of a resource that is measured in bytes.',
+      samples(['rss'], (bytes) => bytes),
+    ),
+    gauge(
+      'heapwarden_limit_ratio',
+      'Configured limit of a resource that is measured as a ratio.',
+      samples(['heap'], (ratio) => ratio),
+    ),
+    gauge(
+      'heapwarden_limit_seconds',
+      'Configured limit of a resource that is measured in seconds.',
+      samples(['freeze', 'uptime'], seconds),
+    ),
   ];
 }

@@ -4,7 +4,11 @@ import { counter, gauge, labelsOf, perWorker, seconds, type Family, type View } 
 export function processFamilies({ workers, config }: View): Family[] {
   const memoryOf = new Map(config.apps.map((app) => [app.name, app.memory]));
   return [
-    gauge('heapwarden_process_up', '1 where a process runs in the slot, 0 where none does.', perWorker(workers, ({ reading }) => (reading ? 1 : 0))),
+    gauge(
+      'heapwarden_process_up',
+      '1 where a process runs in the slot, 0 where none does.',
+      perWorker(workers, ({ reading }) => (reading ? 1 : 0)),
+    ),
     gauge(
       'heapwarden_process_resident_memory_bytes',
       "Resident memory of the process and its children, or of the process alone where the app's `memory` is `process`.",
@@ -20,16 +24,25 @@ export function processFamilies({ workers, config }: View): Family[] {
       'Start time of the process, in seconds since the Unix epoch.',
       perWorker(workers, ({ reading }) => reading && seconds(reading.startedAtMs)),
     ),
-    gauge('heapwarden_process_open_fds', 'Open file descriptors of the process.', perWorker(workers, ({ reading }) => reading?.openFds)),
-    gauge('heapwarden_process_threads', 'Threads of the process.', perWorker(workers, ({ reading }) => reading?.threads)),
+    gauge(
+      'heapwarden_process_open_fds',
+      'Open file descriptors of the process.',
+      perWorker(workers, ({ reading }) => reading?.openFds),
+    ),
+    gauge(
+      'heapwarden_process_threads',
+      'Threads of the process.',
+      perWorker(workers, ({ reading }) => reading?.threads),
+    ),
     gauge(
       'heapwarden_process_info',
       'The process in the slot: its pid, its Node.js version where an agent tells it, and who supervises it.',
-      workers.flatMap((worker) =>
-        worker.reading
-          ? [{ labels: { ...labelsOf(worker), pid: String(worker.reading.root.pid), node_version: worker.agent?.node ?? '', supervisor: worker.supervisor }, value: 1 }]
-          : [],
-      ),
+      workers.flatMap((worker) => {
+        const { reading, agent, supervisor } = worker;
+        if (!reading) return [];
+        const info = { pid: String(reading.root.pid), node_version: agent?.node ?? '', supervisor };
+        return [{ labels: { ...labelsOf(worker), ...info }, value: 1 }];
+      }),
     ),
   ];
 }

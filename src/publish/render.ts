@@ -64,8 +64,8 @@ function lookFamilies(looks: ReadonlyMap<string, PastLook>): Family[] {
   ];
 }
 
-/** A metric with fixed values; the registry asks no more of one than a name and get(). */
-function constant(family: Family): Metric {
-  const metric = { name: family.name, get: async () => ({ ...family, name: metric.name }) };
+/** A metric with fixed values; the registry asks no more of one than this, and for OpenMetrics renames a counter. */
+function constant({ name, help, type, values }: Family): Metric {
+  const metric = { name, type, get: async () => ({ name: metric.name, help, type, values }) };
   return metric as unknown as Metric;
 }

@@ -26,7 +26,7 @@ export function restartFamilies({ config, history, nowMs, workers }: View): Fami
       'Restarts of the app that its budget still allows.',
       config.apps.map(({ name, restart: { budget } }) => ({
         labels: { app: name },
-        value: Math.max(0, budget.count - history.restartsSince(name, nowMs - budget.windowMs)),
+        value: history.budgetLeft(name, budget, nowMs),
       })),
     ),
   ];

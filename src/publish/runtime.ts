@@ -11,11 +11,14 @@ export interface RuntimeSubject {
 /** What the agents report of the watched apps. */
 export function runtimeFamilies({ workers, config }: View): Family[] {
   const expected = new Set(config.apps.filter((app) => app.runtime !== 'none').map((app) => app.name));
-  const subjects = workers.flatMap((worker) => (worker.agent?.stats ? [{ labels: labelsOf(worker), stats: worker.agent.stats }] : []));
+  const subjects = workers.flatMap((worker) => {
+    const stats = worker.agent?.stats;
+    return stats ? [{ labels: labelsOf(worker), stats }] : [];
+  });
   return [
     gauge(
       'heapwarden_agent_up',
-      '1 where the agent inside the worker reports in, 0 where it is expected and silent; absent where `runtime` is `none`.',
+      '1 where the agent in the worker reports in, 0 where it is expected and silent; absent with `runtime: none`.',
       perWorker(workers, ({ app, agent }) => (agent ? 1 : expected.has(app) ? 0 : null)),
     ),
     gauge(
@@ -28,16 +31,18 @@ export function runtimeFamilies({ workers, config }: View): Family[] {
   ];
 }
 
+type HeapFigure = 'heap_used' | 'heap_total' | 'heap_limit' | 'heap_live' | 'external' | 'array_buffers';
+
 function heapFamilies(prefix: string, subjects: readonly RuntimeSubject[]): Family[] {
-  const family = (name: string, help: string, value: (stats: RuntimeStats) => number | null) =>
-    gauge(`${prefix}nodejs_${name}`, help, each(subjects, value));
+  const family = (name: string, key: HeapFigure, help: string) =>
+    gauge(`${prefix}nodejs_${name}`, help, each(subjects, (stats) => stats[key]));
   return [
-    family('heap_size_used_bytes', "V8's used heap.", (stats) => stats.heap_used),
-    family('heap_size_total_bytes', "V8's reserved heap.", (stats) => stats.heap_total),
-    family('heap_size_limit_bytes', "V8's own heap limit, above which the process dies of out-of-memory.", (stats) => stats.heap_limit),
-    family('heap_live_bytes', 'Heap used right after the last major garbage collection.', (stats) => stats.heap_live),
-    family('external_memory_bytes', 'Memory of C++ objects bound to JavaScript objects.', (stats) => stats.external),
-    family('array_buffers_bytes', 'Memory of ArrayBuffers and Buffers, part of the external memory.', (stats) => stats.array_buffers),
+    family('heap_size_used_bytes', 'heap_used', "V8's used heap."),
+    family('heap_size_total_bytes', 'heap_total', "V8's reserved heap."),
+    family('heap_size_limit_bytes', 'heap_limit', "V8's own heap limit, above which it aborts the process."),
+    family('heap_live_bytes', 'heap_live', 'Heap used right after the last major garbage collection.'),
+    family('external_memory_bytes', 'external', 'Memory of C++ objects bound to JavaScript objects.'),
+    family('array_buffers_bytes', 'array_buffers', 'Memory of ArrayBuffers and Buffers, part of the external memory.'),
     gauge(
       `${prefix}nodejs_heap_space_size_used_bytes`,
       'Used heap by V8 heap space.',
@@ -55,24 +60,31 @@ function heapFamilies(prefix: string, subjects: readonly RuntimeSubject[]): Fami
   ];
 }
 
-/** The families that prom-client's own collectors get wrong (they miss GCs, and two scrapers reset each other's lag). */
+type LagFigure = 'mean' | 'p50' | 'p90' | 'p99' | 'max';
+
+/** The families that prom-client's own collectors get wrong: they miss GCs, and two scrapers reset each other's lag. */
 export function loopAndGcFamilies(prefix: string, subjects: readonly RuntimeSubject[]): Family[] {
-  const lag = (name: string, what: string, key: 'mean_seconds' | 'p50_seconds' | 'p90_seconds' | 'p99_seconds' | 'max_seconds') =>
-    gauge(`${prefix}nodejs_eventloop_lag_${name}_seconds`, `${what} event-loop delay in the last window.`, each(subjects, ({ loop }) => loop && loop[key]));
+  const gcName = `${prefix}nodejs_gc_duration_seconds`;
+  const lag = (name: LagFigure, what: string) =>
+    gauge(
+      `${prefix}nodejs_eventloop_lag_${name}_seconds`,
+      `${what} event-loop delay in the last window.`,
+      each(subjects, ({ loop }) => loop && loop[`${name}_seconds`]),
+    );
   return [
     {
-      name: `${prefix}nodejs_gc_duration_seconds`,
+      name: gcName,
       help: 'Duration of every garbage collection, by kind: major, minor, incremental or weakcb.',
       type: 'histogram',
       values: subjects.flatMap(({ labels, stats }) =>
-        Object.entries(stats.gc).flatMap(([kind, histogram]) => histogramSamples(`${prefix}nodejs_gc_duration_seconds`, { ...labels, kind }, histogram)),
+        Object.entries(stats.gc).flatMap(([kind, gc]) => histogramSamples(gcName, { ...labels, kind }, gc)),
       ),
     },
-    lag('mean', 'Mean', 'mean_seconds'),
-    lag('p50', '50th percentile of the', 'p50_seconds'),
-    lag('p90', '90th percentile of the', 'p90_seconds'),
-    lag('p99', '99th percentile of the', 'p99_seconds'),
-    lag('max', 'Greatest', 'max_seconds'),
+    lag('mean', 'Mean'),
+    lag('p50', '50th percentile of the'),
+    lag('p90', '90th percentile of the'),
+    lag('p99', '99th percentile of the'),
+    lag('max', 'Greatest'),
     gauge(
       `${prefix}nodejs_eventloop_utilization_ratio`,
       'Share of the last window in which the event loop was busy, 0 to 1.',

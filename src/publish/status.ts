@@ -42,11 +42,9 @@ export function appStatuses(
     const own = workers.filter((worker) => worker.app === name);
     return {
       app: name,
-      supervisor: own[0]?.supervisor ?? 'none',
+      supervisor: (app && Object.keys(app.supervisor)[0]) ?? 'none',
       managed: app !== undefined,
-      restart_budget_remaining: app
-        ? Math.max(0, app.restart.budget.count - history.restartsSince(name, nowMs - app.restart.budget.windowMs))
-        : null,
+      restart_budget_remaining: app ? history.budgetLeft(name, app.restart.budget, nowMs) : null,
       workers: own.map((worker) => {
         const { reading, agent } = worker;
         const levels: WorkerStatus['levels'] = {};
