@@ -1,7 +1,7 @@
 import type { ProcessId } from '../supervisors/contract.js';
 
-export function sameProcess(a: ProcessId | null, b: ProcessId | null): boolean {
-  return a !== null && b !== null && a.pid === b.pid && a.start === b.start;
+export function sameProcess(a: ProcessId | null | undefined, b: ProcessId | null | undefined): boolean {
+  return a != null && b != null && a.pid === b.pid && a.start === b.start;
 }
 
 /** The process and its descendants among `all`, root first; empty where another process has the pid by now. */
@@ -11,7 +11,9 @@ export function treeOf<P extends ProcessId & { parent: number }>(root: ProcessId
 }
 
 /** For many trees out of one snapshot: build the index once. */
-export function childrenByParent<P extends ProcessId & { parent: number }>(all: ReadonlyMap<number, P>): Map<number, P[]> {
+export function childrenByParent<P extends ProcessId & { parent: number }>(
+  all: ReadonlyMap<number, P>,
+): Map<number, P[]> {
   const index = new Map<number, P[]>();
   for (const process of all.values()) {
     const siblings = index.get(process.parent);
@@ -22,7 +24,8 @@ export function childrenByParent<P extends ProcessId & { parent: number }>(all: 
 }
 
 export function withDescendants<P extends ProcessId>(root: P, children: ReadonlyMap<number, P[]>): P[] {
-  const tree = [root];
-  for (let i = 0; i < tree.length; i++) tree.push(...(children.get(tree[i]!.pid) ?? []));
-  return tree;
+  // A set: processes are not all read at the same moment, so that a reused pid can close a circle.
+  const tree = new Set([root]);
+  for (const member of tree) for (const child of children.get(member.pid) ?? []) tree.add(child);
+  return [...tree];
 }

@@ -2,18 +2,32 @@ import type { ProcessId, ProcessTable } from '../supervisors/contract.js';
 import { LinuxProcesses } from './linux.js';
 import { PsProcesses } from './ps.js';
 
-/** What the system says of one process besides memory and CPU, which are pidusage's. */
+/** What one process uses by itself. */
+export interface Usage {
+  /** Resident memory, shared pages included. */
+  rssBytes: number;
+  /** User and system time since the process started, in seconds. */
+  cpuSeconds: number;
+}
+
+/** What the system says of one process. */
 export interface ProcessFacts extends ProcessId {
   parent: number;
   /** Milliseconds since the Unix epoch. */
   startedAtMs: number;
   /** null where the system does not tell. */
   threads: number | null;
+  /** null where it takes pidusage to know. */
+  usage: Usage | null;
 }
 
 /** The machine's processes. A zombie is not among them: it holds no memory and will not run again. */
 export interface ProcessSource extends ProcessTable {
-  /** All processes now, by pid. */
+  /**
+   * All processes that have memory now, by pid. One that the kernel is taking apart has none any more, though it may
+   * hold its ports for another moment: it still has an identity, and a place in `tree`. Rejects where the system
+   * cannot be asked.
+   */
   snapshot(): Promise<ReadonlyMap<number, ProcessFacts>>;
   /** Number of open file descriptors; null where the system does not tell or the process has gone. */
   openFds(pid: number): Promise<number | null>;
