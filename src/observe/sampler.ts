@@ -1,14 +1,10 @@
 import pidusage from 'pidusage';
 import type { ProcessId } from '../supervisors/contract.js';
-import { childrenByParent, withDescendants } from './identity.js';
-import type { ProcessFacts, ProcessSource } from './processes.js';
+import { childrenByParent, sameProcess, withDescendants } from './identity.js';
+import type { ProcessFacts, ProcessSource, Usage } from './processes.js';
 
 /** One process's own share of a reading. */
-export interface ProcessUsage extends ProcessId {
-  rssBytes: number;
-  /** User and system time since the process started, in seconds. */
-  cpuSeconds: number;
-}
+export interface ProcessUsage extends ProcessId, Usage {}
 
 /** One process with its descendants, measured at one moment. */
 export interface Reading {
@@ -28,47 +24,87 @@ export interface Reading {
  */
 const MAXAGE_MS = 100;
 
-export class Sampler {
-  constructor(readonly processes: ProcessSource) {}
+type Tree = readonly [root: ProcessFacts, ...descendants: ProcessFacts[]];
 
-  /** A reading for each root pid that is alive; a pid without one has gone. Shapes: pid → reading. */
-  async sample(pids: readonly number[]): Promise<Map<number, Reading>> {
+/**
+ * Of pidusage 4.1 must be known, on Linux: it loses a descriptor for good where two calls overlap on a pid, and where
+ * a process ends while it is being read. So one sample waits for the other, and pidusage is asked for the given pids
+ * only, which live long; of their descendants, which may live for milliseconds, the process table knows as much.
+ */
+export class Sampler {
+  readonly processes: ProcessSource;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(processes: ProcessSource) {
+    this.processes = processes;
+  }
+
+  /**
+   * A reading for each root pid that is alive; a pid without one has gone. Shapes: pid → reading.
+   * Rejects where the system cannot be asked: a failed look is no death.
+   */
+  sample(pids: readonly number[]): Promise<Map<number, Reading>> {
+    const sample = this.#last.then(() => this.#sample(pids));
+    this.#last = sample.catch(() => {});
+    return sample;
+  }
+
+  async #sample(pids: readonly number[]): Promise<Map<number, Reading>> {
     if (pids.length === 0) return new Map();
     const all = await this.processes.snapshot();
     const children = childrenByParent(all);
-    const trees = pids.flatMap((pid) => {
+    const trees = [...new Set(pids)].flatMap((pid): Tree[] => {
       const root = all.get(pid);
-      return root ? [withDescendants(root, children)] : [];
+      return root ? [withDescendants(root, children) as unknown as Tree] : [];
     });
-    const usages = await usageOf(new Set(trees.flat()));
-    const readings = await Promise.all(trees.map((tree) => this.#reading(tree, usages)));
-    return new Map(readings.filter((reading) => reading !== null).map((reading) => [reading.root.pid, reading]));
+    const measured = await ask(trees.flatMap(([root, ...rest]) => [root, ...rest.filter(({ usage }) => !usage)]));
+    const alive = await this.#stillAlive(trees, measured);
+    const readings = await Promise.all(alive.map((tree) => this.#reading(tree, measured)));
+    return new Map(readings.map((reading) => [reading.root.pid, reading]));
   }
 
-  async #reading(facts: ProcessFacts[], usages: ReadonlyMap<number, ProcessUsage>): Promise<Reading | null> {
-    const tree = facts.flatMap(({ pid }) => usages.get(pid) ?? []);
-    const [root] = tree;
-    const [rootFacts] = facts;
-    if (!root || !rootFacts || root.pid !== rootFacts.pid) return null; // it went between the two looks
+  /** Without those that ended between the two looks, which shows in no figures or in 0 bytes. */
+  async #stillAlive(trees: readonly Tree[], measured: ReadonlyMap<number, Usage>): Promise<Tree[]> {
+    const isSure = ([root]: Tree) => Boolean(measured.get(root.pid)?.rssBytes);
+    if (trees.every(isSure)) return [...trees];
+    // A very small process has 0 bytes too, by the kernel's rough counters.
+    const now = await this.processes.snapshot();
+    return trees.filter((tree) => isSure(tree) || sameProcess(now.get(tree[0].pid), tree[0]));
+  }
+
+  async #reading([root, ...descendants]: Tree, measured: ReadonlyMap<number, Usage>): Promise<Reading> {
+    const own = measured.get(root.pid);
+    if (!own) throw new Error(`process ${root.pid} is alive, but its memory could not be read`);
+    const withUsage = ({ pid, start }: ProcessId, usage: Usage): ProcessUsage => ({ pid, start, ...usage });
+    const rest = descendants.flatMap((facts) => {
+      const usage = measured.get(facts.pid) ?? facts.usage;
+      return usage ? [withUsage(facts, usage)] : []; // a child that has ended is missed by nobody
+    });
+    const tree = [withUsage(root, own), ...rest];
     return {
-      root,
-      startedAtMs: rootFacts.startedAtMs,
+      root: withUsage(root, own),
+      startedAtMs: root.startedAtMs,
       tree,
       treeRssBytes: tree.reduce((sum, { rssBytes }) => sum + rssBytes, 0),
       openFds: await this.processes.openFds(root.pid),
-      threads: rootFacts.threads,
+      threads: root.threads,
     };
   }
 }
 
-async function usageOf(processes: ReadonlySet<ProcessFacts>): Promise<Map<number, ProcessUsage>> {
-  if (processes.size === 0) return new Map();
-  const stats = await pidusage([...processes].map(({ pid }) => pid), { maxage: MAXAGE_MS });
-  const usages = new Map<number, ProcessUsage>();
-  for (const { pid, start } of processes) {
-    const stat: pidusage.Status | undefined = stats[pid]; // undefined for a pid that has gone
-    // A process between exec and exit has no pages: it is as good as gone, and 0 bytes is not a measurement.
-    if (stat && stat.memory > 0) usages.set(pid, { pid, start, rssBytes: stat.memory, cpuSeconds: stat.ctime / 1000 });
-  }
-  return usages;
+async function ask(processes: readonly ProcessFacts[]): Promise<Map<number, Usage>> {
+  const pids = [...new Set(processes.map(({ pid }) => pid))];
+  if (pids.length === 0) return new Map();
+  const stats: { [pid: string]: pidusage.Status | undefined } = await pidusage(pids, { maxage: MAXAGE_MS }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ESRCH') return {}; // how it says that all of them have gone
+      throw error;
+    },
+  );
+  return new Map(
+    Object.values(stats).flatMap((stat) => {
+      const whole = stat && Number.isFinite(stat.memory) && Number.isFinite(stat.ctime);
+      return whole ? [[stat.pid, { rssBytes: stat.memory, cpuSeconds: stat.ctime / 1000 }] as const] : [];
+    }),
+  );
 }

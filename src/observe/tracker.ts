@@ -58,6 +58,6 @@ function accumulateCpu(before: WorkerState | undefined, reading: Reading | null)
   const known = new Map(continued?.reading?.tree.map((usage) => [usage.pid, usage]));
   return reading.tree.reduce((sum, usage) => {
     const last = known.get(usage.pid);
-    return sum + usage.cpuSeconds - (last && sameProcess(last, usage) ? last.cpuSeconds : 0);
+    return sum + Math.max(0, usage.cpuSeconds - (last && sameProcess(last, usage) ? last.cpuSeconds : 0));
   }, continued?.cpuSeconds ?? 0);
 }
