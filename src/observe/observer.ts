@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../clock.js';
 import { messageOf } from '../errors.js';
-import type { Log } from '../log.js';
-import type { Slot, Supervisor } from '../supervisors/contract.js';
-import type { AgentHub, AgentReport } from './hub.js';
+import type { Log, LogFields } from '../log.js';
+import type { ProcessId, Slot, Supervisor } from '../supervisors/contract.js';
+import type { AgentHub } from './hub.js';
 import { sameProcess } from './identity.js';
 import type { Reading, Sampler } from './sampler.js';
 import { track, workerKey, type Observation, type Workers, type WorkerState } from './tracker.js';
@@ -26,6 +26,17 @@ export interface ObserverParts {
   log: Log;
 }
 
+type Readings = ReadonlyMap<number, Reading>;
+type AppSlot = Slot & { app: string };
+
+/** What is asked, and what the log says when the answers begin to fail and when they come again. */
+interface Source {
+  name: string;
+  failed: string;
+  answers: string;
+  fields?: LogFields;
+}
+
 /** The thin I/O around the tracker: asks supervisors, system and agents, and keeps the latest picture. */
 export class Observer {
   workers: Workers = new Map();
@@ -34,99 +45,147 @@ export class Observer {
   readonly #parts: ObserverParts;
   readonly #slots = new Map<string, Slot[]>();
   readonly #unmanaged = new UnmanagedSlots();
+  /** Looks overlap: which of them each worker's state comes from. */
+  #looks = 0;
+  #lookOf = new Map<string, number>();
 
   constructor(parts: ObserverParts) {
     this.#parts = parts;
   }
 
-  /** One round over everything. Never rejects: what cannot be seen keeps its last known place and says so in `health`. */
+  /**
+   * One round over everything. Never rejects: what cannot be seen keeps its last known place, and `health` says so.
+   */
   async observe(): Promise<Workers> {
     const { supervisors, hub, clock } = this.#parts;
+    const look = (this.#looks += 1);
+    const sinceMs = clock.now();
     const apps = [...supervisors.keys()];
     await Promise.all(apps.map((app) => this.#refreshSlots(app)));
     for (const app of this.#slots.keys()) if (!supervisors.has(app)) this.#forget(app);
 
-    const managed = apps.flatMap((app) => (this.#slots.get(app) ?? []).map((slot) => ({ app, ...slot })));
-    const readings = await this.#sample([
-      ...managed.flatMap(({ pid }) => pid ?? []),
-      ...hub.reports().map(({ pid }) => pid),
-    ]);
+    const slots = [...this.#slots].flatMap(([app, all]) => all.map((slot) => ({ app, ...slot })));
+    const readings = (await this.#sample(slots.flatMap(({ pid }) => pid ?? []))) ?? this.#lastReadings();
+    const managed = slots.map((slot) => ({ ...slot, reading: this.#readingOf(slot, readings) }));
+    const strangers = this.#strangers(managed.flatMap(({ reading }) => reading?.tree ?? []), sinceMs);
+    const theirs = (await this.#sample(strangers)) ?? this.#lastReadings();
     // Heartbeats that arrived while this round was busy are read before anyone is called frozen.
     await turn();
-    const observations: Observation[] = managed.map(({ app, worker, state, pid }) => {
-      const reading = (pid !== null && readings.get(pid)) || null;
-      return { app, worker, supervisor: supervisors.get(app)!.kind, state, reading, agents: this.#agentsIn(reading) };
-    });
-    observations.push(...this.#unmanaged.place(this.#strangers(observations), readings, new Set(apps)));
-    this.workers = track(this.workers, observations, clock.now());
+    const unmanaged = strangers.flatMap((pid) => hub.report(pid) ?? []);
+    const observations = [
+      ...managed.flatMap((slot) => this.#observation(slot) ?? []),
+      ...this.#unmanaged.place(unmanaged, theirs, new Set(supervisors.keys())),
+    ];
+    const tracked = this.#track(look, observations);
+    const seen = new Set(observations.map(({ app, worker }) => workerKey(app, worker)));
+    this.workers = new Map([...this.workers, ...tracked].filter(([key]) => seen.has(key)));
+    for (const key of this.#lookOf.keys()) if (!this.workers.has(key)) this.#lookOf.delete(key);
     return this.workers;
   }
 
-  /** One worker measured again, now; null where there is no such worker. */
+  /**
+   * One worker measured again, now; null where there is no such worker. Where it cannot be measured, there is no
+   * reading: what was known before is no measurement.
+   */
   async remeasure(app: string, worker: string): Promise<WorkerState | null> {
-    const known = this.workers.get(workerKey(app, worker));
-    const supervisor = this.#parts.supervisors.get(app);
-    if (!known || !supervisor) return known ?? null;
+    const { supervisors, hub, clock } = this.#parts;
+    const key = workerKey(app, worker);
+    if (!supervisors.has(app)) return this.workers.get(key) ?? null;
+    const look = (this.#looks += 1);
     await this.#refreshSlots(app);
-    const slot = this.#slots.get(app)?.find((candidate) => candidate.worker === worker);
-    if (!slot) return null;
-    const fresh = known.agent && this.#parts.hub.sample(known.agent.pid, FRESH_STATS_TIMEOUT_MS);
+    const found = this.#slots.get(app)?.find((candidate) => candidate.worker === worker);
+    if (!found) return null;
+    const slot = { app, ...found };
+    const agent = this.workers.get(key)?.agent;
+    const fresh = agent && hub.sample(agent.pid, FRESH_STATS_TIMEOUT_MS);
     const [readings] = await Promise.all([this.#sample(slot.pid === null ? [] : [slot.pid]), fresh]);
-    const reading = (slot.pid !== null && readings.get(slot.pid)) || null;
-    const observation = { app, worker, supervisor: supervisor.kind, state: slot.state, reading, agents: this.#agentsIn(reading) };
-    const updated = track(this.workers, [observation], this.#parts.clock.now());
-    this.workers = new Map([...this.workers, ...updated]);
-    return updated.get(workerKey(app, worker)) ?? null;
+    const reading = readings && this.#readingOf(slot, readings);
+    const observation = this.#observation({ ...slot, reading });
+    if (!observation) return null;
+    if (!readings) return track(this.workers, [observation], clock.now()).get(key) ?? null;
+    this.workers = new Map([...this.workers, ...this.#track(look, [observation])]);
+    return this.workers.get(key) ?? null;
   }
 
   async #refreshSlots(app: string): Promise<void> {
-    const { supervisors, log } = this.#parts;
-    const source = `supervisor/${app}`;
-    const before = this.health.get(source)?.success ?? true;
+    const answers = `${app}: its supervisor answers again`;
+    const source = { name: sourceOf(app), failed: app, answers, fields: { app } };
+    const slots = await this.#ask(source, async () => (await this.#parts.supervisors.get(app)?.slots()) ?? []);
+    const known = this.#slots.get(app) ?? [{ worker: '0', pid: null, state: 'stopped' }];
+    this.#slots.set(app, slots ?? known);
+  }
+
+  /** null where nothing could be measured. */
+  #sample(pids: readonly number[]): Promise<Readings | null> {
+    if (pids.length === 0) return Promise.resolve(new Map());
+    const source = { name: 'sampler', failed: 'memory could not be measured', answers: 'memory is measured again' };
+    return this.#ask(source, () => this.#parts.sampler.sample(pids));
+  }
+
+  async #ask<T>({ name, failed, answers, fields }: Source, ask: () => Promise<T>): Promise<T | null> {
+    const { clock, log } = this.#parts;
+    const startedAt = clock.monotonic();
+    const told = (success: boolean): boolean => {
+      const before = this.health.get(name)?.success ?? true;
+      this.health.set(name, { success, durationMs: clock.monotonic() - startedAt });
+      return before === success;
+    };
     try {
-      this.#slots.set(app, await this.#timed(source, async () => (await supervisors.get(app)?.slots()) ?? []));
-      if (!before) log.info(`${app}: its supervisor answers again`, { app });
+      const answer = await ask();
+      if (!told(true)) log.info(answers, fields);
+      return answer;
     } catch (error) {
-      if (!this.#slots.has(app)) this.#slots.set(app, [{ worker: '0', pid: null, state: 'stopped' }]);
-      if (before) log.error(`${app}: ${messageOf(error)}`, { app });
+      if (!told(false)) log.error(`${failed}: ${messageOf(error)}`, fields);
+      return null;
     }
   }
 
-  async #sample(pids: number[]): Promise<ReadonlyMap<number, Reading>> {
-    return this.#timed('sampler', () => this.#parts.sampler.sample([...new Set(pids)])).catch((error: unknown) => {
-      this.#parts.log.error(`memory could not be measured: ${messageOf(error)}`);
-      return new Map<number, Reading>();
-    });
+  #lastReadings(): Readings {
+    return new Map([...this.workers.values()].flatMap(({ reading }) => (reading ? [[reading.root.pid, reading]] : [])));
   }
 
-  async #timed<T>(source: string, look: () => Promise<T>): Promise<T> {
-    const startedAt = this.#parts.clock.monotonic();
-    let success = false;
-    try {
-      const result = await look();
-      success = true;
-      return result;
-    } finally {
-      this.health.set(source, { success, durationMs: this.#parts.clock.monotonic() - startedAt });
-    }
+  #readingOf({ app, worker, pid }: AppSlot, readings: Readings): Reading | null {
+    const reading = (pid !== null && readings.get(pid)) || null;
+    if (this.health.get(sourceOf(app))?.success !== false) return reading;
+    // While the supervisor does not answer, the pid may have gone and come back as a stranger's.
+    const known = this.workers.get(workerKey(app, worker))?.reading;
+    return sameProcess(known?.root, reading?.root) ? reading : null;
   }
 
-  #agentsIn(reading: Reading | null): AgentReport[] {
-    return reading?.tree.flatMap(({ pid }) => this.#parts.hub.report(pid) ?? []) ?? [];
+  /** null where the app is not supervised any more. */
+  #observation({ app, worker, state, reading }: AppSlot & { reading: Reading | null }): Observation | null {
+    const supervisor = this.#parts.supervisors.get(app);
+    const agents = reading?.tree.flatMap(({ pid }) => this.#parts.hub.report(pid) ?? []) ?? [];
+    return supervisor ? { app, worker, supervisor: supervisor.kind, state, reading, agents } : null;
   }
 
-  #strangers(observations: readonly Observation[]): AgentReport[] {
-    const placed = new Set(observations.flatMap(({ agents }) => agents.map(({ pid }) => pid)));
-    return this.#parts.hub.reports().filter(({ pid }) => !placed.has(pid));
+  /** What a later look has seen is not undone by an earlier one that took longer. */
+  #track(look: number, observations: readonly Observation[]): Workers {
+    const timely = observations.filter(({ app, worker }) => (this.#lookOf.get(workerKey(app, worker)) ?? 0) < look);
+    const tracked = track(this.workers, timely, this.#parts.clock.now());
+    for (const key of tracked.keys()) this.#lookOf.set(key, look);
+    return tracked;
+  }
+
+  /**
+   * Pids of agents outside all supervised processes. Not yet of those that have connected since: their processes may
+   * be younger than the supervisors' answers.
+   */
+  #strangers(supervised: readonly ProcessId[], sinceMs: number): number[] {
+    const ours = new Set(supervised.map(({ pid }) => pid));
+    const reports = this.#parts.hub.reports();
+    return reports.filter(({ pid, connectedAtMs }) => !ours.has(pid) && connectedAtMs <= sinceMs).map(({ pid }) => pid);
   }
 
   #forget(app: string): void {
     this.#slots.delete(app);
-    this.health.delete(`supervisor/${app}`);
+    this.health.delete(sourceOf(app));
   }
 }
 
+const sourceOf = (app: string): string => `supervisor/${app}`;
+
 /** Whether the slot holds another process than before: restarted, by whomever. */
 export function wasReplaced(before: WorkerState | null, after: WorkerState | null): boolean {
-  return after?.reading != null && !sameProcess(before?.reading?.root ?? null, after.reading.root);
+  return after?.reading != null && !sameProcess(before?.reading?.root, after.reading.root);
 }
