@@ -1,0 +1,165 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { LinuxProcesses, bootTimeMs, parseClockTicks, parsePageBytes, parseProcStat } from '../../src/observe/linux.js';
+import { endOf, isAlive, mustIdentify, plainNode, processes, run, said, until } from './support.js';
+
+// pid (name) state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime
+// priority nice threads itrealvalue start vsize rss …, recorded on Linux 6.18
+const REST =
+  'S 4240 4242 4242 0 -1 4194560 1890 30 0 1 137 21 5 6 20 0 11 0 7788 1158107136 12801 18446744073709551615 1 1 0 0 0 ' +
+  '0 0 16781312 134234626 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n';
+const PARSED = {
+  pid: 4242,
+  state: 'S',
+  parent: 4240,
+  cpu: 137 + 21,
+  threads: 11,
+  start: 7788,
+  virtualBytes: 1158107136,
+  residentPages: 12801,
+};
+
+t.test('a stat line, whatever the process is called', (t) => {
+  const names = ['node', 'a b', 'a) b) R 1', ') R 1 2 3 (', '((', 'x) Z 1 1 1', ' ', '', 'új', 'a\nb', 'S 1 1'];
+  for (const name of names) t.strictSame(parseProcStat(`4242 (${name}) ${REST}`), PARSED, JSON.stringify(name));
+  t.end();
+});
+
+t.test('anything that is not a whole stat line is none', (t) => {
+  const line = `4242 (node) ${REST}`;
+  for (let length = 0; length < line.length; length++) {
+    if (parseProcStat(line.slice(0, length)) !== null) t.fail(`the first ${length} characters pass for a line`);
+  }
+  t.equal(parseProcStat(line.slice(0, -30) + '\n')?.pid, 4242, 'an older kernel, with fewer fields at the end');
+  for (const garbage of ['', '\n', 'node', '1 (node)\n', '1 node S 1\n', '\0'.repeat(400), '('.repeat(50_000)]) {
+    t.equal(parseProcStat(garbage), null, JSON.stringify(garbage.slice(0, 20)));
+  }
+  t.equal(parseProcStat(line.replace(' 7788 ', ' soon ')), null);
+  t.equal(parseProcStat(line.replace('4242 (', 'x (')), null);
+  t.equal(parseProcStat(line.replace(' 4240 ', '  ')), null, 'an empty field is not 0');
+  t.end();
+});
+
+t.test('the units of its figures, out of the auxiliary vector', (t) => {
+  const entry = (type: bigint, value: bigint) => {
+    const words = Buffer.alloc(16);
+    words.writeBigUInt64LE(type);
+    words.writeBigUInt64LE(value, 8);
+    return words;
+  };
+  const auxv = Buffer.concat([entry(33n, 17n), entry(6n, 16384n), entry(17n, 250n), entry(0n, 0n)]);
+  t.equal(parseClockTicks(auxv), 250);
+  t.equal(parsePageBytes(auxv), 16384);
+  for (const other of [Buffer.alloc(0), Buffer.alloc(7), auxv.subarray(0, 40), Buffer.from('no vector at all')]) {
+    t.equal(parseClockTicks(other), 100, 'what Linux has on nearly every machine');
+  }
+  const own = readFileSync('/proc/self/auxv');
+  t.equal(parseClockTicks(own), Number(spawnSync('getconf', ['CLK_TCK']).stdout));
+  t.equal(parsePageBytes(own), Number(spawnSync('getconf', ['PAGESIZE']).stdout));
+  t.end();
+});
+
+t.test('when the machine started', (t) => {
+  const stat = 'cpu  1 2 3\nbtime 1700000000\nprocesses 5\n';
+  t.equal(bootTimeMs(stat, 1_700_000_000_730), 1_700_000_000_730, 'the uptime knows the fraction of the second');
+  t.equal(bootTimeMs(stat, 1_699_999_999_990), 1_699_999_999_990);
+  t.equal(bootTimeMs(stat, 1_700_086_400_000), 1_700_000_000_000, "a container's own uptime is not what ticks count by");
+  t.equal(bootTimeMs('cpu  1 2 3\n', 1_700_000_000_730), 1_700_000_000_730, 'no btime');
+  t.end();
+});
+
+t.test('this very process', async (t) => {
+  const all = await processes.snapshot();
+  const own = all.get(process.pid)!;
+  t.equal(own.parent, process.ppid);
+  t.strictSame(await processes.identify(process.pid), { pid: process.pid, start: own.start });
+  const startedAtMs = Date.now() - process.uptime() * 1000;
+  t.ok(Math.abs(own.startedAtMs - startedAtMs) < 500, `started ${own.startedAtMs - startedAtMs} ms from what Node says`);
+  t.ok(own.threads! >= 5, "Node's own and its pool's");
+  const { rss } = process.memoryUsage();
+  t.ok(Math.abs(own.usage!.rssBytes - rss) < 0.5 * rss, `${own.usage!.rssBytes} bytes, Node says ${rss}`);
+  const { user, system } = process.cpuUsage();
+  t.ok(Math.abs(own.usage!.cpuSeconds - (user + system) / 1e6) < 1, `${own.usage!.cpuSeconds} s of CPU`);
+  t.ok((await processes.openFds(process.pid))! >= 3);
+  t.ok(all.get(process.ppid), 'its parent is there too');
+});
+
+t.test('start times neither waver nor keep to a clock that was wrong', async (t) => {
+  let clockErrorMs = 0;
+  const table = new LinuxProcesses(() => Date.now() + clockErrorMs);
+  const start = async () => (await table.snapshot()).get(process.pid)!.startedAtMs;
+  const first = await start();
+  clockErrorMs = 300;
+  t.equal(await start(), first, 'readings of clock and uptime that lie a little apart change nothing');
+  clockErrorMs = -600;
+  const second = await start();
+  t.ok(Math.abs(second - first + 600) < 200, `the clock was set, and start times with it: by ${second - first} ms`);
+  clockErrorMs = -10 * 86_400_000;
+  const third = await start();
+  t.ok(Math.abs(third - first) < 1200, `a clock that btime does not know is not believed: ${third - first} ms`);
+  clockErrorMs = 0;
+  const last = await start();
+  t.ok(Math.abs(last - first) < 200, `${last - first} ms`);
+});
+
+t.test('a young process has a young age', async (t) => {
+  const spawnedAtMs = Date.now();
+  const child = run(t, 'sleep', '1000');
+  const facts = await until('the process', async () => (await processes.snapshot()).get(child.pid) ?? null);
+  const offMs = facts.startedAtMs - spawnedAtMs;
+  t.ok(offMs > -100 && offMs < 1000, `${offMs} ms: btime alone would be up to a second early`);
+});
+
+t.test('a process that has ended is nobody', async (t) => {
+  const child = run(t, 'sleep', '1000');
+  const id = await mustIdentify(child.pid);
+  t.ok(await isAlive(id));
+  child.kill('SIGKILL');
+  await endOf(child);
+  t.equal(await processes.identify(child.pid), null);
+  t.notOk((await processes.snapshot()).has(child.pid));
+  t.strictSame(await processes.tree(id), []);
+  t.equal(await processes.openFds(child.pid), null);
+  t.equal(await processes.identify(2 ** 22 + 1), null, 'beyond any pid');
+});
+
+t.test('a zombie is nobody', async (t) => {
+  // The second sleep has the first for a child, and never waits for it.
+  const child = run(t, 'sh', '-c', 'sleep 0 & echo $!; exec sleep 1000');
+  const pid = Number(await said(child));
+  await until('the zombie', () => parseProcStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.state === 'Z');
+  t.equal(await processes.identify(pid), null);
+  t.notOk((await processes.snapshot()).has(pid));
+  t.strictSame((await processes.tree(await mustIdentify(child.pid))).map((id) => id.pid), [child.pid]);
+});
+
+t.test('the tree of a process, with those who left its session', async (t) => {
+  const child = run(t, 'sh', '-c', 'sleep 1001 & setsid sleep 1002 & sh -c "sleep 1003 & echo; wait" & wait');
+  await said(child);
+  const root = await mustIdentify(child.pid);
+  const tree = await until('all of them', async () => {
+    const found = await processes.tree(root);
+    return found.length === 5 && found;
+  });
+  t.strictSame(tree[0], root);
+  t.teardown(() => tree.slice(1).forEach(({ pid }) => spawnSync('kill', ['-9', String(pid)])));
+  t.strictSame(await processes.tree({ ...root, start: root.start - 1 }), [], 'an older process of the same pid');
+});
+
+t.test('kernel threads have no memory, and are not in the picture', async (t) => {
+  if (!/^kthreadd$/m.test(readFileSync('/proc/2/comm', 'latin1'))) return t.pass('pid 2 is a process of its own here');
+  t.ok(await processes.identify(2));
+  t.notOk((await processes.snapshot()).has(2));
+});
+
+t.test('too many open files are a failure, not the death of all processes', (t) => {
+  const script = fileURLToPath(new URL('../apps/child-starved.mts', import.meta.url));
+  const [program, ...args] = plainNode('--import', 'tsx', script);
+  const { stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -n 60 && exec "$@"', 'sh', program, ...args], {
+    encoding: 'utf8',
+  });
+  t.equal(stdout, 'EMFILE EMFILE alive\n', stderr);
+  t.end();
+});

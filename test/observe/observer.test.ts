@@ -1,0 +1,284 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { systemClock } from '../../src/clock.js';
+import { HeapwardenError } from '../../src/errors.js';
+import type { AgentHub, AgentReport } from '../../src/observe/hub.js';
+import { Observer, wasReplaced } from '../../src/observe/observer.js';
+import { Sampler, type Reading } from '../../src/observe/sampler.js';
+import { workerKey, type WorkerState, type Workers } from '../../src/observe/tracker.js';
+import type { Slot, Supervisor } from '../../src/supervisors/contract.js';
+import { MemoryLog, endOf, mustIdentify, processes, run } from './support.js';
+
+/** A supervisor that answers as it is told. */
+class FakeSupervisor implements Supervisor {
+  readonly kind = 'child';
+  answer: () => Promise<Slot[]>;
+
+  constructor(...slots: Slot[]) {
+    this.answer = async () => slots;
+  }
+
+  slots = () => this.answer();
+  start = async () => {};
+  restart = async () => ({ stop: 'gone' as const, pid: null });
+  close = async () => {};
+}
+
+const running = (worker: string, pid: number | null): Slot => ({ worker, pid, state: 'running' });
+const unreachable = () => Promise.reject(new HeapwardenError('SUPERVISOR_UNREACHABLE', 'PM2 does not answer'));
+
+function readingOf(pid: number, start = pid, rssBytes = 1e6, ...children: number[]): Reading {
+  const tree = [pid, ...children].map((member) => ({ pid: member, start, rssBytes, cpuSeconds: 1 }));
+  return { root: tree[0]!, tree, startedAtMs: 0, treeRssBytes: tree.length * rssBytes, openFds: 3, threads: 7 };
+}
+
+/** Agents as a hub would report them; `sample` answers with what `fresh` makes of a report. */
+class FakeHub {
+  readonly agents = new Map<number, AgentReport>();
+  asked: number[] = [];
+
+  add(pid: number, app: string, connectedAtMs = 0, heapTotal = 1): AgentReport {
+    const stats = { heap_total: heapTotal } as AgentReport['stats'];
+    const agent = { pid, app, node: '22.0.0', connectedAtMs, heartbeatAtMs: 0, stats, statsAtMs: 0 };
+    this.agents.set(pid, agent);
+    return agent;
+  }
+
+  report = (pid: number) => this.agents.get(pid) ?? null;
+  reports = () => [...this.agents.values()];
+  sample = async (pid: number) => {
+    this.asked.push(pid);
+    return this.report(pid);
+  };
+}
+
+class FakeSampler {
+  readings = new Map<number, Reading>();
+  error: Error | null = null;
+  /** What is waited for before the next answer. */
+  before: Promise<unknown> = Promise.resolve();
+
+  set(...readings: Reading[]): void {
+    this.readings = new Map(readings.map((reading) => [reading.root.pid, reading]));
+  }
+
+  sample = async (pids: readonly number[]) => {
+    const found = pids.flatMap((pid) => this.readings.get(pid) ?? []);
+    await this.before;
+    if (this.error) throw this.error;
+    return new Map(found.map((reading) => [reading.root.pid, reading]));
+  };
+}
+
+function observe(apps: Record<string, Supervisor>) {
+  const supervisors = new Map(Object.entries(apps));
+  const [sampler, hub, log] = [new FakeSampler(), new FakeHub(), new MemoryLog()];
+  const observer = new Observer({
+    supervisors,
+    sampler: sampler as unknown as Sampler,
+    hub: hub as unknown as AgentHub,
+    clock: systemClock,
+    log,
+  });
+  return { observer, supervisors, sampler, hub, log };
+}
+
+const stateOf = (workers: Workers, app: string, worker = '0') => workers.get(workerKey(app, worker));
+const keys = (workers: Workers) => [...workers.values()].map(({ app, worker }) => `${app}/${worker}`);
+const said = (log: MemoryLog) => log.entries.map(({ level, message }) => `${level} ${message}`);
+
+t.test('real processes: one that runs, one that has gone', async (t) => {
+  const [alive, dead] = [run(t, 'sleep', '1000'), run(t, 'sleep', '0')];
+  await endOf(dead);
+  const supervisors = new Map([['shop', new FakeSupervisor(running('0', alive.pid), running('1', dead.pid))]]);
+  const hub = new FakeHub() as unknown as AgentHub;
+  const parts = { supervisors, hub, sampler: new Sampler(processes), clock: systemClock, log: new MemoryLog() };
+  const observer = new Observer(parts);
+  const before = Date.now();
+  const workers = await observer.observe();
+  t.equal(observer.workers, workers);
+  const first = stateOf(workers, 'shop', '0')!;
+  t.match(first, { supervisor: 'child', state: 'running', agent: null });
+  t.strictSame({ pid: alive.pid, start: first.reading!.root.start }, await mustIdentify(alive.pid));
+  t.ok(first.observedAtMs >= before && first.observedAtMs <= Date.now());
+  t.match(stateOf(workers, 'shop', '1'), { state: 'running', reading: null, agent: null });
+  t.match(observer.health.get('sampler'), { success: true });
+  t.match(observer.health.get('supervisor/shop'), { success: true });
+  t.ok(observer.health.get('sampler')!.durationMs > 0);
+
+  alive.kill('SIGKILL');
+  await endOf(alive);
+  t.match(await observer.remeasure('shop', '0'), { state: 'running', reading: null });
+  t.equal(stateOf(observer.workers, 'shop', '0')!.reading, null, 'and the picture has it');
+});
+
+t.test('a slot without a process keeps its state', async (t) => {
+  const { observer } = observe({ shop: new FakeSupervisor({ worker: '0', pid: null, state: 'crash_loop' }) });
+  t.match(stateOf(await observer.observe(), 'shop'), { state: 'crash_loop', reading: null, cpuSeconds: 0 });
+  t.match(await observer.remeasure('shop', '0'), { state: 'crash_loop', reading: null });
+});
+
+t.test('a supervisor that does not answer', async (t) => {
+  const shop = new FakeSupervisor(running('0', 10), running('1', 11));
+  const { observer, sampler, log } = observe({ shop, mail: new FakeSupervisor(running('0', 20)) });
+  sampler.set(readingOf(10), readingOf(11), readingOf(20));
+  const slots = shop.answer;
+  await observer.observe();
+  shop.answer = unreachable;
+  for (let round = 0; round < 3; round++) {
+    t.strictSame(keys(await observer.observe()), ['shop/0', 'shop/1', 'mail/0'], 'keeps its last known slots');
+    t.match(stateOf(observer.workers, 'shop'), { state: 'running', reading: { root: { pid: 10 } } });
+    t.equal(observer.health.get('supervisor/shop')!.success, false);
+    t.equal(observer.health.get('supervisor/mail')!.success, true);
+  }
+  await Promise.all([observer.remeasure('shop', '0'), observer.remeasure('shop', '1'), observer.observe()]);
+  t.strictSame(said(log), ['error shop: PM2 does not answer'], 'one line, not one a round');
+
+  sampler.set(readingOf(10, 999), readingOf(20));
+  await observer.observe();
+  t.equal(stateOf(observer.workers, 'shop')!.reading, null, "a reused pid's new owner is not taken for the worker");
+  await observer.observe();
+  t.equal(stateOf(observer.workers, 'shop')!.reading, null);
+
+  shop.answer = slots;
+  await observer.observe();
+  t.match(stateOf(observer.workers, 'shop'), { reading: { root: { pid: 10, start: 999 } } });
+  t.equal(observer.health.get('supervisor/shop')!.success, true);
+  shop.answer = unreachable;
+  await observer.observe();
+  t.strictSame(said(log).slice(1), ['info shop: its supervisor answers again', 'error shop: PM2 does not answer']);
+});
+
+t.test('a supervisor that has never answered has one slot, which is down', async (t) => {
+  const shop = new FakeSupervisor();
+  shop.answer = unreachable;
+  const { observer } = observe({ shop });
+  t.match(stateOf(await observer.observe(), 'shop'), { state: 'stopped', reading: null });
+});
+
+t.test('when nothing can be measured', async (t) => {
+  const { observer, sampler, hub, log } = observe({ shop: new FakeSupervisor(running('0', 10)) });
+  sampler.set(readingOf(10), readingOf(30));
+  hub.add(30, 'tool');
+  const before = stateOf(await observer.observe(), 'shop')!;
+  sampler.error = new Error('EMFILE: too many open files');
+  for (let round = 0; round < 3; round++) {
+    t.strictSame(keys(await observer.observe()), ['shop/0', 'tool/0']);
+    t.equal(stateOf(observer.workers, 'shop')!.reading, before.reading, 'a process is not down for that');
+    t.equal(observer.health.get('sampler')!.success, false);
+  }
+  t.match(await observer.remeasure('shop', '0'), { app: 'shop', reading: null }, 'but nothing is decided on old figures');
+  t.equal(stateOf(observer.workers, 'shop')!.reading, before.reading);
+  sampler.error = null;
+  await observer.observe();
+  t.equal(observer.health.get('sampler')!.success, true);
+  const lines = ['error memory could not be measured: EMFILE: too many open files', 'info memory is measured again'];
+  t.strictSame(said(log), lines);
+});
+
+t.test('measured again', async (t) => {
+  const shop = new FakeSupervisor(running('0', 10));
+  const { observer, supervisors, sampler, hub } = observe({ shop });
+  sampler.set(readingOf(10), readingOf(30));
+  hub.add(10, 'shop', 0, 5);
+  hub.add(30, 'tool');
+  t.match(await observer.remeasure('shop', '0'), { reading: { root: { pid: 10 } } }, 'even before the first round');
+  const first = stateOf(await observer.observe(), 'shop')!;
+  sampler.set(readingOf(10, 10, 5e6), readingOf(30));
+  hub.add(10, 'shop', 0, 77);
+  await sleep(2);
+  hub.asked = [];
+  const again = (await observer.remeasure('shop', '0'))!;
+  t.equal(again.reading!.treeRssBytes, 5e6);
+  t.equal(again.agent!.stats!.heap_total, 77);
+  t.strictSame(hub.asked, [10], 'its agent was asked');
+  t.ok(again.observedAtMs > first.observedAtMs);
+  t.equal(stateOf(observer.workers, 'shop'), again);
+
+  t.equal(await observer.remeasure('shop', '7'), null, 'no such worker');
+  t.equal(await observer.remeasure('nobody', '0'), null, 'no such app');
+  t.match(await observer.remeasure('tool', '0'), { supervisor: 'none' }, 'an unmanaged one is as the last round saw it');
+  shop.answer = async () => [running('1', 10)];
+  t.equal(await observer.remeasure('shop', '0'), null, 'a slot that is gone');
+  supervisors.delete('shop');
+  t.match(await observer.remeasure('shop', '1'), null);
+});
+
+t.test('a reload that removes an app', async (t) => {
+  const { observer, supervisors, sampler } = observe({
+    shop: new FakeSupervisor(running('0', 10)),
+    mail: new FakeSupervisor(running('0', 20)),
+  });
+  sampler.set(readingOf(10), readingOf(20));
+  await observer.observe();
+  supervisors.delete('shop');
+  t.strictSame(keys(await observer.observe()), ['mail/0']);
+  t.notOk(observer.health.has('supervisor/shop'));
+
+  let release = () => {};
+  sampler.before = new Promise<void>((resolve) => (release = resolve));
+  const round = observer.observe();
+  await sleep(5);
+  supervisors.delete('mail');
+  release();
+  t.strictSame(keys(await round), [], 'in the middle of a round');
+  t.equal((await observer.observe()).size, 0);
+});
+
+t.test('agents', async (t) => {
+  const { observer, supervisors, sampler, hub } = observe({ shop: new FakeSupervisor(running('0', 10)) });
+  sampler.set(readingOf(10, 10, 1e6, 11, 12), readingOf(30), readingOf(31));
+  hub.add(11, 'npm', 0, 20);
+  hub.add(12, 'service', 0, 90);
+  hub.add(30, 'shop');
+  hub.add(31, 'tool');
+  hub.add(99, 'liar');
+  const workers = await observer.observe();
+  t.strictSame(keys(workers), ['shop/0', 'shop (unmanaged)/0', 'tool/0'], 'those of a tree are no strangers');
+  t.equal(stateOf(workers, 'shop')!.agent!.pid, 12, 'the largest heap of the tree speaks');
+  t.match(stateOf(workers, 'tool'), { supervisor: 'none', agent: { pid: 31 }, reading: { root: { pid: 31 } } });
+
+  hub.agents.clear();
+  hub.add(40, 'shop', Date.now() + 60_000);
+  sampler.set(readingOf(10), readingOf(40));
+  t.strictSame(keys(await observer.observe()), ['shop/0'], 'who connects while a round is on waits for the next one');
+  hub.add(40, 'shop', Date.now());
+  t.strictSame(keys(await observer.observe()), ['shop/0', 'shop (unmanaged)/0']);
+  supervisors.clear();
+  sampler.set(readingOf(10), readingOf(40));
+  hub.add(10, 'shop');
+  t.strictSame(keys(await observer.observe()).toSorted(), ['shop (unmanaged)/0', 'shop/0'], 'no app configured');
+});
+
+t.test('a round that takes long does not undo what was measured meanwhile', async (t) => {
+  const shop = new FakeSupervisor(running('0', 10), running('1', 11));
+  const { observer, sampler } = observe({ shop });
+  sampler.set(readingOf(10), readingOf(11));
+  await observer.observe();
+
+  let release = () => {};
+  sampler.before = new Promise<void>((resolve) => (release = resolve));
+  const round = observer.observe();
+  await sleep(5);
+  sampler.before = Promise.resolve();
+  shop.answer = async () => [running('0', 50), running('1', 11)];
+  sampler.set(readingOf(50), readingOf(11, 11, 9e6));
+  t.match(await observer.remeasure('shop', '0'), { reading: { root: { pid: 50 } } });
+  release();
+  const workers = await round;
+  t.match(stateOf(workers, 'shop', '0'), { reading: { root: { pid: 50 } } }, 'the new process stays');
+  t.equal(stateOf(workers, 'shop', '1')!.reading!.treeRssBytes, 1e6, 'the rest is what the round saw');
+  await observer.observe();
+  t.equal(stateOf(observer.workers, 'shop', '1')!.reading!.treeRssBytes, 9e6);
+});
+
+t.test('whether a slot holds another process', (t) => {
+  const state = (reading: Reading | null) => ({ reading }) as WorkerState;
+  t.equal(wasReplaced(state(readingOf(1)), state(readingOf(1))), false);
+  t.equal(wasReplaced(state(readingOf(1)), state(readingOf(2))), true);
+  t.equal(wasReplaced(state(readingOf(1, 1)), state(readingOf(1, 2))), true);
+  t.equal(wasReplaced(state(readingOf(1)), state(null)), false);
+  t.equal(wasReplaced(null, state(readingOf(1))), true);
+  t.equal(wasReplaced(null, null), false);
+  t.end();
+});

@@ -1,0 +1,93 @@
+import t from 'tap';
+import type { AgentReport } from '../../src/observe/hub.js';
+import type { ProcessUsage, Reading } from '../../src/observe/sampler.js';
+import { track, workerKey, type Observation, type Workers } from '../../src/observe/tracker.js';
+
+const usage = (pid: number, cpuSeconds: number, start = pid): ProcessUsage => ({ pid, start, cpuSeconds, rssBytes: 1e6 });
+
+function reading(root: ProcessUsage, ...children: ProcessUsage[]): Reading {
+  const tree = [root, ...children];
+  return { root, tree, startedAtMs: 0, treeRssBytes: tree.length * 1e6, openFds: null, threads: null };
+}
+
+function agent(pid: number, heapTotal: number | null): AgentReport {
+  const stats = heapTotal === null ? null : ({ heap_total: heapTotal } as AgentReport['stats']);
+  return { pid, node: '22.0.0', app: 'shop', connectedAtMs: 0, heartbeatAtMs: 0, stats, statsAtMs: null };
+}
+
+const seen = (found: Partial<Observation>): Observation => {
+  return { app: 'shop', worker: '0', supervisor: 'child', state: 'running', reading: null, agents: [], ...found };
+};
+const SHOP = workerKey('shop', '0');
+
+/** The CPU counter after each of these readings. */
+function counter(...readings: (Reading | null)[]): number[] {
+  let workers: Workers = new Map();
+  return readings.map((one, i) => {
+    workers = track(workers, [seen({ reading: one })], i);
+    return workers.get(SHOP)!.cpuSeconds;
+  });
+}
+
+t.test('the CPU counter', (t) => {
+  t.strictSame(counter(reading(usage(1, 2)), reading(usage(1, 5)), reading(usage(1, 5))), [2, 5, 5], 'one process');
+  t.strictSame(
+    counter(
+      reading(usage(1, 1), usage(2, 10)),
+      reading(usage(1, 2), usage(2, 11)),
+      reading(usage(1, 3)),
+      reading(usage(1, 4), usage(3, 7)),
+    ),
+    [11, 13, 14, 22],
+    'a child that has ended takes nothing away, and a new one brings all of its own',
+  );
+  t.strictSame(counter(reading(usage(1, 50)), reading(usage(2, 1))), [50, 1], 'a new root starts again');
+  t.strictSame(counter(reading(usage(1, 50)), reading(usage(1, 1, 99))), [50, 1], 'even with the same pid');
+  t.strictSame(
+    counter(reading(usage(1, 1), usage(2, 10)), reading(usage(1, 1), usage(2, 1, 99))),
+    [11, 12],
+    "a child with an ended one's pid",
+  );
+  t.strictSame(counter(reading(usage(1, 5)), null, reading(usage(2, 1))), [5, 5, 1], 'a gap');
+  t.strictSame(counter(reading(usage(1, 5)), reading(usage(1, 4.99)), reading(usage(1, 6))), [5, 5, 6.01]);
+  t.end();
+});
+
+t.test('it never falls while the root lives, whatever its children do', (t) => {
+  let random = 42;
+  const next = (below: number) => (random = (random * 1103515245 + 12345) % 2 ** 31) % below;
+  const readings: Reading[] = [];
+  let children = [usage(2, 0)];
+  for (let i = 0; i < 500; i++) {
+    children = children.filter(() => next(4) > 0).map((child) => ({ ...child, cpuSeconds: child.cpuSeconds + next(3) }));
+    if (next(2) === 0) children.push(usage(2 + next(5), next(10), i));
+    readings.push(reading(usage(1, i), ...new Map(children.map((child) => [child.pid, child])).values()));
+  }
+  const values = counter(...readings);
+  t.equal(values.findIndex((value, i) => i > 0 && value < values[i - 1]!), -1);
+  t.end();
+});
+
+t.test('the spokesman', (t) => {
+  const speaks = (...agents: AgentReport[]) =>
+    track(new Map(), [seen({ reading: reading(usage(1, 0)), agents })], 0).get(SHOP)!.agent?.pid ?? null;
+  t.equal(speaks(), null);
+  t.equal(speaks(agent(1, 10), agent(2, 90), agent(3, 20)), 2, 'is the agent with the largest heap');
+  t.equal(speaks(agent(1, null), agent(2, 1)), 2, 'an agent that has told nothing yet has none');
+  t.equal(speaks(agent(1, null), agent(2, null)), 1, 'the root, where they do not differ');
+  t.end();
+});
+
+t.test('what is known of a worker', (t) => {
+  const one = reading(usage(1, 3));
+  const first = track(new Map(), [seen({ reading: one, agents: [agent(1, 5)] })], 1000).get(SHOP)!;
+  t.match(first, { app: 'shop', worker: '0', supervisor: 'child', state: 'running', observedAtMs: 1000 });
+  t.equal(first.reading, one);
+  t.notOk('agents' in first);
+  const gone = track(new Map([[SHOP, first]]), [seen({ state: 'crash_loop' })], 2000).get(SHOP)!;
+  t.equal(gone.reading, null, 'a process that has gone is no reading, not an old one');
+  t.match(gone, { state: 'crash_loop', agent: null, observedAtMs: 2000, cpuSeconds: 3 });
+  t.equal(track(new Map([[SHOP, first]]), [], 3000).size, 0, 'a worker that is no longer observed is forgotten');
+  t.not(workerKey('a', 'b c'), workerKey('a b', 'c'));
+  t.end();
+});
