@@ -11,7 +11,7 @@ export function alertsRoute(warden: WardenPort): FastifyPluginAsync {
   return async (server) => {
     server.post<{ Body: Webhook }>(
       '/api/v1/alerts',
-      { schema: { body: WebhookSchema }, bodyLimit: BODY_LIMIT, preHandler: requireToken(() => warden.token()) },
+      { schema: { body: WebhookSchema }, bodyLimit: BODY_LIMIT, onRequest: requireToken(() => warden.token()) },
       async (request, reply) => reply.code(202).send({ alerts: await warden.receiveAlerts(request.body) }),
     );
   };

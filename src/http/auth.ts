@@ -1,7 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** A preHandler that lets in who has the token: as Bearer, or as the password of Basic with any user name. */
+/**
+ * An onRequest hook, so that nothing is read of a stranger's body. It lets in who has the token: as Bearer, or as the
+ * password of Basic with any user name.
+ */
 export function requireToken(token: () => Promise<string>) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     const given = tokenOf(request.headers.authorization);

@@ -10,16 +10,18 @@ export function managementRoutes(warden: WardenPort): FastifyPluginAsync {
 
     server.get('/-/ready', async (_request, reply) => {
       const ready = warden.isReady();
-      return reply.code(ready ? 200 : 503).type('text/plain').send(ready ? 'heapwarden is ready.\n' : 'heapwarden is starting.\n');
+      const words = ready ? 'heapwarden is ready.\n' : 'heapwarden is starting.\n';
+      return reply.code(ready ? 200 : 503).type('text/plain').send(words);
     });
 
-    server.post('/-/reload', { preHandler: requireToken(() => warden.token()) }, async (_request, reply) => {
+    server.post('/-/reload', { onRequest: requireToken(() => warden.token()) }, async (_request, reply) => {
       try {
         await warden.reload();
         return await reply.type('text/plain').send('config reloaded.\n');
       } catch (error) {
         if (!(error instanceof HeapwardenError)) throw error;
-        return reply.code(500).type('text/plain').send(`the running config stays; failed to reload:\n${error.message}\n`);
+        const words = `the running config stays; failed to reload:\n${error.message}\n`;
+        return reply.code(500).type('text/plain').send(words);
       }
     });
   };

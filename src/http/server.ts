@@ -1,5 +1,5 @@
-import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify';
-import { HeapwardenError } from '../errors.js';
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifySchemaValidationError } from 'fastify';
+import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
 
 export interface ListenAddress {
@@ -14,21 +14,60 @@ export function parseListenAddress(text: string): ListenAddress | null {
   return match && port <= 65_535 ? { host: match[1] ?? (match[2] || '::'), port } : null;
 }
 
+/** Characters of an app's name in a path: 200 of the config's, each up to nine when percent-encoded. */
+const MAX_PARAM_LENGTH = 1800;
+
 export function createServer(routes: readonly FastifyPluginAsync[], log: Log): FastifyInstance {
-  // Keep-alive connections of a scraper would hold a stop up; they are idle between scrapes.
-  const server = Fastify({ logger: false, forceCloseConnections: 'idle', requestTimeout: 30_000 });
-  // A body of another type is no request of ours; an empty one is none at all.
-  server.removeContentTypeParser('text/plain');
-  server.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
-    const status = error.statusCode ?? (error instanceof HeapwardenError ? 503 : 500);
-    if (status >= 500) log.error(`${request.method} ${request.url}: ${error.message}`);
-    return reply.code(status).send({ error: status >= 500 ? 'failed' : 'bad_request', message: error.message });
+  const server = Fastify({
+    logger: false,
+    // Keep-alive connections of a scraper would hold a stop up; they are idle between scrapes.
+    forceCloseConnections: 'idle',
+    requestTimeout: 30_000,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // What does not fit is refused: with a misspelt `dry_run` dropped, a rehearsal would be a restart.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    schemaErrorFormatter: ([error], where) => new Error(error ? `${where}${problemOf(error)}` : `${where} is invalid`),
   });
-  server.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({ error: 'not_found', message: `${request.method} ${request.url.split('?')[0]} is not here; see /` }),
-  );
+  parseBodies(server);
+  server.addHook('onSend', async (_request, reply) => {
+    reply.header('X-Content-Type-Options', 'nosniff');
+  });
+  server.setErrorHandler((error: Error & { statusCode?: number }, { method, url }, reply) => {
+    const ours = error instanceof HeapwardenError;
+    const status = error.statusCode ?? (ours ? 503 : 500);
+    if (status < 500) return reply.code(status).send({ error: 'bad_request', message: error.message });
+    log.error(`${method} ${url}: ${error.message}`, ours ? {} : { stack: error.stack });
+    const message = ours ? error.message : 'heapwarden failed at this; its log says why';
+    return reply.code(status).send({ error: 'failed', message });
+  });
+  server.setNotFoundHandler(({ method, url }, reply) => {
+    const message = `${method} ${url.split('?')[0]} is not here; see /`;
+    return reply.code(404).send({ error: 'not_found', message });
+  });
   for (const route of routes) server.register(route);
   return server;
+}
+
+/** JSON, or nothing at all: then the content type does not matter. */
+function parseBodies(server: FastifyInstance): void {
+  const parseJson = server.getDefaultJsonParser('error', 'error');
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null);
+    else void parseJson(request, body, done);
+  });
+  server.addContentTypeParser<string>('*', { parseAs: 'string' }, (_request, body, done) => {
+    const refusal = new Error('send JSON, with the header "Content-Type: application/json"');
+    done(body === '' ? null : Object.assign(refusal, { statusCode: 415 }));
+  });
+}
+
+/** In words, with the key or the choices that ajv keeps apart from its message. */
+function problemOf({ instancePath, keyword, params, message }: FastifySchemaValidationError): string {
+  const { additionalProperty: key } = params;
+  if (keyword === 'additionalProperties') return `${instancePath} has no key ${JSON.stringify(key)}`;
+  const choices = keyword === 'enum' ? `: ${String(params['allowedValues']).replaceAll(',', ', ')}` : '';
+  return `${instancePath} ${message ?? keyword}${choices}`;
 }
 
 /** Listens on every address, or on none. Throws HeapwardenError ADDRESS_IN_USE. */
@@ -36,8 +75,13 @@ export async function listen(server: FastifyInstance, { host, port }: ListenAddr
   try {
     return await server.listen({ host, port });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'EADDRINUSE' ? 'another program listens there' : (error as Error).message;
-    throw new HeapwardenError('ADDRESS_IN_USE', `cannot listen on ${host}:${port}: ${why}. Choose another with --web.listen-address=HOST:PORT`, { cause: error });
+    const inUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+    const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    throw new HeapwardenError(
+      'ADDRESS_IN_USE',
+      `cannot listen on ${address}: ${inUse ? 'another program listens there' : messageOf(error)}. ` +
+        'Choose another with --web.listen-address=HOST:PORT',
+      { cause: error },
+    );
   }
 }

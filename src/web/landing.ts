@@ -6,7 +6,7 @@ export function landingRoute({ version, metricsPath }: { version: string; metric
     server.get('/', async (_request, reply) =>
       reply
         .type('text/html; charset=utf-8')
-        .header('Content-Security-Policy', "default-src 'none'")
+        .header('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'")
         .send(page(version, metricsPath)),
     );
   };
@@ -26,7 +26,7 @@ function page(version: string, metricsPath: string): string {
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>heapwarden</title></head>
 <body>
 <h1>heapwarden</h1>
-<p>Version ${version}. Keeps Node.js services inside their memory limits.</p>
+<p>Version ${escapeHtml(version)}. Keeps Node.js services inside their memory limits.</p>
 <ul>
 ${links.map(([path, what]) => `<li><a href="${escapeHtml(path)}">${escapeHtml(path)}</a>: ${what}</li>`).join('\n')}
 </ul>
