@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import type { Clock } from '../clock.js';
 import type { ReadyCheck } from '../config/schema.js';
 
+/** Between two tries, and what even the last one gets. */
 const PAUSE_MS = 200;
 const TRY_TIMEOUT_MS = 2000;
 
@@ -9,16 +10,16 @@ const TRY_TIMEOUT_MS = 2000;
 export async function waitUntilReady(check: ReadyCheck, clock: Clock, signal: AbortSignal): Promise<boolean> {
   const deadline = clock.monotonic() + check.timeout;
   while (!signal.aborted) {
-    const leftMs = deadline - clock.monotonic();
-    if (await isReady(check, Math.min(leftMs, TRY_TIMEOUT_MS), signal)) return true;
+    if (await isReady(check, deadline - clock.monotonic(), signal)) return true;
     if (clock.monotonic() + PAUSE_MS > deadline) return false;
     await clock.sleep(PAUSE_MS, signal);
   }
   return false;
 }
 
-function isReady(check: ReadyCheck, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, Math.floor(timeoutMs)))]);
+function isReady(check: ReadyCheck, leftMs: number, signal: AbortSignal): Promise<boolean> {
+  const timeoutMs = Math.max(PAUSE_MS, Math.min(leftMs, TRY_TIMEOUT_MS));
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs))]);
   return check.http !== undefined ? answersHttp(check.http, limit) : acceptsTcp(check.tcp ?? '', limit);
 }
 

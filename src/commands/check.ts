@@ -1,19 +1,22 @@
+import { loadConfig } from '../config/load.js';
 import { noticesOf, unsupportedIn } from '../config/notices.js';
-import { messageOf } from '../errors.js';
-import { readConfig } from './config.js';
+import { HeapwardenError } from '../errors.js';
+import { DEFAULT_CONFIG_FILE } from './options.js';
 
-/** `heapwarden check`: what `serve` would say of the config. Returns the exit status. */
+/** `heapwarden check`: what `serve` would say of the config file. Returns the exit status. */
 export async function check(configFile: string | null, print: (line: string) => void): Promise<number> {
   try {
-    const config = await readConfig(configFile);
+    // `serve` can do without a file; a check that finds none has checked nothing.
+    const config = await loadConfig(configFile ?? DEFAULT_CONFIG_FILE);
     const unsupported = unsupportedIn(config);
     for (const { message } of [...unsupported, ...noticesOf(config)]) print(message);
     if (unsupported.length > 0) return 1;
-    const workers = config.apps.map(({ name, supervisor }) => `${name} (${Object.keys(supervisor).join()})`).join(', ');
-    print(workers === '' ? 'the config is valid; it names no app' : `the config is valid: ${workers}`);
+    const apps = config.apps.map(({ name, supervisor }) => `${name} (${Object.keys(supervisor).join()})`).join(', ');
+    print(apps === '' ? 'the config is valid; it names no app' : `the config is valid: ${apps}`);
     return 0;
   } catch (error) {
-    print(messageOf(error));
+    if (!(error instanceof HeapwardenError)) throw error;
+    print(error.message);
     return 1;
   }
 }

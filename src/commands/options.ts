@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { RESOURCES, type Resource } from '../config/schema.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import { parseListenAddress, type ListenAddress } from '../http/server.js';
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../logger.js';
@@ -15,7 +16,8 @@ Usage:
   heapwarden --help | --version
 
 Flags of serve:
-  --config.file=FILE               config (default: ${DEFAULT_CONFIG_FILE}; without one, only show the apps whose agents report in)
+  --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}; without one, only show the apps
+                                   whose agents report in
   --web.listen-address=HOST:PORT   default: ${DEFAULT_LISTEN_ADDRESS}
   --web.telemetry-path=PATH        default: /metrics
   --log.level=LEVEL                ${LOG_LEVELS.join(', ')} (default: info)
@@ -26,7 +28,8 @@ Flags of check:
 
 Flags of restart:
   --worker=SLOT                    one worker; default: every worker, one after the other
-  --reason=REASON                  rss, heap, freeze or uptime: only if that limit is crossed now; default: manual
+  --reason=REASON                  rss, heap, freeze or uptime: only where that limit is crossed now
+                                   (default: manual)
   --force                          pass over grace, cooldown, budget and measurement
   --dry-run                        say what would be done, do nothing
   --url=URL                        of the running heapwarden (default: http://${DEFAULT_LISTEN_ADDRESS})
@@ -47,7 +50,7 @@ export interface ServeOptions {
 export interface RestartOptions {
   app: string;
   worker: string | null;
-  reason: string | null;
+  reason: Resource | 'manual';
   force: boolean;
   dryRun: boolean;
   url: string;
@@ -96,7 +99,12 @@ function serveOptions(args: string[]): ServeOptions {
   const listen = parseListenAddress(values['web.listen-address']);
   if (!listen) throw usage(`--web.listen-address=${values['web.listen-address']} is not HOST:PORT`);
   const metricsPath = values['web.telemetry-path'];
-  if (!/^\/[\w/.-]+$/.test(metricsPath)) throw usage(`--web.telemetry-path=${metricsPath} is not a path such as /metrics`);
+  if (!/^\/[\w/.-]+$/.test(metricsPath)) {
+    throw usage(`--web.telemetry-path=${metricsPath} is not a path such as /metrics`);
+  }
+  if (/^\/(?:-|api)(?:\/|$)/.test(metricsPath)) {
+    throw usage(`--web.telemetry-path=${metricsPath} is taken: what begins with /-/ or /api/ is heapwarden's own`);
+  }
   return {
     configFile: values['config.file'] ?? null,
     listen,
@@ -111,7 +119,7 @@ function restartOptions(args: string[]): RestartOptions {
     args,
     {
       worker: { type: 'string' },
-      reason: { type: 'string' },
+      reason: { type: 'string', default: 'manual' },
       force: { type: 'boolean', default: false },
       'dry-run': { type: 'boolean', default: false },
       url: { type: 'string', default: `http://${DEFAULT_LISTEN_ADDRESS}` },
@@ -122,11 +130,13 @@ function restartOptions(args: string[]): RestartOptions {
   );
   const [app] = positionals;
   if (app === undefined) throw usage('restart needs the name of an app');
-  if (!URL.canParse(values.url)) throw usage(`--url=${values.url} is not a URL`);
+  if (!/^https?:\/\//.test(values.url) || !URL.canParse(values.url)) {
+    throw usage(`--url=${values.url} is not a URL such as http://${DEFAULT_LISTEN_ADDRESS}`);
+  }
   return {
     app,
     worker: values.worker ?? null,
-    reason: values.reason ?? null,
+    reason: oneOf([...RESOURCES, 'manual'], 'reason', values.reason),
     force: values.force,
     dryRun: values['dry-run'],
     url: values.url,
