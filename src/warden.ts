@@ -165,7 +165,8 @@ export class Warden implements WardenPort {
 
   async #start(): Promise<void> {
     const { config, metricsPath, version, log } = this.#options;
-    const { journal, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } = this.#parts;
+    const { journal, history, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
+      this.#parts;
     const { current } = config;
     this.#opened.push(() => journal.close(), () => meter.close(), () => self.close(), () => pm2.close());
     await ensureToken(current.auth.token_file);
@@ -186,9 +187,10 @@ export class Warden implements WardenPort {
     this.#opened.push(() => supervisors.close(), () => restarter.close(), () => loop.close(), () => server.close());
     for (const app of leftovers.apps) if (!configured.has(app)) await leftovers.stop(app, ABANDONED_STOP_TIMEOUT_MS);
     counters.expect([...configured]);
+    counters.restore(history.list({ limit: Infinity }));
     await supervisors.apply(current.apps);
     await observer.observe();
-    await restarter.finishInterrupted();
+    void restarter.finishInterrupted(); // may take as long as a restart; its workers count as busy meanwhile
     loop.start();
     this.#ready = true;
   }

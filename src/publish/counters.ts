@@ -63,6 +63,18 @@ export class Counters {
     }
   }
 
+  /**
+   * Goes on counting restarts where the journal ends: one whose record is completed when the warden comes back would
+   * otherwise be the first that anyone sees of its series, and increase() passes over the first.
+   */
+  restore(finished: readonly Incident[]): void {
+    for (const { app, action, reason, outcome } of finished) {
+      if (action === 'restart' && outcome && this.#expected.has(app)) {
+        this.#restarts.inc({ app, reason, result: outcome.result });
+      }
+    }
+  }
+
   incident(incident: Incident, isConfigured: boolean): void {
     const app = isConfigured ? incident.app : NOT_CONFIGURED;
     if (incident.action === 'refuse') this.#refusals.inc({ app, refusal: incident.reason });

@@ -12,7 +12,7 @@ import { WardenProcess, appFile } from './warden-process.js';
 
 const settings = `
     limits: { rss: { critical: 40MB, restart: 45MB, for: 0s } }
-    restart: { startup_grace: 0s, cooldown: 1h, budget: 3/1h, stop_timeout: 4s }
+    restart: { startup_grace: 0s, cooldown: 1h, budget: 3/1h, stop_timeout: 3s }
 `;
 
 function journal(dir: string): Incident[] {
@@ -45,6 +45,7 @@ ${settings}`;
   await next.ready();
   const processes = new LinuxProcesses();
   t.not((await processes.identify(old.pid))?.start, old.start, 'the orphan of the dead warden is gone');
+  await waitFor('the record to be completed', async () => (await next.restarts())[0]?.outcome);
   const [incident] = await next.restarts();
   t.match(incident, { id: intent!.id, outcome: { interrupted: true, result: 'recovered' } });
   t.match(incident!.outcome!.sentence, /heapwarden itself was stopped in the middle/);
@@ -59,6 +60,7 @@ ${settings}`;
   await waitFor('the cooldown to be remembered', async () => (await third.incidents()).find(({ reason }) => reason === 'cooldown'));
   await never('it is restarted a second time', async () => (await third.restarts()).length > 1, 3000);
   t.equal(await third.metric('heapwarden_restart_budget_remaining', { app: 'stubborn' }), 2);
+  t.equal(await third.metric('heapwarden_restarts_total', { reason: 'rss', result: 'recovered' }), 1, 'counted on');
 });
 
 t.test('a PM2 app: PM2 ends what the dead warden began, and the record says so', async (t) => {
@@ -85,6 +87,7 @@ ${settings}`;
 
   const next = await WardenProcess.start(t, { config: config.replace('40MB, restart: 45MB', '8GB, restart: 9GB'), dir: warden.dir, env });
   await next.ready();
+  await waitFor('the record to be completed', async () => (await next.restarts())[0]?.outcome);
   const [incident, ...others] = await next.restarts();
   t.strictSame(others, []);
   t.match(incident, { before: { pid: before }, outcome: { interrupted: true, result: 'recovered', after: { pid: after } } });
