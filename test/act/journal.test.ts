@@ -1,0 +1,181 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { Journal, parseJournal } from '../../src/act/journal.js';
+import { MINUTE, NOW } from '../decide/support.js';
+import { incidentOf } from './support.js';
+
+const OUTCOME = incidentOf({ id: 'x' }).outcome!;
+const open = incidentOf({ id: 'open', outcome: null });
+const done = incidentOf({ id: 'done' });
+const refusal = incidentOf({ id: 'no', action: 'refuse', reason: 'cooldown', outcome: null });
+
+const fileIn = (dir: string): string => join(dir, 'journal.jsonl');
+const linesIn = (dir: string): string[] => readFileSync(fileIn(dir), 'utf8').split('\n').filter((line) => line !== '');
+
+async function contentOf(dir: string) {
+  const { journal, content } = await Journal.open(dir);
+  await journal.close();
+  return content;
+}
+
+t.test('what is recorded is found again, by another warden', async (t) => {
+  const dir = join(t.testdir(), 'state', 'made');
+  const { journal, content } = await Journal.open(dir);
+  t.strictSame(content, { incidents: [], damaged: 0 });
+  await journal.record(open);
+  await journal.record(refusal);
+  await journal.record({ ...done, outcome: null });
+  await journal.complete('done', OUTCOME);
+  t.equal(linesIn(dir).length, 4, 'one line each, there as soon as the promise is kept');
+  await journal.close();
+
+  t.strictSame(await contentOf(dir), { incidents: [open, refusal, { ...done, outcome: OUTCOME }], damaged: 0 });
+  t.equal(statSync(fileIn(dir)).mode & 0o777, 0o600);
+  t.equal(statSync(dir).mode & 0o777, 0o700);
+});
+
+t.test('lines written at once do not mix', async (t) => {
+  const dir = t.testdir();
+  const { journal } = await Journal.open(dir);
+  const ids = Array.from({ length: 50 }, (_, i) => `i${i}`);
+  await Promise.all(ids.map((id) => journal.record(incidentOf({ id, sentence: 'x'.repeat(5000) }))));
+  await journal.close();
+  t.strictSame((await contentOf(dir)).incidents.map(({ id }) => id), ids);
+});
+
+t.test('a half last line is set aside, and what follows stands on a line of its own', async (t) => {
+  const whole = `${JSON.stringify({ v: 1, type: 'incident', incident: done })}\n`;
+  const dir = t.testdir({ 'journal.jsonl': whole + whole.slice(0, 100) });
+  const { journal, content } = await Journal.open(dir);
+  t.strictSame(content, { incidents: [done], damaged: 1 });
+  await journal.record(open);
+  await journal.record(refusal);
+  await journal.close();
+  t.strictSame(await contentOf(dir), { incidents: [done, open, refusal], damaged: 1 });
+});
+
+t.test('garbage harms no other line', async (t) => {
+  const line = (value: unknown) => JSON.stringify(value);
+  const text = [
+    line({ v: 1, type: 'incident', incident: open }),
+    '\u0000\u0000\u0000\u0000',
+    'null',
+    '[]',
+    '"text"',
+    line({ v: 2, type: 'incident', incident: done }),
+    line({ v: 1, type: 'novel', incident: done }),
+    line({ v: 1, type: 'incident' }),
+    line({ v: 1, type: 'incident', incident: { ...done, atMs: 'yesterday' } }),
+    line({ v: 1, type: 'incident', incident: { ...done, worker: 0 } }),
+    line({ v: 1, type: 'outcome', id: 'open' }),
+    line({ v: 1, type: 'outcome', id: 'nobody', outcome: OUTCOME }), // without an intent
+    '',
+    line({ v: 1, type: 'outcome', id: 'open', outcome: OUTCOME }),
+  ].join('\n');
+  t.strictSame(parseJournal(text), { incidents: [{ ...open, outcome: OUTCOME }], damaged: 11 });
+  t.strictSame(parseJournal(''), { incidents: [], damaged: 0 });
+});
+
+t.test('refusals never push restarts out, nor one app those of another', async (t) => {
+  const many = (count: number, of: Parameters<typeof incidentOf>[0]) =>
+    Array.from({ length: count }, (_, i) => incidentOf({ ...of, id: `${of.id}${i}`, atMs: NOW + i }));
+  const first = incidentOf({ id: 'first' });
+  const all = [
+    first,
+    ...many(1500, { ...refusal, app: 'nobody knows' }),
+    ...many(1200, { id: 'busy', app: 'busy' }),
+    incidentOf({ id: 'last' }),
+  ];
+  const text = all.map((incident) => JSON.stringify({ v: 1, type: 'incident', incident })).join('\n');
+  const { incidents } = parseJournal(text);
+  t.strictSame(incidents[0], first, 'the oldest of all is a restart of its own app');
+  t.equal(incidents.at(-1)!.id, 'last');
+  t.equal(incidents.filter(({ action }) => action === 'refuse').length, 1000);
+  t.strictSame(incidents.filter(({ app }) => app === 'busy').map(({ id }) => id).slice(0, 2), ['busy200', 'busy201']);
+});
+
+t.test('above its bound it is written anew with all that is remembered, while it is open', async (t) => {
+  const dir = t.testdir();
+  const { journal } = await Journal.open(dir, 20_000);
+  for (let i = 0; i < 20; i++) await journal.record(incidentOf({ id: `i${i}`, outcome: null }));
+  for (let i = 0; i < 20; i++) await journal.complete(`i${i}`, OUTCOME);
+  await journal.record(open);
+  let before = 0;
+  // The same outcome again and again: the one thing that is not remembered.
+  while (statSync(fileIn(dir)).size >= before) {
+    before = statSync(fileIn(dir)).size;
+    await journal.complete('open', OUTCOME);
+    await journal.record(refusal);
+    if (before > 200_000) break;
+  }
+  t.ok(before <= 200_000, 'it has become smaller');
+  await journal.record(incidentOf({ id: 'after' }));
+  await journal.close();
+  const { incidents, damaged } = await contentOf(dir);
+  t.equal(damaged, 0);
+  const ids = [...Array.from({ length: 20 }, (_, i) => `i${i}`), 'open', 'no', 'after'];
+  t.strictSame(incidents.map(({ id }) => id), ids);
+  t.ok(incidents.slice(0, 20).every(({ outcome }) => outcome?.result === 'recovered'));
+  t.strictSame(readdirSync(dir), ['journal.jsonl'], 'no draft is left');
+});
+
+t.test('and when it is opened', async (t) => {
+  const line = (incident: unknown) => `${JSON.stringify({ v: 1, type: 'incident', incident })}\n`;
+  const lines = Array.from({ length: 1500 }, (_, i) => line({ ...refusal, id: `r${i}`, atMs: NOW + i * MINUTE }));
+  const draft = { 'journal.jsonl.new': 'one that died half way' };
+  const dir = t.testdir({ 'journal.jsonl': line(done) + lines.join(''), ...draft });
+  const { journal, content } = await Journal.open(dir, 100_000);
+  await journal.record(open);
+  await journal.close();
+  t.equal(linesIn(dir).length, 1002);
+  t.strictSame((await contentOf(dir)).incidents, [...content.incidents, open]);
+  t.strictSame(readdirSync(dir), ['journal.jsonl']);
+});
+
+t.test('a draft that cannot be made leaves the journal as it is', async (t) => {
+  const line = `${JSON.stringify({ v: 1, type: 'incident', incident: done })}\n`;
+  const dir = t.testdir({ 'journal.jsonl': line, 'journal.jsonl.new': {} }); // a folder, where the draft belongs
+  const { journal } = await Journal.open(dir, 10);
+  await journal.record(open);
+  await journal.close();
+  t.strictSame((await contentOf(dir)).incidents, [done, open]);
+});
+
+t.test('a state folder that cannot be used', async (t) => {
+  const dir = t.testdir({ file: '' });
+  const stateDir = join(dir, 'file', 'state');
+  await t.rejects(Journal.open(stateDir), {
+    code: 'STATE_UNWRITABLE',
+    message:
+      `the state folder ${stateDir} cannot be used: ENOTDIR: not a directory, mkdir '${stateDir}'. ` +
+      'Make it writable for this user, or set state_dir in the config',
+  });
+  const taken = t.testdir({ 'journal.jsonl': {} });
+  await t.rejects(Journal.open(taken), { code: 'STATE_UNWRITABLE', message: /EISDIR/ });
+});
+
+t.test('a disk that is full', async (t) => {
+  if (process.platform !== 'linux') return t.pass('not run', { skip: 'a full disk is made with prlimit, on Linux' });
+  const dir = t.testdir();
+  const program = fileURLToPath(new URL('full-disk.ts', import.meta.url));
+  const output = execFileSync(process.execPath, ['--import=tsx', program, dir], { encoding: 'utf8' });
+  const message = 'the journal cannot be written: EFBIG: file too large, write';
+  t.strictSame(JSON.parse(output), { refused: message, torn: 100, again: message });
+  const { incidents, damaged } = await contentOf(dir);
+  t.strictSame(incidents.map(({ id }) => id), ['before', 'after'], 'what came after half a line can be read');
+  t.equal(damaged, 1);
+});
+
+t.test('a journal that is closed takes no more', async (t) => {
+  const dir = t.testdir();
+  const { journal } = await Journal.open(dir);
+  const last = journal.record(done);
+  await journal.close();
+  await last;
+  t.equal(linesIn(dir).length, 1, 'what was under way is written');
+  await t.rejects(journal.record(open), { code: 'JOURNAL_UNWRITABLE' });
+  t.notOk(existsSync(join(dir, 'journal.jsonl.new')));
+});

@@ -1,0 +1,153 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import t from 'tap';
+import { ControlLoop } from '../../src/act/loop.js';
+import type { Ask } from '../../src/decide/decision.js';
+import type { Config } from '../../src/config/schema.js';
+import { HOUR, MB, MINUTE, NOW, SECOND, configOf } from '../decide/support.js';
+import { World } from './support.js';
+
+const configWith = (top: string, app = 'limits: { rss: { warning: 300MB, restart: 500MB, for: 10s } }'): Config =>
+  configOf(`${top}\napps: [{ name: shop, supervisor: { pm2: shop }, ${app} }]`);
+
+/** A loop that is turned by hand; asks are as `shop/0 rss guard`. */
+class Fixture {
+  readonly world = new World();
+  readonly asks: string[] = [];
+  readonly loop: ControlLoop;
+  readonly busy = new Set<string>();
+  onAsk: (ask: Ask) => void = () => {};
+
+  constructor(config: Config) {
+    this.loop = new ControlLoop({
+      config: () => config,
+      observer: this.world,
+      restarter: {
+        ask: async (ask) => {
+          this.asks.push(`${ask.app}/${ask.worker} ${ask.reason} ${ask.origin}`);
+          this.onAsk(ask);
+          const { app, worker, reason } = ask;
+          return { action: 'restart', reason, sentence: '', app, worker, incident: 'i1' };
+        },
+        isBusy: (app, worker) => this.busy.has(`${app}/${worker}`),
+      },
+      clock: this.world.clock,
+      log: this.world.log,
+    });
+  }
+
+  /** Turns the loop at this time, and returns what it asked for. */
+  async turnAt(ms: number): Promise<string[]> {
+    this.world.clock.nowMs = ms;
+    this.asks.length = 0;
+    await this.loop.turn();
+    return [...this.asks];
+  }
+}
+
+/** What happens to a worker that stays above its limit. */
+async function asksOf(trigger: string): Promise<Record<string, string[]>> {
+  const fixture = new Fixture(configWith(trigger));
+  fixture.world.put({ rssBytes: 600 * MB });
+  const asks: Record<string, string[]> = {};
+  for (const seconds of [0, 9, 10, 15, 129, 130]) asks[seconds] = await fixture.turnAt(NOW + seconds * SECOND);
+  return asks;
+}
+
+const ASKED = ['shop/0 rss guard'];
+
+t.test('trigger embedded: it asks as soon as the limit was held', async (t) => {
+  t.strictSame(await asksOf('trigger: embedded'), { 0: [], 9: [], 10: ASKED, 15: ASKED, 129: ASKED, 130: ASKED });
+});
+
+t.test('trigger alertmanager: it never asks', async (t) => {
+  t.strictSame(await asksOf('trigger: alertmanager'), { 0: [], 9: [], 10: [], 15: [], 129: [], 130: [] });
+});
+
+t.test('trigger both: it asks where no alert came in fallback_after', async (t) => {
+  const both = { 0: [], 9: [], 10: [], 15: [] };
+  t.strictSame(await asksOf('trigger: both'), { ...both, 129: [], 130: ASKED });
+  t.strictSame(await asksOf('trigger: both\nfallback_after: 5s'), { ...both, 15: ASKED, 129: ASKED, 130: ASKED });
+});
+
+t.test('what is being restarted is not asked for', async (t) => {
+  const fixture = new Fixture(configWith('trigger: embedded'));
+  fixture.world.put({ rssBytes: 600 * MB });
+  fixture.world.put({ rssBytes: 600 * MB, worker: '1' });
+  fixture.busy.add('shop/0');
+  await fixture.turnAt(NOW);
+  t.strictSame(await fixture.turnAt(NOW + 10 * SECOND), ['shop/1 rss guard']);
+});
+
+t.test('a level is told once, in words', async (t) => {
+  const fixture = new Fixture(configWith('trigger: alertmanager'));
+  const { world } = fixture;
+  const story: [seconds: number, megabytes: number][] = [
+    [0, 300], [10, 310], [15, 320], [20, 600], [30, 610], [35, 310], [40, 100],
+  ];
+  for (const [seconds, megabytes] of story) {
+    world.put({ rssBytes: megabytes * MB });
+    await fixture.turnAt(NOW + seconds * SECOND);
+  }
+  t.strictSame(world.log.entries.map(({ level, message }) => `${level}: ${message}`), [
+    'warn: shop/0: memory 310 MB, at or above its warning limit of 300 MB for 10s',
+    'warn: shop/0: memory 610 MB, at or above its restart limit of 500 MB for 10s',
+    'info: shop/0: memory 310 MB, back to its warning level',
+    'info: shop/0: memory 100 MB, back below its limits',
+  ]);
+  t.strictSame(world.log.entries[0]!.fields, { app: 'shop', worker: '0', resource: 'rss', limit_level: 'warning' });
+  t.equal(world.log.entries[3]!.fields['limit_level'], 'normal');
+});
+
+t.test('a freeze is told without a hold', async (t) => {
+  const fixture = new Fixture(configWith('', 'limits: { freeze: { restart: 15s } }'));
+  fixture.world.put({ heartbeatAtMs: NOW - 20 * SECOND });
+  t.strictSame(await fixture.turnAt(NOW), ['shop/0 freeze guard']);
+  t.strictSame(fixture.world.log.at('warn'), [
+    'shop/0: event loop without a turn 20 s, at or above its restart limit of 15 s',
+  ]);
+});
+
+t.test('a schedule asks for all that runs, once, whatever the trigger', async (t) => {
+  const six = new Date(2026, 2, 10, 6).getTime();
+  for (const trigger of ['embedded', 'alertmanager', 'both']) {
+    const fixture = new Fixture(configWith(`trigger: ${trigger}`, 'schedule: "0 6 * * *"'));
+    fixture.world.put({ worker: '0' });
+    fixture.world.put({ worker: '1' });
+    fixture.world.put({ worker: '2', pid: null, state: 'stopped' });
+    fixture.world.put({ app: 'other' });
+    await fixture.turnAt(six - SECOND); // from the start of the loop, years ago, to here: due once
+    t.strictSame(await fixture.turnAt(six - 1), []);
+    t.strictSame(await fixture.turnAt(six + 4 * SECOND), ['shop/0 schedule schedule', 'shop/1 schedule schedule']);
+    t.strictSame(await fixture.turnAt(six + 9 * SECOND), []);
+    t.strictSame(await fixture.turnAt(six + 23 * HOUR), []);
+    t.equal((await fixture.turnAt(six + 24 * HOUR)).length, 2);
+  }
+});
+
+t.test('runs a round an interval, outlives a round that fails, and closes at once', async (t) => {
+  const fixture = new Fixture(configWith('sample_interval: 5s'));
+  const { world, loop } = fixture;
+  const starts: number[] = [];
+  world.observe = async () => {
+    starts.push(world.clock.nowMs - NOW);
+    world.clock.nowMs += SECOND; // what a round takes
+    if (starts.length === 2) throw new Error('the sky is falling');
+    return world.workers;
+  };
+  loop.start();
+  while (starts.length < 4) await turn();
+  await loop.close();
+  const rounds = starts.length;
+  t.strictSame(starts.slice(0, 4), [0, 5 * SECOND, 10 * SECOND, 15 * SECOND]);
+  t.strictSame(world.log.at('error'), ['a round was cut short: the sky is falling']);
+  await turn();
+  t.equal(starts.length, rounds, 'no round after the close');
+});
+
+t.test('a loop that closes asks for nothing more', async (t) => {
+  const fixture = new Fixture(configWith('', 'limits: { rss: { restart: 500MB, for: 0s } }'));
+  fixture.world.put({ rssBytes: 600 * MB });
+  fixture.world.put({ rssBytes: 600 * MB, worker: '1' });
+  fixture.onAsk = () => void fixture.loop.close();
+  t.strictSame(await fixture.turnAt(NOW + MINUTE), ['shop/0 rss guard']);
+});

@@ -1,0 +1,489 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { Journal, parseJournal } from '../../src/act/journal.js';
+import { HeapwardenError } from '../../src/errors.js';
+import { HOUR, MB, MINUTE, NOW, SECOND, appOf, askOf, configOf } from '../decide/support.js';
+import { World, incidentOf, replace } from './support.js';
+
+const LIMITS = 'limits: { rss: { critical: 400MB, restart: 500MB }, heap: { restart: 90% } }';
+const FREE = 'restart: { startup_grace: 0s, cooldown: 0s, budget: 100/1h, min_available: 1 }';
+const LEAKING = { rssBytes: 600 * MB };
+
+const NEVER = { stopTimeoutMs: 0, signal: new AbortController().signal };
+
+const incidentsIn = (dir: string) => parseJournal(readFileSync(join(dir, 'journal.jsonl'), 'utf8')).incidents;
+
+/** `shop/0` above its limit, under an open restarter. */
+async function leaking(t: Test, keys = `${LIMITS}, ${FREE}`) {
+  const dir = t.testdir();
+  const world = new World(appOf(keys));
+  world.put(LEAKING);
+  const { restarter, journal } = await world.open(dir);
+  t.teardown(async () => {
+    await restarter.close();
+    await journal.close();
+  });
+  return { dir, world, restarter, journal };
+}
+
+t.test('ask, intent, restart, ready, outcome', async (t) => {
+  const { dir, world, restarter } = await leaking(t);
+  world.onRestart = async (...args) => {
+    const [intent] = incidentsIn(dir);
+    t.match(intent, { action: 'restart', reason: 'rss', app: 'shop', worker: '0', outcome: null }, 'it is on disk');
+    t.match(args[2], { stopTimeoutMs: 10_000, signal: { aborted: false } });
+    t.ok(restarter.isBusy('shop', '0'));
+    world.clock.nowMs += 2 * SECOND;
+    return replace(...args);
+  };
+  const answer = await restarter.ask(askOf());
+  t.match(answer, {
+    action: 'restart',
+    reason: 'rss',
+    app: 'shop',
+    worker: '0',
+    sentence: 'shop/0: heapwarden asked for a restart (rss): its memory is 600 MB, the limit 500 MB',
+  });
+  const outcome = await world.outcomeOf(answer);
+  t.match(outcome, {
+    atMs: NOW + 3 * SECOND, // 2 s for the restart, 1 s that the new process has to live
+    result: 'recovered',
+    sentence: 'shop/0: restarted in 3.0 s; memory 600 MB before, 50 MB after',
+    stop: 'exited',
+    after: { pid: 200, rssBytes: 50 * MB, heapUsedBytes: 30 * MB, heapLimitBytes: 100 * MB },
+    interrupted: false,
+  });
+  t.match(answer.incident, /^20231114T221320000Z-[0-9a-f]{6}$/);
+  await restarter.close();
+  t.strictSame(incidentsIn(dir), [world.history.find(answer.incident!)], 'the record is complete');
+  t.match(incidentsIn(dir)[0], { id: answer.incident, asked: 'rss', before: { pid: 100, rssBytes: 600 * MB } });
+  t.strictSame(world.told.map((incident) => incident.outcome?.result ?? null), [null, 'recovered']);
+  t.strictSame(world.log.entries.map(({ level, message }) => [level, message]), [
+    ['warn', answer.sentence],
+    ['info', outcome.sentence],
+  ]);
+  t.notOk(restarter.isBusy('shop', '0'));
+});
+
+t.test('two asks for one worker at the same time: one passes', async (t) => {
+  const { world, restarter } = await leaking(t);
+  const answers = await Promise.all([restarter.ask(askOf()), restarter.ask(askOf({ origin: 'api' }))]);
+  t.strictSame(answers.map(({ reason }) => reason).toSorted(), ['in_progress', 'rss']);
+  await world.outcomeOf(answers.find(({ action }) => action === 'restart')!);
+  t.strictSame(world.restarts, ['shop/0']);
+});
+
+t.test('workers of one app one after the other, apps side by side', async (t) => {
+  const dir = t.testdir();
+  const world = new World(...configOf(`
+defaults: { ${LIMITS}, ${FREE} }
+apps:
+  - { name: shop, supervisor: { pm2: shop } }
+  - { name: api, supervisor: { pm2: api } }
+`).apps);
+  for (const worker of ['0', '1', '2']) world.put({ ...LEAKING, worker });
+  world.put({ ...LEAKING, app: 'api' });
+  const { restarter, journal } = await world.open(dir);
+  t.teardown(() => journal.close());
+  let apiBegins = () => {};
+  const apiHasBegun = new Promise<void>((resolve) => (apiBegins = resolve));
+  const running = new Set<string>();
+  let most = 0;
+  world.supervisors.get('shop')!.restart = async (worker) => {
+    running.add(worker);
+    most = Math.max(most, running.size);
+    if (worker === '0') await apiHasBegun; // this ends only where api does not wait for shop
+    await world.clock.sleep(SECOND);
+    running.delete(worker);
+    return replace(world, worker, NEVER);
+  };
+  world.supervisors.get('api')!.restart = async (worker) => {
+    apiBegins();
+    world.put({ app: 'api', worker, pid: world.nextPid++, startedAtMs: world.clock.nowMs });
+    return { stop: 'exited', pid: null };
+  };
+  const asks = [askOf(), askOf({ worker: '1' }), askOf({ worker: '2' }), askOf({ app: 'api' })];
+  const answers = await Promise.all(asks.map((ask) => restarter.ask(ask)));
+  t.strictSame(answers.map(({ action }) => action), ['restart', 'restart', 'restart', 'restart']);
+  for (const answer of answers) t.equal((await world.outcomeOf(answer)).result, 'recovered');
+  t.equal(most, 1, 'of shop one at a time');
+  await restarter.close();
+});
+
+t.test('a round through an app ends where a restart leaves too few up', async (t) => {
+  const { world, restarter } = await leaking(t);
+  world.put({ ...LEAKING, worker: '1' });
+  world.onRestart = async (_world, worker) => {
+    world.put({ worker, pid: null, state: 'stopped' });
+    return { stop: 'exited', pid: null };
+  };
+  const first = await restarter.ask(askOf());
+  const second = await restarter.ask(askOf({ worker: '1' }));
+  t.equal(second.action, 'restart', 'the first one is expected to come back');
+  t.match(await world.outcomeOf(first), { result: 'not_ready' });
+  t.match(await world.outcomeOf(second), {
+    result: 'failed',
+    sentence:
+      'shop/1: the restart failed: none of its other workers would be up, and min_available is 1',
+  });
+  t.strictSame(world.restarts, ['shop/0'], 'the last worker that serves was not touched');
+
+  await restarter.close();
+});
+
+t.test('or unready; unless a person forces it', async (t) => {
+  const app = `${LIMITS}, restart: { startup_grace: 0s, cooldown: 0s, ready: { tcp: "127.0.0.1:1", timeout: 1s } }`;
+  const { world, restarter } = await leaking(t, app);
+  world.put({ ...LEAKING, worker: '1' });
+  const ask = { origin: 'api', reason: 'manual' } as const;
+  const first = await restarter.ask(askOf(ask));
+  const second = await restarter.ask(askOf({ ...ask, worker: '1' }));
+  t.match(await world.outcomeOf(first), { result: 'not_ready' });
+  t.match(await world.outcomeOf(second), { result: 'failed' });
+  t.strictSame(world.restarts, ['shop/0']);
+
+  world.clock.nowMs += 1;
+  const later = await restarter.ask(askOf({ ...ask, worker: '1' }));
+  t.match(await world.outcomeOf(later), { result: 'not_ready' }, 'what was unready then is not held against it');
+  t.strictSame(world.restarts, ['shop/0', 'shop/1']);
+  const forced = [
+    await restarter.ask(askOf({ ...ask, force: true })),
+    await restarter.ask(askOf({ ...ask, worker: '1', force: true })),
+  ];
+  for (const answer of forced) await world.outcomeOf(answer);
+  t.strictSame(world.restarts, ['shop/0', 'shop/1', 'shop/0', 'shop/1']);
+});
+
+t.test('what can become of it', async (t) => {
+  t.test('the supervisor says no', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.onRestart = async () => {
+      throw new HeapwardenError('SUPERVISOR_REFUSED', 'PM2 cannot restart "shop": it is stopping it already');
+    };
+    const outcome = await world.outcomeOf(await restarter.ask(askOf()));
+    t.match(outcome, {
+      result: 'failed',
+      sentence: 'shop/0: the restart failed: PM2 cannot restart "shop": it is stopping it already',
+      stop: null,
+      after: { pid: 100 },
+    });
+    t.strictSame(world.log.at('error'), [outcome.sentence]);
+  });
+
+  t.test('the supervisor throws before it promises', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.onRestart = () => {
+      throw new TypeError('a bug');
+    };
+    t.match(await world.outcomeOf(await restarter.ask(askOf())), { result: 'failed' });
+    t.notOk(restarter.isBusy('shop', '0'));
+  });
+
+  t.test('the old process is still there', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.onRestart = async () => ({ stop: 'exited', pid: null });
+    const outcome = await world.outcomeOf(await restarter.ask(askOf()));
+    t.match(outcome, {
+      result: 'failed',
+      sentence: 'shop/0: the restart failed: the old process (pid 100) still runs',
+    });
+    t.equal(outcome.atMs, NOW + 30 * SECOND);
+  });
+
+  t.test('a process with the same pid is a new one where it started at another time', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.onRestart = async () => {
+      world.put({ pid: 100, start: 77, startedAtMs: world.clock.nowMs });
+      return { stop: 'killed', pid: 100 };
+    };
+    t.match(await world.outcomeOf(await restarter.ask(askOf())), {
+      result: 'recovered',
+      sentence: 'shop/0: restarted in 1.0 s (the old process had to be killed); memory 600 MB before, 100 MB after',
+    });
+  });
+
+  t.test('no process comes', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.onRestart = async () => {
+      world.put({ pid: null, state: 'crash_loop' });
+      return { stop: 'exited', pid: null };
+    };
+    t.match(await world.outcomeOf(await restarter.ask(askOf())), {
+      result: 'not_ready',
+      sentence: 'shop/0: 30 s after the restart no process runs in its place',
+      after: null,
+    });
+  });
+
+  t.test('each new process exits at once', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.onRestart = async (...args) => {
+      const report = await replace(...args);
+      world.beforeLook = () => world.put({ pid: world.nextPid++, startedAtMs: world.clock.nowMs });
+      return report;
+    };
+    t.match(await world.outcomeOf(await restarter.ask(askOf())), {
+      result: 'not_ready',
+      sentence: /^shop\/0: the new process \(pid \d+\) was not ready 30 s after the restart was decided$/,
+    });
+  });
+
+  t.test('the new process does not become ready', async (t) => {
+    const server = createServer((_request, response) => response.writeHead(503).end());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.teardown(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const ready = `ready: { http: "http://127.0.0.1:${port}/health", timeout: 3s }`;
+    const { world, restarter } = await leaking(t, `${LIMITS}, restart: { startup_grace: 0s, ${ready} }`);
+    const outcome = await world.outcomeOf(await restarter.ask(askOf()));
+    t.match(outcome, {
+      result: 'not_ready',
+      sentence: 'shop/0: the new process (pid 200) was not ready 4.0 s after the restart was decided',
+    });
+  });
+
+  t.test('it is over its line again at once', async (t) => {
+    const alone = 'limits: { rss: { restart: 500MB } }';
+    const cases = [
+      { limits: LIMITS, rssBytes: 400 * MB, says: '400 MB again already, at or above its critical limit of 400 MB' },
+      { limits: LIMITS, rssBytes: 399 * MB, says: null },
+      { limits: alone, rssBytes: 500 * MB, says: '500 MB again already, at or above its restart limit of 500 MB' },
+      { limits: alone, rssBytes: 499 * MB, says: null },
+    ];
+    for (const { limits, rssBytes, says } of cases) {
+      const { world, restarter } = await leaking(t, `${limits}, ${FREE}`);
+      world.onRestart = async (_world, worker) => {
+        world.put({ worker, pid: 300, startedAtMs: world.clock.nowMs, rssBytes });
+        return { stop: 'exited', pid: 300 };
+      };
+      const { result, sentence } = await world.outcomeOf(await restarter.ask(askOf()));
+      t.equal(result, says === null ? 'recovered' : 'ineffective');
+      if (says !== null) t.equal(sentence, `shop/0: restarted, but its memory is ${says}`);
+    }
+  });
+
+  t.test('so with the heap; but memory says nothing of a restart for another reason', async (t) => {
+    const heap = { stats: { heap_used: 95 * MB } };
+    const { world, restarter } = await leaking(t);
+    world.put(heap);
+    world.onRestart = async (_world, worker) => {
+      world.put({ worker, pid: world.nextPid++, startedAtMs: world.clock.nowMs, ...LEAKING, ...heap });
+      return { stop: 'exited', pid: 300 };
+    };
+    t.match(await world.outcomeOf(await restarter.ask(askOf({ reason: 'heap' }))), {
+      result: 'ineffective',
+      sentence: 'shop/0: restarted, but its heap is 95% again already, at or above its restart limit of 90%',
+    });
+    const manual = askOf({ reason: 'manual', origin: 'api' });
+    t.match(await world.outcomeOf(await restarter.ask(manual)), { result: 'recovered' });
+  });
+
+  t.test('its app is taken out of the config while it waits', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.put({ ...LEAKING, worker: '1' });
+    let bothAsked = () => {};
+    const whenBothAsked = new Promise<void>((resolve) => (bothAsked = resolve));
+    world.onRestart = async (...args) => {
+      await whenBothAsked;
+      world.apps = [];
+      return replace(...args);
+    };
+    const answers = [await restarter.ask(askOf()), await restarter.ask(askOf({ worker: '1' }))];
+    bothAsked();
+    t.match(await world.outcomeOf(answers[0]!), { result: 'recovered' }, 'what was begun is ended');
+    t.match(await world.outcomeOf(answers[1]!), {
+      result: 'failed',
+      sentence: 'shop/1: the restart failed: its app is no longer configured',
+    });
+    t.strictSame(world.restarts, ['shop/0']);
+  });
+});
+
+t.test('the budget holds for asks at the same time', async (t) => {
+  const tight = 'restart: { startup_grace: 0s, budget: 2/1h, min_available: 0 }';
+  const { world, restarter } = await leaking(t, `${LIMITS}, ${tight}`);
+  for (const worker of ['1', '2', '3']) world.put({ ...LEAKING, worker });
+  const answers = await Promise.all(['0', '1', '2', '3'].map((worker) => restarter.ask(askOf({ worker }))));
+  t.strictSame(answers.map(({ reason }) => reason).toSorted(), ['budget', 'budget', 'rss', 'rss']);
+  for (const answer of answers) if (answer.action === 'restart') await world.outcomeOf(answer);
+  t.equal(world.restarts.length, 2);
+});
+
+t.test('a refusal that is repeated is counted each time and put on record once', async (t) => {
+  const { dir, world, restarter } = await leaking(t, `${LIMITS}, restart: { startup_grace: 0s, cooldown: 5m }`);
+  await world.outcomeOf(await restarter.ask(askOf()));
+  world.put({ pid: 200, ...LEAKING });
+  const refusals = () => incidentsIn(dir).filter(({ action }) => action === 'refuse').map(({ reason }) => reason);
+  const first = await restarter.ask(askOf());
+  t.match(first, { reason: 'cooldown', incident: /./ });
+  t.match(world.history.find(first.incident!), { action: 'refuse', asked: 'rss', outcome: null });
+  for (let i = 0; i < 3; i++) t.match(await restarter.ask(askOf()), { reason: 'cooldown', incident: null });
+  t.strictSame(refusals(), ['cooldown']);
+  t.equal(world.told.filter(({ reason }) => reason === 'cooldown').length, 4);
+  t.equal(world.log.at('info').filter((message) => /cooldown/.test(message)).length, 1);
+
+  await restarter.ask(askOf({ reason: 'manual', origin: 'api' }));
+  t.strictSame(refusals(), ['cooldown', 'cooldown'], 'another ask');
+  world.put({ pid: 200, rssBytes: MB });
+  await restarter.ask(askOf());
+  t.strictSame(refusals(), ['cooldown', 'cooldown', 'not_breaching'], 'another reason');
+  await restarter.ask(askOf());
+  world.put({ pid: 201, rssBytes: MB });
+  await restarter.ask(askOf());
+  t.strictSame(refusals(), ['cooldown', 'cooldown', 'not_breaching', 'not_breaching'], 'another process');
+  const alert = { fingerprint: 'f1', startsAtMs: NOW, endsAtMs: null };
+  for (const startsAtMs of [NOW, NOW, NOW + HOUR]) {
+    await restarter.ask(askOf({ origin: 'alertmanager', alert: { ...alert, startsAtMs } }));
+  }
+  t.equal(refusals().length, 6, 'another alert');
+});
+
+t.test('refusals of names without end are not remembered without end', async (t) => {
+  const { restarter } = await leaking(t);
+  const ask = (app: string) => restarter.ask(askOf({ app, origin: 'alertmanager' }));
+  t.ok((await ask('first')).incident);
+  t.equal((await ask('first')).incident, null);
+  for (let i = 0; i < 1000; i++) await ask(`app ${i}`);
+  t.ok((await ask('first')).incident, 'it is told again, for it has been forgotten');
+});
+
+t.test('an alert that is repeated', async (t) => {
+  const { world, restarter } = await leaking(t);
+  const byAlert = askOf({ origin: 'alertmanager', alert: { fingerprint: 'f1', startsAtMs: NOW, endsAtMs: null } });
+  world.onRestart = async () => {
+    throw new HeapwardenError('SUPERVISOR_UNREACHABLE', 'PM2 does not answer');
+  };
+  t.match(await world.outcomeOf(await restarter.ask(byAlert)), { result: 'failed' });
+  world.onRestart = replace;
+  const second = await restarter.ask(byAlert);
+  t.equal(second.action, 'restart', 'after a failure it may try again');
+  t.equal((await restarter.ask(byAlert)).reason, 'in_progress');
+  t.match(await world.outcomeOf(second), { result: 'recovered' });
+  world.put({ pid: 200, ...LEAKING });
+  t.equal((await restarter.ask(byAlert)).reason, 'duplicate', 'after a success it may not');
+});
+
+t.test('without a journal nothing is touched', async (t) => {
+  const dir = t.testdir();
+  const world = new World(appOf(`${LIMITS}, ${FREE}`));
+  world.put(LEAKING);
+  const { restarter, journal } = await world.open(dir);
+  await journal.close();
+  await t.rejects(restarter.ask(askOf()), { code: 'JOURNAL_UNWRITABLE' });
+  await restarter.close();
+  t.strictSame(world.restarts, []);
+  t.strictSame(world.history.list({ limit: 10 }), [], 'it never happened');
+  t.notOk(restarter.isBusy('shop', '0'));
+  t.equal(world.journalErrors, 1);
+  t.match(world.log.at('error'), [/^the journal cannot be written: .*; while it cannot be written, nothing is rest/]);
+});
+
+t.test('a refusal is answered without a journal too', async (t) => {
+  const world = new World(appOf(LIMITS));
+  const { restarter, journal } = await world.open(t.testdir());
+  await journal.close();
+  t.equal((await restarter.ask(askOf())).reason, 'unknown_app');
+  t.equal(world.journalErrors, 1);
+});
+
+t.test('an outcome that cannot be written is told, and the worker is free again', async (t) => {
+  const { world, restarter, journal } = await leaking(t);
+  world.onRestart = async (...args) => {
+    await journal.close();
+    return replace(...args);
+  };
+  t.match(await world.outcomeOf(await restarter.ask(askOf())), { result: 'recovered' });
+  await restarter.close();
+  t.equal(world.journalErrors, 1);
+  t.notOk(restarter.isBusy('shop', '0'));
+});
+
+t.test('a warden that closes in the middle leaves the record to the next one', async (t) => {
+  const dir = t.testdir();
+  const world = new World(appOf(`${LIMITS}, restart: { startup_grace: 0s, cooldown: 5m, budget: 3/1h }`));
+  world.put(LEAKING);
+  world.put({ ...LEAKING, worker: '1' });
+  const first = await world.open(dir);
+  world.onRestart = (_world, _worker, { signal }) =>
+    new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('cut off'))));
+  await first.restarter.ask(askOf());
+  await first.restarter.ask(askOf({ worker: '1' }));
+  await first.restarter.close();
+  await first.journal.close();
+  t.strictSame(world.restarts, ['shop/0'], 'the one that waited was not begun');
+  t.strictSame(incidentsIn(dir).map(({ outcome }) => outcome), [null, null]);
+
+  world.clock.nowMs += MINUTE;
+  world.put({ pid: 300, startedAtMs: world.clock.nowMs - 100, rssBytes: 60 * MB }); // PM2 has done it meanwhile
+  const second = await world.open(dir);
+  const finished = second.restarter.finishInterrupted();
+  t.equal((await second.restarter.ask(askOf({ origin: 'api', force: true }))).reason, 'in_progress');
+  await finished;
+  t.strictSame(world.restarts, ['shop/0'], 'nothing is touched by it');
+  const [one, two] = incidentsIn(dir);
+  t.match(one!.outcome, {
+    result: 'recovered',
+    sentence:
+      'shop/0: a new process (pid 300) runs; memory 600 MB before, 60 MB after ' +
+      '(heapwarden itself was stopped in the middle; this is what it found when it came back)',
+    stop: null,
+    interrupted: true,
+  });
+  t.match(two!.outcome, { result: 'failed', sentence: /the old process \(pid 100\) still runs/, interrupted: true });
+  t.strictSame(world.history.open(), []);
+  t.equal(world.told.filter(({ outcome }) => outcome?.interrupted).length, 2);
+  t.equal(world.history.budgetLeft('shop', { count: 3, windowMs: HOUR }, world.clock.nowMs), 1, 'both were counted');
+  world.put({ pid: 300, ...LEAKING });
+  t.equal((await second.restarter.ask(askOf())).reason, 'cooldown', 'and the cooldown holds');
+  await second.restarter.close();
+  await second.journal.close();
+});
+
+t.test('an interrupted restart is looked at until its supervisor is done with it', async (t) => {
+  const dir = t.testdir();
+  const world = new World(appOf(`${LIMITS}, restart: { stop_timeout: 10s }`));
+  const unknown = { heapUsedBytes: null, heapLimitBytes: null, heartbeatAtMs: null };
+  const before = { pid: 100, start: 1, startedAtMs: NOW - HOUR, rssBytes: 600 * MB, ...unknown };
+  const { journal } = await Journal.open(dir);
+  await journal.record(incidentOf({ id: 'cut', before, outcome: null }));
+  await journal.close();
+  world.put({ ...LEAKING, state: 'stopped' }); // what PM2 calls stopping
+  world.beforeLook = () => {
+    if (world.clock.nowMs >= NOW + 8 * SECOND && world.workers.get('shop\u00000')?.reading?.root.pid === 100) {
+      world.put({ pid: 300, startedAtMs: world.clock.nowMs });
+    }
+  };
+  const opened = await world.open(dir);
+  await opened.restarter.finishInterrupted();
+  t.match(incidentsIn(dir)[0]!.outcome, { result: 'recovered', after: { pid: 300 } });
+  await opened.journal.close();
+});
+
+t.test('an interrupted restart of an app that is no longer configured', async (t) => {
+  const dir = t.testdir();
+  const world = new World();
+  const { journal } = await Journal.open(dir);
+  await journal.record(incidentOf({ id: 'cut', outcome: null }));
+  await journal.close();
+  const opened = await world.open(dir);
+  await opened.restarter.finishInterrupted();
+  t.match(incidentsIn(dir)[0]!.outcome, { result: 'failed', sentence: /its app is no longer configured/, after: null });
+  await opened.journal.close();
+});
+
+t.test('a warden that is closed before it has looked leaves the record open', async (t) => {
+  const dir = t.testdir();
+  const world = new World(appOf(LIMITS));
+  const { journal } = await Journal.open(dir);
+  await journal.record(incidentOf({ id: 'cut', outcome: null }));
+  await journal.close();
+  const opened = await world.open(dir);
+  const finished = opened.restarter.finishInterrupted();
+  await opened.restarter.close();
+  await finished;
+  t.equal(incidentsIn(dir)[0]!.outcome, null);
+  await opened.journal.close();
+});

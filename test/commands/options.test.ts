@@ -1,0 +1,121 @@
+import t from 'tap';
+import { USAGE, parseCommand } from '../../src/commands/options.js';
+
+const HINT = '\nRun heapwarden --help for the commands and flags.';
+
+t.test('help and version, wherever they stand', async (t) => {
+  for (const argv of [['--help'], ['-h'], ['help'], ['serve', '--help'], ['restart', 'shop', '-h']]) {
+    t.strictSame(parseCommand(argv), { name: 'help' }, argv.join(' '));
+  }
+  for (const argv of [['--version'], ['version']]) t.strictSame(parseCommand(argv), { name: 'version' });
+});
+
+t.test('serve', async (t) => {
+  const defaults = {
+    configFile: null,
+    listen: { host: '127.0.0.1', port: 9973 },
+    metricsPath: '/metrics',
+    level: 'info',
+    format: 'text',
+  };
+  t.strictSame(parseCommand(['serve']), { name: 'serve', options: defaults });
+  const flags = [
+    '--config.file=/etc/h.yml', '--web.listen-address=[::1]:80', '--web.telemetry-path=/a/b-c_d.e',
+    '--log.level=debug', '--log.format=json',
+  ];
+  const options = {
+    configFile: '/etc/h.yml',
+    listen: { host: '::1', port: 80 },
+    metricsPath: '/a/b-c_d.e',
+    level: 'debug',
+    format: 'json',
+  };
+  t.strictSame(parseCommand(['serve', ...flags]), { name: 'serve', options });
+  const apart = flags.flatMap((flag) => flag.split('='));
+  t.strictSame(parseCommand(['serve', ...apart]), { name: 'serve', options }, 'with a space for the =');
+});
+
+t.test('check', async (t) => {
+  t.strictSame(parseCommand(['check']), { name: 'check', configFile: null });
+  t.strictSame(parseCommand(['check', '--config.file', 'x.yml']), { name: 'check', configFile: 'x.yml' });
+});
+
+t.test('restart', async (t) => {
+  const defaults = {
+    app: 'shop',
+    worker: null,
+    reason: 'manual',
+    force: false,
+    dryRun: false,
+    url: 'http://127.0.0.1:9973',
+    tokenFile: null,
+    configFile: null,
+  };
+  t.strictSame(parseCommand(['restart', 'shop']), { name: 'restart', options: defaults });
+  const flags = [
+    '--worker=1', '--reason=heap', '--force', '--dry-run', '--url=https://box:1/hw', '--token.file=t',
+    '--config.file=c.yml',
+  ];
+  const options = {
+    app: 'a shop',
+    worker: '1',
+    reason: 'heap',
+    force: true,
+    dryRun: true,
+    url: 'https://box:1/hw',
+    tokenFile: 't',
+    configFile: 'c.yml',
+  };
+  t.strictSame(parseCommand(['restart', ...flags, 'a shop']), { name: 'restart', options });
+  t.match(parseCommand(['restart', '--', '--odd']), { options: { app: '--odd' } });
+  for (const reason of ['rss', 'heap', 'freeze', 'uptime', 'manual']) {
+    t.match(parseCommand(['restart', 'shop', `--reason=${reason}`]), { options: { reason } });
+  }
+});
+
+t.test('what makes no sense', async (t) => {
+  const cases: [string[], string | RegExp][] = [
+    [[], 'say what to do'],
+    [['stop'], 'there is no command "stop"'],
+    [['--force'], 'there is no command "--force"'],
+    [['serve', 'shop'], 'what is "shop" for?'],
+    [['check', 'heapwarden.yml'], 'what is "heapwarden.yml" for?'],
+    [['serve', '--config'], /^Unknown option '--config'/],
+    [['check', '--log.level=info'], /^Unknown option '--log.level'/],
+    [['serve', '--config.file'], /^Option '--config.file <value>' argument missing/],
+    [['serve', '--web.listen-address=9973'], '--web.listen-address=9973 is not HOST:PORT'],
+    [['serve', '--web.telemetry-path=metrics'], '--web.telemetry-path=metrics is not a path such as /metrics'],
+    [['serve', '--web.telemetry-path=/'], '--web.telemetry-path=/ is not a path such as /metrics'],
+    [['serve', '--web.telemetry-path=/:app'], '--web.telemetry-path=/:app is not a path such as /metrics'],
+    [
+      ['serve', '--web.telemetry-path=/-/healthy'],
+      "--web.telemetry-path=/-/healthy is taken: what begins with /-/ or /api/ is heapwarden's own",
+    ],
+    [
+      ['serve', '--web.telemetry-path=/api/v1/apps'],
+      "--web.telemetry-path=/api/v1/apps is taken: what begins with /-/ or /api/ is heapwarden's own",
+    ],
+    [['serve', '--log.level=loud'], '--log.level=loud is none of debug, info, warn, error'],
+    [['serve', '--log.format=xml'], '--log.format=xml is none of text, logfmt, json'],
+    [['restart'], 'restart needs the name of an app'],
+    [['restart', 'shop', 'api'], 'what is "api" for?'],
+    [['restart', 'shop', '--force=yes'], /^Option '--force' does not take an argument/],
+    [['restart', 'shop', '--reason=boredom'], '--reason=boredom is none of rss, heap, freeze, uptime, manual'],
+    [['restart', 'shop', '--url=localhost:9973'], '--url=localhost:9973 is not a URL such as http://127.0.0.1:9973'],
+    [['restart', 'shop', '--url=http://'], '--url=http:// is not a URL such as http://127.0.0.1:9973'],
+  ];
+  for (const [argv, problem] of cases) {
+    const message = typeof problem === 'string' ? `${problem}${HINT}` : problem;
+    t.throws(() => parseCommand(argv), { code: 'USAGE', message }, argv.join(' '));
+  }
+});
+
+t.test('the help names every flag there is', async (t) => {
+  for (const flag of [
+    '--config.file', '--web.listen-address', '--web.telemetry-path', '--log.level', '--log.format', '--worker',
+    '--reason', '--force', '--dry-run', '--url', '--token.file',
+  ]) {
+    t.match(USAGE, new RegExp(`^  ${flag.replaceAll('.', '\\.')}[= ]`, 'm'));
+  }
+  t.ok(USAGE.split('\n').every((line) => line.length <= 100), 'in a terminal that is not too narrow');
+});

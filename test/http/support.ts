@@ -1,0 +1,89 @@
+/** The web side of a warden that does what the test says. */
+import type { FastifyInstance } from 'fastify';
+import type { Test } from 'tap';
+import type { Incident } from '../../src/act/incident.js';
+import type { AlertAnswer, RestartRequest } from '../../src/act/intake.js';
+import type { Answer } from '../../src/act/restarter.js';
+import type { Webhook } from '../../src/decide/alerts.js';
+import { alertsRoute } from '../../src/http/alerts.js';
+import { appsRoutes } from '../../src/http/apps.js';
+import { managementRoutes } from '../../src/http/management.js';
+import { metricsRoute } from '../../src/http/metrics.js';
+import type { WardenPort } from '../../src/http/port.js';
+import { restartRoute } from '../../src/http/restart.js';
+import { createServer } from '../../src/http/server.js';
+import type { Exposition } from '../../src/publish/render.js';
+import type { AppStatus } from '../../src/publish/status.js';
+import { landingRoute } from '../../src/web/landing.js';
+import { MemoryLog, incidentOf } from '../act/support.js';
+
+export const TOKEN = 'correct-horse';
+export const BEARER = { authorization: `Bearer ${TOKEN}` };
+
+export class FakeWarden implements WardenPort {
+  version = '1.2.3';
+  ready = true;
+  currentToken = TOKEN;
+  readonly webhooks: Webhook[] = [];
+  readonly requests: RestartRequest[] = [];
+  readonly filters: unknown[] = [];
+  reloads = 0;
+  /** What a request for a restart is answered; by default that it is done. */
+  answers: Answer[] = [answerOf('restart', 'manual')];
+  onReload: () => Promise<void> = async () => {};
+  onMetrics: (exposition: Exposition) => Promise<string> = async (exposition) => `# ${exposition}\n`;
+  onAlerts: () => Promise<AlertAnswer[]> = async () => [];
+  readonly incidentsOnRecord: Incident[] = [incidentOf({ id: 'one' })];
+
+  metrics = (exposition: Exposition): Promise<string> => this.onMetrics(exposition);
+  isReady = (): boolean => this.ready;
+  token = async (): Promise<string> => this.currentToken;
+
+  async reload(): Promise<void> {
+    this.reloads++;
+    await this.onReload();
+  }
+
+  receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]> {
+    this.webhooks.push(webhook);
+    return this.onAlerts();
+  }
+
+  async requestRestart(request: RestartRequest): Promise<Answer[]> {
+    this.requests.push(request);
+    return this.answers;
+  }
+
+  apps(): AppStatus[] {
+    return [{ app: 'shop', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, workers: [] }];
+  }
+
+  incidents(filter: { app?: string | undefined; limit: number }): Incident[] {
+    this.filters.push(filter);
+    return this.incidentsOnRecord;
+  }
+
+  incident(id: string): Incident | null {
+    return this.incidentsOnRecord.find((incident) => incident.id === id) ?? null;
+  }
+}
+
+export function answerOf(action: 'restart' | 'refuse', reason: Answer['reason'], worker = '0'): Answer {
+  return { action, reason, sentence: `shop/${worker}: about it`, app: 'shop', worker, incident: 'one' } as Answer;
+}
+
+export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
+  const warden = new FakeWarden();
+  const log = new MemoryLog();
+  const routes = [
+    metricsRoute(warden, metricsPath),
+    managementRoutes(warden),
+    alertsRoute(warden),
+    restartRoute(warden),
+    appsRoutes(warden),
+    landingRoute({ version: warden.version, metricsPath }),
+  ];
+  const server: FastifyInstance = createServer(routes, log);
+  t.teardown(() => server.close());
+  return { warden, log, server };
+}

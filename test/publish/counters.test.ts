@@ -1,0 +1,96 @@
+import t from 'tap';
+import { RESULTS } from '../../src/act/incident.js';
+import { REFUSALS, RESTART_REASONS } from '../../src/decide/decision.js';
+import type { Counters } from '../../src/publish/counters.js';
+import { incidentOf } from '../act/support.js';
+import { NOW, SECOND } from '../decide/support.js';
+import { freshCounters, linesOf, page } from './support.js';
+
+const pageOf = (counters: Counters) => page([{ name: 'counters', collect: () => counters.families() }]);
+const lines = async (counters: Counters, about: string) => linesOf(await pageOf(counters), about);
+const changed = async (counters: Counters) =>
+  linesOf(await pageOf(counters)).filter((line) => !line.startsWith('#') && !line.endsWith(' 0') && line !== '');
+
+t.test('every series that is known beforehand starts at 0', async (t) => {
+  const counters = freshCounters('shop', 'api');
+  t.strictSame(await changed(counters), []);
+  const found = await lines(counters, '{');
+  for (const app of ['shop', 'api']) {
+    for (const reason of RESTART_REASONS) {
+      for (const result of RESULTS) {
+        t.ok(found.includes(`heapwarden_restarts_total{app="${app}",reason="${reason}",result="${result}"} 0`));
+      }
+    }
+    for (const refusal of REFUSALS) {
+      t.ok(found.includes(`heapwarden_restart_refusals_total{app="${app}",refusal="${refusal}"} 0`));
+    }
+    t.ok(found.includes(`heapwarden_restart_duration_seconds_count{app="${app}"} 0`));
+  }
+  for (const decision of ['restart', 'ignored', 'resolved', 'invalid', ...REFUSALS]) {
+    t.ok(found.includes(`heapwarden_alerts_received_total{decision="${decision}"} 0`), decision);
+  }
+  t.ok(found.includes('heapwarden_restart_refusals_total{app="",refusal="unknown_app"} 0'));
+  t.ok((await lines(counters, 'journal_errors')).includes('heapwarden_journal_errors_total 0'));
+});
+
+t.test('a restart counts when it has its outcome', async (t) => {
+  const counters = freshCounters('shop');
+  const restart = incidentOf({ id: 'a', reason: 'heap' });
+  counters.incident({ ...restart, outcome: null }, true);
+  t.strictSame(await changed(counters), []);
+  counters.incident({ ...restart, outcome: { ...restart.outcome!, atMs: NOW + 3 * SECOND } }, true);
+  t.strictSame(await changed(counters), [
+    'heapwarden_restarts_total{app="shop",reason="heap",result="recovered"} 1',
+    ...[5, 10, 20, 30, 60, 120, 300, '+Inf'].map((le) => {
+      return `heapwarden_restart_duration_seconds_bucket{le="${le}",app="shop"} 1`;
+    }),
+    'heapwarden_restart_duration_seconds_sum{app="shop"} 3',
+    'heapwarden_restart_duration_seconds_count{app="shop"} 1',
+  ]);
+});
+
+t.test('the duration is that of restarts that got ready under our eyes', async (t) => {
+  const counters = freshCounters('shop');
+  const { outcome } = incidentOf({ id: 'a' });
+  counters.incident(incidentOf({ id: 'a', outcome: { ...outcome!, interrupted: true } }), true);
+  counters.incident(incidentOf({ id: 'b', outcome: { ...outcome!, result: 'not_ready' } }), true);
+  t.strictSame(await changed(counters), [
+    'heapwarden_restarts_total{app="shop",reason="rss",result="recovered"} 1',
+    'heapwarden_restarts_total{app="shop",reason="rss",result="not_ready"} 1',
+  ]);
+});
+
+t.test('refusals, alerts and journal errors', async (t) => {
+  const counters = freshCounters('shop');
+  const refusal = incidentOf({ id: 'a', action: 'refuse', reason: 'cooldown', outcome: null });
+  counters.incident(refusal, true);
+  counters.incident(refusal, true);
+  counters.alert('duplicate');
+  counters.journalError();
+  t.strictSame(await changed(counters), [
+    'heapwarden_restart_refusals_total{app="shop",refusal="cooldown"} 2',
+    'heapwarden_alerts_received_total{decision="duplicate"} 1',
+    'heapwarden_journal_errors_total 1',
+  ]);
+});
+
+t.test('names that nobody configured make no series', async (t) => {
+  const counters = freshCounters('shop');
+  const before = (await pageOf(counters)).split('\n').length;
+  for (let i = 0; i < 50; i++) {
+    const app = `made up ${i}`;
+    counters.incident(incidentOf({ id: 'a', app, action: 'refuse', reason: 'unknown_app', outcome: null }), false);
+  }
+  t.equal((await pageOf(counters)).split('\n').length, before);
+  t.strictSame(await changed(counters), ['heapwarden_restart_refusals_total{app="",refusal="unknown_app"} 50']);
+});
+
+t.test('a reload brings new apps and takes nothing away', async (t) => {
+  const counters = freshCounters('shop');
+  counters.incident(incidentOf({ id: 'a' }), true);
+  const before = await changed(counters);
+  t.ok(before.length > 3);
+  counters.expect(['shop', 'new']);
+  t.strictSame(await changed(counters), before);
+  t.ok((await lines(counters, 'app="new"')).length > 0);
+});

@@ -1,0 +1,61 @@
+import t from 'tap';
+import { History } from '../../src/act/history.js';
+import { appStatuses } from '../../src/publish/status.js';
+import { MB, NOW } from '../decide/support.js';
+import { VIEW } from './support.js';
+
+const statuses = (busy = '') =>
+  appStatuses(VIEW.config, VIEW.workers, VIEW.history, (app, worker) => `${app}/${worker}` === busy, NOW);
+
+t.test('every configured app, and those whose agents report in', async (t) => {
+  const [shop, fixed, stranger, ...others] = statuses();
+  t.strictSame(others, []);
+  t.match(shop, { app: 'shop', supervisor: 'pm2', managed: true, restart_budget_remaining: 3 });
+  t.match(fixed, { app: 'static', managed: true, workers: [{ heap_used_bytes: null, node_version: null }] });
+  t.match(stranger, { app: 'stranger', supervisor: 'none', managed: false, restart_budget_remaining: null });
+  t.strictSame(shop!.workers, [
+    {
+      worker: '0',
+      up: true,
+      state: 'running',
+      pid: 100,
+      node_version: '22.23.3',
+      resident_memory_bytes: 100 * MB,
+      heap_used_bytes: 30 * MB,
+      heap_limit_bytes: 100 * MB,
+      uptime_seconds: 3600,
+      levels: {},
+      restarting: false,
+    },
+    {
+      worker: '1',
+      up: false,
+      state: 'crash_loop',
+      pid: null,
+      node_version: null,
+      resident_memory_bytes: null,
+      heap_used_bytes: null,
+      heap_limit_bytes: null,
+      uptime_seconds: null,
+      levels: {},
+      restarting: false,
+    },
+  ]);
+});
+
+t.test('memory as the config means it, and the highest level of each resource', async (t) => {
+  const [running] = VIEW.workers;
+  const reading = { ...running!.reading!, treeRssBytes: 700 * MB, startedAtMs: NOW - 7 * 3_600_000 };
+  const workers = [{ ...running!, reading, agent: { ...running!.agent!, heartbeatAtMs: NOW - 5000 } }];
+  const [shop] = appStatuses(VIEW.config, workers, new History([]), () => false, NOW);
+  t.strictSame(shop!.workers[0]!.levels, { rss: 'critical', freeze: 'critical', uptime: 'restart' });
+  t.equal(shop!.workers[0]!.resident_memory_bytes, 700 * MB);
+  t.equal(statuses()[1]!.workers[0]!.resident_memory_bytes, 10 * MB, 'of the process alone');
+});
+
+t.test('a worker between two processes, and an app without any', async (t) => {
+  const gone = { ...VIEW.workers[0]!, reading: null, agent: null };
+  const [shop, fixed] = appStatuses(VIEW.config, [gone], VIEW.history, () => true, NOW);
+  t.match(shop!.workers, [{ up: false, state: 'stopped', restarting: true }]);
+  t.strictSame(fixed, { app: 'static', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, workers: [] });
+});

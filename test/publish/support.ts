@@ -1,0 +1,115 @@
+import { History } from '../../src/act/history.js';
+import { Counters } from '../../src/publish/counters.js';
+import type { Family, View } from '../../src/publish/family.js';
+import { limitFamilies } from '../../src/publish/limits.js';
+import { processFamilies } from '../../src/publish/processes.js';
+import { render, type Collector, type Exposition } from '../../src/publish/render.js';
+import { restartFamilies } from '../../src/publish/restarts.js';
+import { runtimeFamilies } from '../../src/publish/runtime.js';
+import { wardenFamilies } from '../../src/publish/warden.js';
+import { incidentOf } from '../act/support.js';
+import { HOUR, MB, MINUTE, NOW, SECOND, configOf, workerOf } from '../decide/support.js';
+
+const CONFIG = configOf(`
+apps:
+  - name: shop
+    supervisor: { pm2: shop }
+    limits:
+      rss: { warning: 500MB, critical: 700MB, restart: 768MB }
+      heap: { warning: 80%, restart: 95% }
+      freeze: { critical: 5s, restart: 15s }
+      uptime: { restart: 6h }
+    restart: { budget: 5/1h }
+  - { name: static, supervisor: { pm2: static }, runtime: none, memory: process }
+`);
+
+const gc = (count: number, sum_seconds: number, ...buckets: number[]) => ({ count, sum_seconds, buckets });
+
+const measured = {
+  pid: 90, start: 1, startedAtMs: NOW - HOUR, heapUsedBytes: null, heapLimitBytes: null, heartbeatAtMs: null,
+};
+
+/** A shop of two workers, one of them down, and an app without an agent; one restart half an hour ago. */
+export const VIEW: View = {
+  nowMs: NOW,
+  version: '1.2.3',
+  config: CONFIG,
+  lastReload: { successful: true, successAtMs: NOW - HOUR },
+  workers: [
+    workerOf({
+      worker: '0',
+      rssBytes: 80 * MB,
+      childrenRssBytes: 20 * MB,
+      heartbeatAtMs: NOW - 250,
+      stats: {
+        heap_live: 20 * MB,
+        gc: {
+          major: gc(3, 0.015, 0, 3, 3, 3, 3, 3),
+          minor: gc(70, 0.07, 60, 69, 70, 70, 70, 70),
+          incremental: gc(0, 0, 0, 0, 0, 0, 0, 0),
+          weakcb: gc(1, 6.5, 0, 0, 0, 0, 0, 0),
+        },
+        loop: {
+          window_seconds: 10,
+          mean_seconds: 0.001,
+          p50_seconds: 0.0005,
+          p90_seconds: 0.002,
+          p99_seconds: 0.01,
+          max_seconds: 0.25,
+          utilization_ratio: 0.125,
+        },
+        active_resources: { TCPServerWrap: 1, Timeout: 2 },
+      },
+    }),
+    workerOf({ worker: '1', pid: null, state: 'crash_loop' }),
+    workerOf({ app: 'static', rssBytes: 10 * MB, childrenRssBytes: 5 * MB, stats: null, startedAtMs: NOW - MINUTE }),
+    workerOf({ app: 'stranger', supervisor: 'none', pid: 300, stats: null }),
+  ],
+  history: new History([
+    incidentOf({
+      id: 'a',
+      atMs: NOW - 30 * MINUTE,
+      before: { ...measured, rssBytes: 768 * MB },
+      outcome: {
+        atMs: NOW - 29 * MINUTE,
+        result: 'recovered',
+        sentence: '',
+        stop: 'exited',
+        after: { ...measured, rssBytes: 68 * MB },
+        interrupted: false,
+      },
+    }),
+    incidentOf({ id: 'b', atMs: NOW - SECOND, outcome: null, before: { ...measured, rssBytes: 800 * MB } }),
+  ]),
+  agentsConnected: 1,
+  health: new Map([
+    ['supervisor/shop', { success: true, durationMs: 12 }],
+    ['sampler', { success: false, durationMs: 250 }],
+  ]),
+};
+
+/** The families that a view tells, in the order of the page. */
+export function viewFamilies(view: View): Family[] {
+  return [processFamilies, runtimeFamilies, limitFamilies, restartFamilies, wardenFamilies].flatMap((of) => of(view));
+}
+
+/** Counters of a warden that has just started with these apps. */
+export function freshCounters(...apps: string[]): Counters {
+  const counters = new Counters();
+  counters.expect(apps);
+  return counters;
+}
+
+/** A page whose collectors must not fail. */
+export function page(collectors: readonly Collector[], exposition: Exposition = 'text'): Promise<string> {
+  return render(collectors, new Map(), exposition, (_collector, error) => {
+    throw error;
+  });
+}
+
+export const collectorOf = (name: string, ...families: Family[]): Collector => ({ name, collect: () => families });
+
+/** The page's lines without those about the collectors' own durations, which differ from one to the next. */
+export function linesOf(text: string, about = ''): string[] {
+  return text.split('\n').filter((line) => line.includes(about) && !line.includes('heapwarden_collector_'));
+}
