@@ -32,7 +32,7 @@ export class History {
   /** Newest first. */
   list(filter: { app?: string | undefined; limit: number }): Incident[] {
     const wanted = this.#incidents.filter(({ app }) => filter.app === undefined || app === filter.app);
-    return wanted.slice(-filter.limit).reverse();
+    return wanted.slice(-filter.limit).toReversed();
   }
 
   /** Restarts whose outcome is not on record: under way, or cut off by the warden's own death. */

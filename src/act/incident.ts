@@ -60,5 +60,5 @@ export function remembered(oldestFirst: readonly Incident[]): Incident[] {
     restartsOf.set(app, restarts);
     return restarts <= REMEMBERED_RESTARTS_PER_APP;
   };
-  return oldestFirst.toReversed().filter(isKept).reverse();
+  return oldestFirst.toReversed().filter(isKept).toReversed();
 }

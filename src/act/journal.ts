@@ -80,20 +80,21 @@ export class Journal {
 
   #append(line: Line): Promise<void> {
     const text = textOf(line);
-    const done = this.#last.then(async () => {
-      try {
-        await this.#file.appendFile(this.#torn ? `\n${text}` : text);
-        await this.#file.datasync();
-        this.#torn = false;
-      } catch (error) {
-        this.#torn = true;
-        throw new HeapwardenError('JOURNAL_UNWRITABLE', `the journal cannot be written: ${messageOf(error)}`, {
-          cause: error,
-        });
-      }
-    });
+    const done = this.#last.then(() => this.#write(text));
     this.#last = done.then(() => this.#compactWhereLarge()).catch(() => {}); // `done` has told its caller
     return done;
+  }
+
+  async #write(text: string): Promise<void> {
+    try {
+      await this.#file.appendFile(this.#torn ? `\n${text}` : text);
+      await this.#file.datasync();
+      this.#torn = false;
+    } catch (error) {
+      this.#torn = true;
+      const message = `the journal cannot be written: ${messageOf(error)}`;
+      throw new HeapwardenError('JOURNAL_UNWRITABLE', message, { cause: error });
+    }
   }
 
   /** Where it cannot be written anew it stays as it is, and that is tried again when it has doubled. */
