@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-export {}; // a module, for the top-level await
+import process from 'node:process';
 
 const OLDEST_NODE = 20;
 

@@ -55,7 +55,7 @@ t.test('restart asks the running warden and prints its answer', async (t) => {
   t.strictSame([await warden.pid('quiet', '0'), await warden.pid('quiet', '1')], before, 'nothing was touched');
 
   t.match(await heapwarden('restart', 'quiet', '--worker=1', ...flags), { code: 0, out: /quiet\/1: a request asked for a restart \(manual\): it will be restarted/ });
-  await waitFor('the restart', async () => (await warden.restarts())[0]?.outcome);
+  await warden.finishedRestart();
   t.equal(await warden.pid('quiet', '0'), before[0]);
   t.not(await warden.pid('quiet', '1'), before[1]);
   t.match(await heapwarden('restart', 'quiet', '--worker=1', ...flags), { code: 1, out: /its cooldown of 1h ends in/ });

@@ -22,16 +22,9 @@ apps:
   t.ok(age < 3, `it turned ${age.toFixed(1)} s ago`);
   t.equal((await warden.restarts()).length, 0, 'nothing is restarted while it turns');
 
-  const [incident] = await waitFor(
-    'the restart',
-    async () => {
-      const restarts = await warden.restarts();
-      return restarts.length > 0 && restarts[0]!.outcome ? restarts : null;
-    },
-    40_000,
-  );
+  const incident = await warden.finishedRestart(40_000);
   t.match(incident, { reason: 'freeze', origin: 'guard', outcome: { result: 'recovered', stop: 'killed' } });
-  t.ok(incident!.atMs - incident!.before!.heartbeatAtMs! >= 5000, 'it had not turned for the limit');
+  t.ok(incident.atMs - incident.before!.heartbeatAtMs! >= 5000, 'it had not turned for the limit');
   t.match(warden.log, /frozen\/0: event loop without a turn [\d.]+ s, at or above its restart limit of 5\.0 s/);
   t.match(warden.log, /the old process had to be killed/);
 });

@@ -45,7 +45,7 @@ ${settings}`;
   await next.ready();
   const processes = new LinuxProcesses();
   t.not((await processes.identify(old.pid))?.start, old.start, 'the orphan of the dead warden is gone');
-  await waitFor('the record to be completed', async () => (await next.restarts())[0]?.outcome);
+  await next.finishedRestart();
   const [incident] = await next.restarts();
   t.match(incident, { id: intent!.id, outcome: { interrupted: true, result: 'recovered' } });
   t.match(incident!.outcome!.sentence, /heapwarden itself was stopped in the middle/);
@@ -87,7 +87,7 @@ ${settings}`;
 
   const next = await WardenProcess.start(t, { config: config.replace('40MB, restart: 45MB', '8GB, restart: 9GB'), dir: warden.dir, env });
   await next.ready();
-  await waitFor('the record to be completed', async () => (await next.restarts())[0]?.outcome);
+  await next.finishedRestart();
   const [incident, ...others] = await next.restarts();
   t.strictSame(others, []);
   t.match(incident, { before: { pid: before }, outcome: { interrupted: true, result: 'recovered', after: { pid: after } } });

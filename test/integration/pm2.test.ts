@@ -40,25 +40,18 @@ apps:
   const before = await pm2.list('shop-in-pm2');
   t.equal(await warden.metric('heapwarden_collector_success', { collector: 'supervisor/shop' }), 1, 'PM2 has come');
 
-  const [incident] = await waitFor(
-    'the restart',
-    async () => {
-      const restarts = await warden.restarts();
-      return restarts.length > 0 && restarts[0]!.outcome ? restarts : null;
-    },
-    40_000,
-  );
+  const incident = await warden.finishedRestart(40_000);
   t.match(incident, { reason: 'rss', origin: 'guard', app: 'shop', outcome: { result: 'recovered' } });
-  t.ok(incident!.before!.heapUsedBytes! > 1e6, 'the agent in node_args told the heap');
+  t.ok(incident.before!.heapUsedBytes! > 1e6, 'the agent in node_args told the heap');
   const after = await pm2.list('shop-in-pm2');
   const replaced = before.filter(({ pid }) => !after.some((entry) => entry.pid === pid));
-  t.strictSame(replaced.map(({ pid }) => pid), [incident!.before!.pid], 'the one that leaked, and no other, was replaced');
-  t.equal(after.find(({ pm_id }) => pm_id === replaced[0]!.pm_id)!.pid, incident!.outcome!.after!.pid);
+  t.strictSame(replaced.map(({ pid }) => pid), [incident.before!.pid], 'the one that leaked, and no other, was replaced');
+  t.equal(after.find(({ pm_id }) => pm_id === replaced[0]!.pm_id)!.pid, incident.outcome!.after!.pid);
 
-  const worker = { app: 'shop', worker: incident!.worker };
+  const worker = { app: 'shop', worker: incident.worker };
   await waitFor('the agent of the new process', () => warden.metric('heapwarden_nodejs_heap_size_used_bytes', worker));
   t.equal(await warden.metric('heapwarden_agents_connected'), instances);
-  t.match(await warden.metrics(), new RegExp(`heapwarden_process_info{app="shop",worker="${incident!.worker}",pid="${incident!.outcome!.after!.pid}",node_version="${process.version.slice(1)}",supervisor="pm2"} 1`));
+  t.match(await warden.metrics(), new RegExp(`heapwarden_process_info{app="shop",worker="${incident.worker}",pid="${incident.outcome!.after!.pid}",node_version="${process.version.slice(1)}",supervisor="pm2"} 1`));
 
   await pm2.killDaemon();
   await waitFor('the loss of PM2 to be told', async () => (await warden.metric('heapwarden_collector_success', { collector: 'supervisor/shop' })) === 0);

@@ -65,17 +65,10 @@ apps:
     90_000,
   );
   t.match(firing.labels, { app: 'leaky', worker: '0', action: 'restart', reason: 'rss', job: 'heapwarden', instance: '127.0.0.1:9973' });
-  const [incident] = await waitFor(
-    'the restart',
-    async () => {
-      const restarts = await warden.restarts();
-      return restarts.length > 0 && restarts[0]!.outcome ? restarts : null;
-    },
-    30_000,
-  );
+  const incident = await warden.finishedRestart(30_000);
   t.match(incident, { origin: 'alertmanager', reason: 'rss', outcome: { result: 'recovered' }, before: { pid: first } });
-  t.ok(incident!.alert, 'the record names the alert');
-  t.ok(incident!.before!.startedAtMs < incident!.alert!.startsAtMs);
+  t.ok(incident.alert, 'the record names the alert');
+  t.ok(incident.before!.startedAtMs < incident.alert!.startsAtMs);
 
   await waitFor(
     'the alert to resolve in Prometheus',
@@ -86,7 +79,7 @@ apps:
   t.notOk((await alertmanager.alerts()).some(({ labels }) => labels['action'] === 'restart'), 'and in Alertmanager');
 
   // At least once, says Alertmanager: the same notice, once more.
-  const { fingerprint, startsAtMs } = incident!.alert!;
+  const { fingerprint, startsAtMs } = incident.alert!;
   const labels = { app: 'leaky', worker: '0', action: 'restart', reason: 'rss' };
   const again = await warden.post('/api/v1/alerts', {
     version: '4',
@@ -119,7 +112,7 @@ apps:
 `,
     ports,
   );
-  await waitFor('the restart', async () => (await warden.restarts())[0]?.outcome, 90_000);
+  await warden.finishedRestart(90_000);
   const restarted = await warden.pid('big');
   const repeated = () => warden.metric('heapwarden_alerts_received_total', { decision: 'duplicate' });
   await waitFor('Alertmanager to have repeated itself three times', async () => (await repeated())! >= 3, 90_000);

@@ -128,6 +128,18 @@ export class WardenProcess {
     return (await this.incidents()).filter(({ action }) => action === 'restart');
   }
 
+  /** The newest restart, as soon as there is one with its outcome. */
+  finishedRestart(timeoutMs?: number): Promise<Incident> {
+    return waitFor(
+      'a restart with its outcome',
+      async () => {
+        const [newest] = await this.restarts();
+        return newest?.outcome && newest;
+      },
+      timeoutMs,
+    );
+  }
+
   /** Stops it gently; the exit status. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const ended = new Promise<number | null>((resolve) => this.child.once('exit', (code) => resolve(code)));
