@@ -94,3 +94,19 @@ t.test('a reload brings new apps and takes nothing away', async (t) => {
   t.strictSame(await changed(counters), before);
   t.ok((await lines(counters, 'app="new"')).length > 0);
 });
+
+t.test('restarts are counted on from the journal', async (t) => {
+  const counters = freshCounters('shop');
+  const { outcome } = incidentOf({ id: 'x' });
+  counters.restore([
+    incidentOf({ id: 'a' }),
+    incidentOf({ id: 'b', reason: 'heap', outcome: { ...outcome!, result: 'failed' } }),
+    incidentOf({ id: 'c', outcome: null }),
+    incidentOf({ id: 'd', action: 'refuse', reason: 'cooldown', outcome: null }),
+    incidentOf({ id: 'e', app: 'no longer configured' }),
+  ]);
+  t.strictSame(await changed(counters), [
+    'heapwarden_restarts_total{app="shop",reason="rss",result="recovered"} 1',
+    'heapwarden_restarts_total{app="shop",reason="heap",result="failed"} 1',
+  ]);
+});
