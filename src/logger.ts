@@ -1,5 +1,7 @@
-import { pino, destination, type DestinationStream } from 'pino';
+import { pino, type DestinationStream } from 'pino';
 import type { Log, LogFields } from './log.js';
+
+export { openSink, type Sink } from './output.js';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -8,33 +10,30 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ['text', 'logfmt', 'json'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** Bytes; when the reader of our output stalls, lines beyond this are lost rather than the event loop held. */
-const MAX_BUFFERED = 8 * 2 ** 20;
-
-export interface Sink extends DestinationStream {
-  /** Writes out what is buffered, synchronously: for the last words before an exit. */
-  flushSync(): void;
-}
-
-/** An asynchronous writer to a file descriptor: 1 is stdout, 2 stderr. */
-export function openSink(fd: 1 | 2): Sink {
-  return destination({ fd, sync: false, maxLength: MAX_BUFFERED });
-}
-
 export function createLog(format: LogFormat, level: LogLevel, sink: DestinationStream): Log {
-  const stream: DestinationStream = format === 'json' ? sink : { write: (line) => sink.write(FORMATTERS[format](JSON.parse(line) as LogLine)) };
+  const rewrite = format === 'json' ? null : FORMATTERS[format];
+  const stream = rewrite ? { write: (line: string) => sink.write(rewrite(JSON.parse(line) as LogLine)) } : sink;
   const logger = pino(
     {
       level,
       base: null,
       messageKey: 'msg',
       timestamp: () => `,"ts":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: withoutOurs },
     },
     stream,
   );
   const at = (name: LogLevel) => (message: string, fields: LogFields = {}) => logger[name](fields, message);
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+const OURS = ['ts', 'level', 'msg'];
+
+/** A field called like a part of every line gets another name, `level_`: JSON with a key twice has no meaning. */
+function withoutOurs(fields: LogFields): LogFields {
+  if (!OURS.some((key) => key in fields)) return fields;
+  const renamed = (key: string) => (OURS.includes(key) ? `${key}_` : key);
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [renamed(key), value]));
 }
 
 type LogLine = { ts: string; level: string; msg: string } & LogFields;

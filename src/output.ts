@@ -1,4 +1,138 @@
+import { write, writeSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
+import { systemClock } from './clock.js';
+
+/** Bytes; when the reader of our output stalls, lines beyond this are lost rather than the event loop held. */
+const MAX_BUFFERED = 8 * 2 ** 20;
+/** Bytes. PIPE_BUF on Linux: a write of so many goes into a pipe whole, so that lines never mix (pipe(7)). */
+const MAX_WRITE = 4096;
+/** A reader that is behind is given a moment, and twice as long each time that it takes nothing. */
+const FIRST_RETRY_MS = 1;
+const LAST_RETRY_MS = 64;
+/** How long the last words wait for a reader that takes nothing. */
+const LAST_WORDS_MS = 2000;
+
+export interface Sink {
+  write(text: string): void;
+  /** Resolves when everything is written, or the reader has taken nothing for a while (2 s). */
+  drain(): Promise<void>;
+  /**
+   * Writes out what is buffered, synchronously, with the same patience: for an exit that cannot wait for `drain`. A
+   * write that is under way in its own thread ends there, and is lost only where the reader is behind.
+   */
+  flushSync(): void;
+}
+
+/**
+ * An asynchronous writer to a file descriptor: 1 is stdout, 2 stderr. Whatever becomes of those, it neither throws nor
+ * holds the event loop; what cannot be written is lost.
+ */
+export function openSink(fd: 1 | 2): Sink {
+  // To name Node's own stream is to make a pipe non-blocking. One that blocks would hold its thread while nobody reads
+  // it, and the exit of the process with it.
+  void (fd === 1 ? process.stdout : process.stderr);
+  return new DescriptorSink(fd);
+}
+
+class DescriptorSink implements Sink {
+  readonly #fd: number;
+  /** What one write takes, each. */
+  #waiting: { parts: Buffer[]; bytes: number }[] = [];
+  #bytes = 0;
+  /** In bytes, since the beginning. */
+  #written = 0;
+  #retryMs = FIRST_RETRY_MS;
+  /** A write is under way, or about to be. */
+  #busy = false;
+  /** Nobody will ever read it. */
+  #closed = false;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  write(text: string): void {
+    const line = Buffer.from(text);
+    if (this.#closed || this.#bytes + line.length > MAX_BUFFERED) return;
+    const last = this.#waiting.at(-1);
+    if (last && last.bytes + line.length <= MAX_WRITE) {
+      last.parts.push(line);
+      last.bytes += line.length;
+    } else {
+      this.#waiting.push({ parts: [line], bytes: line.length });
+    }
+    this.#bytes += line.length;
+    if (this.#busy) return;
+    this.#busy = true;
+    setImmediate(() => this.#writeNext()); // with what else this turn has to say
+  }
+
+  async drain(): Promise<void> {
+    let [seen, idleMs] = [this.#written, 0];
+    while (this.#busy && idleMs < LAST_WORDS_MS) {
+      await systemClock.sleep(LAST_RETRY_MS);
+      [seen, idleMs] = [this.#written, this.#written === seen ? idleMs + LAST_RETRY_MS : 0];
+    }
+  }
+
+  flushSync(): void {
+    let idleMs = 0;
+    for (let chunk = this.#take(); chunk; chunk = this.#take()) {
+      try {
+        this.#putBack(chunk.subarray(writeSync(this.#fd, chunk)));
+        idleMs = 0;
+      } catch (error) {
+        if (!isBehind(error) || idleMs >= LAST_WORDS_MS) return this.#dropAll();
+        this.#putBack(chunk);
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_RETRY_MS);
+        idleMs += LAST_RETRY_MS;
+      }
+    }
+  }
+
+  #writeNext(): void {
+    const chunk = this.#take();
+    this.#busy = chunk !== null;
+    if (!chunk) return;
+    write(this.#fd, chunk, (error, written) => {
+      if (isBehind(error)) {
+        this.#putBack(chunk);
+        setTimeout(() => this.#writeNext(), this.#retryMs);
+        this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
+        return;
+      }
+      this.#retryMs = FIRST_RETRY_MS;
+      this.#written += written;
+      // Others, as a full disk, may pass; the chunk is lost.
+      this.#closed = error?.code === 'EPIPE';
+      if (this.#closed) this.#dropAll();
+      else if (!error) this.#putBack(chunk.subarray(written));
+      this.#writeNext();
+    });
+  }
+
+  #take(): Buffer | null {
+    const next = this.#waiting.shift();
+    if (!next) return null;
+    this.#bytes -= next.bytes;
+    return Buffer.concat(next.parts);
+  }
+
+  #putBack(rest: Buffer): void {
+    if (rest.length === 0) return;
+    this.#waiting.unshift({ parts: [rest], bytes: rest.length });
+    this.#bytes += rest.length;
+  }
+
+  #dropAll(): void {
+    this.#waiting = [];
+    this.#bytes = 0;
+  }
+}
+
+function isBehind(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EAGAIN';
+}
 
 /** Characters; a longer line is passed on in pieces, so that an app that writes no newline costs no more than this. */
 const LONGEST_LINE = 64 * 1024;
@@ -16,12 +150,17 @@ export class LineSplitter {
   push(chunk: Buffer): void {
     const lines = (this.#rest + this.#decoder.write(chunk)).split('\n');
     this.#rest = lines.pop() ?? '';
-    lines.forEach(this.#onLine);
-    if (this.#rest.length >= LONGEST_LINE) this.flush();
+    for (const line of lines) this.#onLine(line);
+    if (this.#rest.length >= LONGEST_LINE) this.#passOn();
   }
 
   /** Passes on an unfinished last line. */
   flush(): void {
+    this.#rest += this.#decoder.end();
+    this.#passOn();
+  }
+
+  #passOn(): void {
     if (this.#rest !== '') this.#onLine(this.#rest);
     this.#rest = '';
   }

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { History } from './act/history.js';
 import { Intake, type AlertAnswer, type RestartRequest } from './act/intake.js';
-import type { Incident } from './act/incident.js';
 import { Journal } from './act/journal.js';
 import { ControlLoop } from './act/loop.js';
 import { Restarter, type Answer } from './act/restarter.js';
@@ -26,8 +25,10 @@ import { AgentHub } from './observe/hub.js';
 import { Observer } from './observe/observer.js';
 import { processSource, type ProcessSource } from './observe/processes.js';
 import { Sampler } from './observe/sampler.js';
+import type { WorkerState } from './observe/tracker.js';
 import { Counters, type AlertDecision } from './publish/counters.js';
 import type { View } from './publish/family.js';
+import { incidentStatus, type IncidentStatus } from './publish/incidents.js';
 import { limitFamilies } from './publish/limits.js';
 import { processFamilies } from './publish/processes.js';
 import { render, type Exposition } from './publish/render.js';
@@ -146,17 +147,19 @@ export class Warden implements WardenPort {
   }
 
   apps(): AppStatus[] {
-    const { observer, history, restarter } = this.#parts;
+    const { history, restarter } = this.#parts;
     const isBusy = (app: string, worker: string) => restarter.isBusy(app, worker);
-    return appStatuses(this.#options.config.current, [...observer.workers.values()], history, isBusy, this.#options.clock.now());
+    return appStatuses(this.#options.config.current, this.#workers(), history, isBusy, this.#options.clock.now());
   }
 
-  incidents(filter: { app?: string | undefined; limit: number }): Incident[] {
-    return this.#parts.history.list(filter);
+  /** Newest first. */
+  incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[] {
+    return this.#parts.history.list(filter).map(incidentStatus);
   }
 
-  incident(id: string): Incident | null {
-    return this.#parts.history.find(id);
+  incident(id: string): IncidentStatus | null {
+    const incident = this.#parts.history.find(id);
+    return incident && incidentStatus(incident);
   }
 
   token(): Promise<string> {
@@ -195,6 +198,15 @@ export class Warden implements WardenPort {
     this.#ready = true;
   }
 
+  /** As of the last look, but with what the agents have said since: a heartbeat as old as that would look frozen. */
+  #workers(): WorkerState[] {
+    const { observer, hub } = this.#parts;
+    return [...observer.workers.values()].map((worker) => {
+      const newest = worker.agent && hub.report(worker.agent.pid);
+      return newest ? { ...worker, agent: newest } : worker;
+    });
+  }
+
   #view(): View {
     const { observer, history, hub } = this.#parts;
     const { config, version, clock } = this.#options;
@@ -203,7 +215,7 @@ export class Warden implements WardenPort {
       version,
       config: config.current,
       lastReload: config.lastReload,
-      workers: [...observer.workers.values()],
+      workers: this.#workers(),
       history,
       agentsConnected: hub.reports().length,
       health: observer.health,

@@ -1,8 +1,8 @@
 /** What the web side needs of the warden. */
-import type { Incident } from '../act/incident.js';
 import type { AlertAnswer, RestartRequest } from '../act/intake.js';
 import type { Answer } from '../act/restarter.js';
 import type { Webhook } from '../decide/alerts.js';
+import type { IncidentStatus } from '../publish/incidents.js';
 import type { Exposition } from '../publish/render.js';
 import type { AppStatus } from '../publish/status.js';
 
@@ -17,8 +17,8 @@ export interface WardenPort {
   /** One answer a worker; an unknown app gets one as well. */
   requestRestart(request: RestartRequest): Promise<Answer[]>;
   apps(): AppStatus[];
-  incidents(filter: { app?: string | undefined; limit: number }): Incident[];
-  incident(id: string): Incident | null;
+  incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[];
+  incident(id: string): IncidentStatus | null;
   /** The token as it is on disk now. */
   token(): Promise<string>;
 }

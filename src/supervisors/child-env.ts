@@ -1,8 +1,16 @@
 import type { ChildConfig } from '../config/schema.js';
 
+interface ChildSettings {
+  app: string;
+  config: ChildConfig;
+  /** Path of the agent to preload; null for none. */
+  agentEntry: string | null;
+  agentSocket: string;
+}
+
 /** The environment of one worker of a child app: heapwarden's own, the config's, and how to find the agent's socket. */
 export function childEnvironment(
-  { app, config, agentEntry, agentSocket }: { app: string; config: ChildConfig; agentEntry: string | null; agentSocket: string },
+  { app, config, agentEntry, agentSocket }: ChildSettings,
   worker: string,
   inherited: NodeJS.ProcessEnv,
 ): NodeJS.ProcessEnv {

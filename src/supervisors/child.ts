@@ -33,8 +33,8 @@ export class ChildSupervisor implements Supervisor {
     this.#parts = parts;
     this.#workers = Array.from({ length: config.instances }, (_, index) => {
       const worker = String(index);
-      const spec = { app, worker, command: config.command, cwd: config.cwd ?? process.cwd(), env: childEnvironment(parts, worker, process.env) };
-      return new ChildWorker(spec, {
+      const env = childEnvironment(parts, worker, process.env);
+      return new ChildWorker({ app, worker, command: config.command, cwd: config.cwd ?? process.cwd(), env }, {
         processes,
         clock,
         log,

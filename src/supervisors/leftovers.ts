@@ -5,10 +5,16 @@ import type { Log } from '../log.js';
 import type { ProcessId, ProcessTable } from './contract.js';
 import { stopTree } from './stop.js';
 
-interface Record {
-  /** Start times count from boot: a record of another boot names nobody. */
+interface LeftoverParts {
+  processes: ProcessTable;
+  clock: Clock;
+  log: Log;
+}
+
+/** On disk: `{ boot, apps: { APP: [{ pid, start }] } }`. Start times count from boot: that of another names nobody. */
+interface Running {
   boot: string;
-  apps: { [app: string]: ProcessId[] };
+  apps: Map<string, ProcessId[]>;
 }
 
 /**
@@ -17,70 +23,87 @@ interface Record {
  */
 export class Leftovers {
   readonly #path: string;
-  readonly #parts: { processes: ProcessTable; clock: Clock; log: Log };
+  readonly #parts: LeftoverParts;
   readonly #boot: string;
-  #found: Record['apps'];
-  readonly #running: Record['apps'] = {};
+  readonly #found: Map<string, ProcessId[]>;
+  readonly #running = new Map<string, ProcessId[]>();
   #last: Promise<void> = Promise.resolve();
+  #writable = true;
 
-  private constructor(path: string, boot: string, found: Record['apps'], parts: { processes: ProcessTable; clock: Clock; log: Log }) {
+  private constructor(path: string, { boot, apps }: Running, parts: LeftoverParts) {
     this.#path = path;
     this.#boot = boot;
-    this.#found = found;
+    this.#found = apps;
     this.#parts = parts;
   }
 
-  static async open(path: string, parts: { processes: ProcessTable; clock: Clock; log: Log }): Promise<Leftovers> {
+  static async open(path: string, parts: LeftoverParts): Promise<Leftovers> {
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').then((id) => id.trim(), () => '');
-    const text = await readFile(path, 'utf8').catch(() => null);
-    const record = text === null ? null : parseRecord(text);
-    if (text !== null && !record) parts.log.warn(`${path} cannot be read; processes of an earlier heapwarden may still run`);
-    return new Leftovers(path, boot, record?.boot === boot ? record.apps : {}, parts);
+    const found = await readFile(path, 'utf8').then(parseRunning, (error: NodeJS.ErrnoException) =>
+      error.code === 'ENOENT' ? { boot, apps: new Map() } : null,
+    );
+    if (!found) parts.log.warn(`${path} cannot be read; processes of an earlier heapwarden may still run`);
+    return new Leftovers(path, { boot, apps: found?.boot === boot ? found.apps : new Map() }, parts);
   }
 
   /** Apps that an earlier warden ran and whose processes have not been looked after yet. */
   get apps(): string[] {
-    return Object.keys(this.#found);
+    return [...this.#found.keys()];
   }
 
-  /** Stops what an earlier warden left of this app. */
+  /** Stops what an earlier warden left of this app. Never rejects: where that fails, the log says so. */
   async stop(app: string, stopTimeoutMs: number): Promise<void> {
-    const { processes, clock, log } = this.#parts;
-    const ids = this.#found[app] ?? [];
-    delete this.#found[app];
-    for (const id of ids) {
-      const outcome = await stopTree(id, { processes, clock, stopTimeoutMs, ownsGroup: true });
-      if (outcome !== 'gone') log.warn(`${app}: stopped process ${id.pid}, left behind by an earlier heapwarden`, { app });
-    }
+    await Promise.all((this.#found.get(app) ?? []).map((id) => this.#stop(app, id, stopTimeoutMs)));
+    this.#found.delete(app);
   }
 
-  /** Resolves when it is on disk. */
+  /** Resolves when it is on disk, or the log has said why it is not. */
   remember(app: string, ids: ProcessId[]): Promise<void> {
-    if (ids.length > 0) this.#running[app] = ids;
-    else delete this.#running[app];
+    if (ids.length > 0) this.#running.set(app, ids);
+    else this.#running.delete(app);
     this.#last = this.#last.then(() => this.#write());
     return this.#last;
   }
 
+  async #stop(app: string, id: ProcessId, stopTimeoutMs: number): Promise<void> {
+    const { processes, clock, log } = this.#parts;
+    try {
+      const outcome = await stopTree(id, { processes, clock, stopTimeoutMs, ownsGroup: true });
+      if (outcome === 'gone') return;
+      log.warn(`${app}: stopped process ${id.pid}, left behind by an earlier heapwarden`, { app });
+    } catch (error) {
+      const what = `${app}: process ${id.pid}, left behind by an earlier heapwarden, could not be stopped`;
+      log.error(`${what}: ${messageOf(error)}`, { app });
+    }
+  }
+
   async #write(): Promise<void> {
     const draft = `${this.#path}.new`;
-    const record: Record = { boot: this.#boot, apps: { ...this.#found, ...this.#running } };
+    const apps = Object.fromEntries([...this.#found, ...this.#running]);
     try {
-      await writeFile(draft, JSON.stringify(record), { mode: 0o600 });
+      await writeFile(draft, JSON.stringify({ boot: this.#boot, apps }), { mode: 0o600 });
       await rename(draft, this.#path);
+      this.#writable = true;
     } catch (error) {
-      this.#parts.log.error(`${this.#path} cannot be written: ${messageOf(error)}; if heapwarden is killed, its apps will outlive it`);
+      const why = `${this.#path} cannot be written: ${messageOf(error)}`;
+      if (this.#writable) this.#parts.log.error(`${why}; if heapwarden is killed, its apps will outlive it`);
+      this.#writable = false;
     }
   }
 }
 
-function parseRecord(text: string): Record | null {
+/** Null for anything else than what #write writes. */
+function parseRunning(text: string): Running | null {
   try {
-    const { boot, apps } = JSON.parse(text) as Partial<Record>;
-    const lists = Object.values(apps ?? {});
-    const whole = lists.every((ids) => Array.isArray(ids) && ids.every(({ pid, start }) => Number.isInteger(pid) && pid > 1 && Number.isFinite(start)));
-    return typeof boot === 'string' && apps && whole ? { boot, apps } : null;
+    const { boot, apps } = JSON.parse(text) as { boot: unknown; apps: { [app: string]: ProcessId[] } };
+    const lists = new Map(Object.entries(apps));
+    const whole = [...lists.values()].every((ids) => Array.isArray(ids) && ids.every(isProcessId));
+    return typeof boot === 'string' && whole ? { boot, apps: lists } : null;
   } catch {
     return null;
   }
+}
+
+function isProcessId({ pid, start }: ProcessId): boolean {
+  return Number.isInteger(pid) && pid > 1 && Number.isFinite(start);
 }

@@ -10,35 +10,58 @@ export class SupervisorSet {
   readonly #create: (app: AppConfig) => Supervisor;
   readonly #log: Log;
   readonly #basis = new Map<string, unknown>();
+  #closed = false;
+  /** One config is applied after the other: of two at once, the older could win. */
+  #lastTurn: Promise<void> = Promise.resolve();
 
   constructor(create: (app: AppConfig) => Supervisor, log: Log) {
     this.#create = create;
     this.#log = log;
   }
 
-  async apply(apps: readonly AppConfig[]): Promise<void> {
-    const wanted = new Map(apps.map((app) => [app.name, app]));
-    const outdated = [...this.byApp.keys()].filter((name) => !isDeepStrictEqual(this.#basis.get(name), basisOf(wanted.get(name))));
-    await Promise.all(outdated.map((name) => this.#remove(name)));
-    await Promise.all(apps.filter(({ name }) => !this.byApp.has(name)).map((app) => this.#add(app)));
+  /** Never rejects: an app that cannot be supervised is logged, and hurts no other. */
+  apply(apps: readonly AppConfig[]): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#closed) return;
+      const wanted = new Map(apps.map((app) => [app.name, app]));
+      const isOutdated = (name: string) => !isDeepStrictEqual(this.#basis.get(name), basisOf(wanted.get(name)));
+      await Promise.all([...this.byApp.keys()].filter(isOutdated).map((name) => this.#remove(name)));
+      await Promise.all(apps.filter(({ name }) => !this.byApp.has(name)).map((app) => this.#add(app)));
+    });
   }
 
-  async close(): Promise<void> {
-    await Promise.all([...this.byApp.keys()].map((name) => this.#remove(name)));
+  /** Closes all of them, and starts none any more. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#inTurn(async () => {
+      await Promise.all([...this.byApp.keys()].map((name) => this.#remove(name)));
+    });
+  }
+
+  #inTurn(act: () => Promise<void>): Promise<void> {
+    this.#lastTurn = this.#lastTurn.then(act);
+    return this.#lastTurn;
   }
 
   async #add(app: AppConfig): Promise<void> {
-    const supervisor = this.#create(app);
-    this.byApp.set(app.name, supervisor);
-    this.#basis.set(app.name, basisOf(app));
-    await supervisor.start().catch((error: unknown) => this.#log.error(`${app.name}: ${messageOf(error)}`, { app: app.name }));
+    if (this.#closed) return;
+    await this.#logged(app.name, async () => {
+      const supervisor = this.#create(app);
+      this.byApp.set(app.name, supervisor);
+      this.#basis.set(app.name, basisOf(app));
+      await supervisor.start();
+    });
   }
 
+  /** Until its processes have gone, the app is seen. */
   async #remove(name: string): Promise<void> {
-    const supervisor = this.byApp.get(name);
+    await this.#logged(name, async () => this.byApp.get(name)?.close());
     this.byApp.delete(name);
     this.#basis.delete(name);
-    await supervisor?.close().catch((error: unknown) => this.#log.error(`${name}: ${messageOf(error)}`, { app: name }));
+  }
+
+  async #logged(app: string, act: () => Promise<void>): Promise<void> {
+    await act().catch((error: unknown) => this.#log.error(`${app}: ${messageOf(error)}`, { app }));
   }
 }
 

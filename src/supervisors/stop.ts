@@ -4,6 +4,8 @@ import type { ProcessId, ProcessTable, StopOutcome } from './contract.js';
 const POLL_MS = 50;
 /** The kernel needs a moment to take a killed process apart, more where it holds gigabytes. */
 const KILL_TIMEOUT_MS = 5000;
+/** For those of a group that no tree names. Short: a zombie that nobody reaps never leaves its group. */
+const GROUP_TIMEOUT_MS = 500;
 
 export interface StopOptions {
   processes: ProcessTable;
@@ -17,23 +19,36 @@ export interface StopOptions {
 /**
  * Stops a process with all its descendants: SIGTERM, then SIGKILL for whatever is left after the timeout, so that no
  * orphan keeps the port. Every signal goes to a process whose start time has just been checked.
+ *
+ * SIGTERM goes to the root alone at first. npm and cluster primaries pass it on, and a child that is told twice breaks
+ * off its last work. Those whom the root leaves behind are told when it has gone, those whom it does not tell after
+ * half of the time.
  */
 export async function stopTree(root: ProcessId, options: StopOptions): Promise<StopOutcome> {
-  const { processes, clock, stopTimeoutMs } = options;
-  const tree = await processes.tree(root);
-  if (tree.length === 0) return 'gone';
-  await signal(tree, 'SIGTERM', options);
-  if (await allGone(tree, clock.now() + stopTimeoutMs, options)) {
-    if (options.ownsGroup) signalGroup(root, 'SIGKILL');
-    return 'exited';
+  const { processes, clock, stopTimeoutMs, ownsGroup } = options;
+  const atFirst = await processes.tree(root);
+  if (atFirst.length === 0) return 'gone';
+  const toldAt = clock.monotonic();
+  await signal([root], 'SIGTERM', options);
+  await untilGone([root], toldAt + stopTimeoutMs / 2, options);
+  const tree = await withNewChildren(atFirst, options);
+  await signal(tree.slice(1), 'SIGTERM', options);
+  const inTime = await untilGone(tree, toldAt + stopTimeoutMs, options);
+  const outcome = inTime || !(await isAlive(root, processes)) ? 'exited' : 'killed';
+  if (!inTime) {
+    const rest = await withNewChildren(tree, options);
+    await signal(rest, 'SIGKILL', options);
+    await untilGone(rest, clock.monotonic() + KILL_TIMEOUT_MS, options);
   }
-  // Children born since the first look are in the group, or under one that is still there.
-  const late = await Promise.all(tree.map((member) => processes.tree(member)));
-  const rest = [...new Map([...tree, ...late.flat()].map((id) => [id.pid, id])).values()];
-  await signal(rest, 'SIGKILL', options);
-  if (options.ownsGroup) signalGroup(root, 'SIGKILL');
-  await allGone(rest, clock.now() + KILL_TIMEOUT_MS, options);
-  return 'killed';
+  if (ownsGroup) await killGroup(root, clock);
+  return outcome;
+}
+
+/** The members and the children that they have by now; the root stays first. */
+async function withNewChildren(members: readonly ProcessId[], { processes }: StopOptions): Promise<ProcessId[]> {
+  const alive = await Promise.all(members.map((member) => isAlive(member, processes)));
+  const trees = await Promise.all(members.filter((_, i) => alive[i]).map((member) => processes.tree(member)));
+  return [...new Map([...members, ...trees.flat()].map((id) => [id.pid, id])).values()];
 }
 
 async function signal(ids: readonly ProcessId[], name: NodeJS.Signals, { processes }: StopOptions): Promise<void> {
@@ -42,24 +57,34 @@ async function signal(ids: readonly ProcessId[], name: NodeJS.Signals, { process
   }
 }
 
-/** A group's id cannot be given away while a member lives, so this never hits a stranger. */
-function signalGroup(leader: ProcessId, name: NodeJS.Signals): void {
-  if (process.platform !== 'win32') kill(-leader.pid, name);
+/**
+ * Kills whoever is left in the group of a process that has just gone. The group's id is not given away while a member
+ * lives, and where none does, pids do not come round in the moment since.
+ */
+async function killGroup(leader: ProcessId, clock: Clock): Promise<void> {
+  if (process.platform === 'win32') return;
+  const deadline = clock.monotonic() + GROUP_TIMEOUT_MS;
+  while (kill(-leader.pid, 'SIGKILL') && clock.monotonic() < deadline) await clock.sleep(POLL_MS);
 }
 
-function kill(pid: number, name: NodeJS.Signals): void {
+/** False where there is nobody (ESRCH), having gone by itself in this very moment, or nobody of ours (EPERM). */
+function kill(pid: number, name: NodeJS.Signals): boolean {
   try {
-    process.kill(pid, name);
+    return process.kill(pid, name);
   } catch {
-    // ESRCH: it went by itself in this very moment.
+    return false;
   }
 }
 
-async function allGone(ids: readonly ProcessId[], deadlineMs: number, { processes, clock }: StopOptions): Promise<boolean> {
+async function untilGone(
+  ids: readonly ProcessId[],
+  deadlineMs: number,
+  { processes, clock }: StopOptions,
+): Promise<boolean> {
   for (;;) {
     const alive = await Promise.all(ids.map((id) => isAlive(id, processes)));
     if (!alive.includes(true)) return true;
-    if (clock.now() >= deadlineMs) return false;
+    if (clock.monotonic() >= deadlineMs) return false;
     await clock.sleep(POLL_MS);
   }
 }

@@ -1,7 +1,6 @@
 /** The web side of a warden that does what the test says. */
 import type { FastifyInstance } from 'fastify';
 import type { Test } from 'tap';
-import type { Incident } from '../../src/act/incident.js';
 import type { AlertAnswer, RestartRequest } from '../../src/act/intake.js';
 import type { Answer } from '../../src/act/restarter.js';
 import type { Webhook } from '../../src/decide/alerts.js';
@@ -9,6 +8,7 @@ import { alertsRoute } from '../../src/http/alerts.js';
 import { appsRoutes } from '../../src/http/apps.js';
 import { managementRoutes } from '../../src/http/management.js';
 import { metricsRoute } from '../../src/http/metrics.js';
+import { incidentStatus, type IncidentStatus } from '../../src/publish/incidents.js';
 import type { WardenPort } from '../../src/http/port.js';
 import { restartRoute } from '../../src/http/restart.js';
 import { createServer } from '../../src/http/server.js';
@@ -33,7 +33,7 @@ export class FakeWarden implements WardenPort {
   onReload: () => Promise<void> = async () => {};
   onMetrics: (exposition: Exposition) => Promise<string> = async (exposition) => `# ${exposition}\n`;
   onAlerts: () => Promise<AlertAnswer[]> = async () => [];
-  readonly incidentsOnRecord: Incident[] = [incidentOf({ id: 'one' })];
+  readonly incidentsOnRecord: IncidentStatus[] = [incidentStatus(incidentOf({ id: 'one' }))];
 
   metrics = (exposition: Exposition): Promise<string> => this.onMetrics(exposition);
   isReady = (): boolean => this.ready;
@@ -58,12 +58,12 @@ export class FakeWarden implements WardenPort {
     return [{ app: 'shop', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, workers: [] }];
   }
 
-  incidents(filter: { app?: string | undefined; limit: number }): Incident[] {
+  incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[] {
     this.filters.push(filter);
     return this.incidentsOnRecord;
   }
 
-  incident(id: string): Incident | null {
+  incident(id: string): IncidentStatus | null {
     return this.incidentsOnRecord.find((incident) => incident.id === id) ?? null;
   }
 }

@@ -25,8 +25,8 @@ t.test('a leak is warned of, called critical, restarted once, and the memory is 
   const incident = await warden.finishedRestart();
   t.match(incident, { action: 'restart', reason: 'rss', asked: 'rss', origin: 'guard', app: 'leaky', worker: '0' });
   t.match(incident.outcome, { result: 'recovered', stop: 'exited', interrupted: false });
-  t.ok(incident.before!.rssBytes >= 130e6, 'it was over the limit');
-  t.ok(incident.outcome!.after!.rssBytes < 110e6, 'and is below the critical line');
+  t.ok(incident.before!.resident_memory_bytes >= 130e6, 'it was over the limit');
+  t.ok(incident.outcome!.after!.resident_memory_bytes < 110e6, 'and is below the critical line');
   t.equal(incident.before!.pid, first);
   t.equal(await processes.identify(first), null, 'the old process has gone');
 

@@ -24,7 +24,27 @@ apps:
 
   const incident = await warden.finishedRestart(40_000);
   t.match(incident, { reason: 'freeze', origin: 'guard', outcome: { result: 'recovered', stop: 'killed' } });
-  t.ok(incident.atMs - incident.before!.heartbeatAtMs! >= 5000, 'it had not turned for the limit');
+  t.ok(incident.timestamp_seconds - incident.before!.heartbeat_timestamp_seconds! >= 5, 'it had not turned for the limit');
   t.match(warden.log, /frozen\/0: event loop without a turn [\d.]+ s, at or above its restart limit of 5\.0 s/);
   t.match(warden.log, /the old process had to be killed/);
+});
+
+t.test('a healthy idle app never looks frozen, however long the sample interval', async (t) => {
+  const warden = await WardenProcess.start(t, {
+    config: `
+sample_interval: 5s
+apps:
+  - name: idle
+    supervisor: { child: { command: [${JSON.stringify(process.execPath)}, ${JSON.stringify(appFile('leaks.mjs'))}], env: { LEAK_MB: "1" } } }
+`,
+  });
+  await warden.ready();
+  const beat = () => warden.metric('heapwarden_nodejs_eventloop_heartbeat_timestamp_seconds', { app: 'idle' });
+  await waitFor('a heartbeat', beat);
+  let oldest = 0;
+  for (const end = Date.now() + 7000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 100))) {
+    const heartbeat = (await beat())!;
+    oldest = Math.max(oldest, Date.now() / 1000 - heartbeat);
+  }
+  t.ok(oldest < 3, `the oldest heartbeat scraped was ${oldest.toFixed(1)} s old`);
 });

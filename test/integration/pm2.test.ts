@@ -42,7 +42,7 @@ apps:
 
   const incident = await warden.finishedRestart(40_000);
   t.match(incident, { reason: 'rss', origin: 'guard', app: 'shop', outcome: { result: 'recovered' } });
-  t.ok(incident.before!.heapUsedBytes! > 1e6, 'the agent in node_args told the heap');
+  t.ok(incident.before!.heap_used_bytes! > 1e6, 'the agent in node_args told the heap');
   const after = await pm2.list('shop-in-pm2');
   const replaced = before.filter(({ pid }) => !after.some((entry) => entry.pid === pid));
   t.strictSame(replaced.map(({ pid }) => pid), [incident.before!.pid], 'the one that leaked, and no other, was replaced');

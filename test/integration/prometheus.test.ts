@@ -68,7 +68,7 @@ apps:
   const incident = await warden.finishedRestart(30_000);
   t.match(incident, { origin: 'alertmanager', reason: 'rss', outcome: { result: 'recovered' }, before: { pid: first } });
   t.ok(incident.alert, 'the record names the alert');
-  t.ok(incident.before!.startedAtMs < incident.alert!.startsAtMs);
+  t.ok(incident.before!.start_time_seconds < incident.alert!.starts_at_seconds);
 
   await waitFor(
     'the alert to resolve in Prometheus',
@@ -79,11 +79,11 @@ apps:
   t.notOk((await alertmanager.alerts()).some(({ labels }) => labels['action'] === 'restart'), 'and in Alertmanager');
 
   // At least once, says Alertmanager: the same notice, once more.
-  const { fingerprint, startsAtMs } = incident.alert!;
+  const { fingerprint, starts_at_seconds: startsAt } = incident.alert!;
   const labels = { app: 'leaky', worker: '0', action: 'restart', reason: 'rss' };
   const again = await warden.post('/api/v1/alerts', {
     version: '4',
-    alerts: [{ status: 'firing', labels, fingerprint, startsAt: new Date(startsAtMs).toISOString(), endsAt: '0001-01-01T00:00:00Z' }],
+    alerts: [{ status: 'firing', labels, fingerprint, startsAt: new Date(startsAt * 1000).toISOString(), endsAt: '0001-01-01T00:00:00Z' }],
   });
   t.match(again, { status: 202, body: { alerts: [{ decision: 'duplicate' }] } });
   await never('the app is restarted again', async () => (await warden.restarts()).length > 1, 5000);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import type { Incident } from '../../src/act/incident.js';
+import type { IncidentStatus } from '../../src/publish/incidents.js';
 import type { AppStatus } from '../../src/publish/status.js';
 import { LinuxProcesses } from '../../src/observe/linux.js';
 import { spawnPlain } from './plain-node.js';
@@ -120,16 +120,16 @@ export class WardenProcess {
   }
 
   /** Newest first. */
-  async incidents(): Promise<Incident[]> {
-    return ((await (await fetch(`${this.url}/api/v1/incidents`)).json()) as { incidents: Incident[] }).incidents;
+  async incidents(): Promise<IncidentStatus[]> {
+    return ((await (await fetch(`${this.url}/api/v1/incidents`)).json()) as { incidents: IncidentStatus[] }).incidents;
   }
 
-  async restarts(): Promise<Incident[]> {
+  async restarts(): Promise<IncidentStatus[]> {
     return (await this.incidents()).filter(({ action }) => action === 'restart');
   }
 
   /** The newest restart, as soon as there is one with its outcome. */
-  finishedRestart(timeoutMs?: number): Promise<Incident> {
+  finishedRestart(timeoutMs?: number): Promise<IncidentStatus> {
     return waitFor(
       'a restart with its outcome',
       async () => {

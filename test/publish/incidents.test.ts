@@ -1,0 +1,25 @@
+import t from 'tap';
+import { incidentStatus } from '../../src/publish/incidents.js';
+import { incidentOf } from '../act/support.js';
+
+t.test('an incident as the API tells it: seconds, bytes, snake_case', async (t) => {
+  const measured = { pid: 7, start: 123_456, startedAtMs: 1_000_500, rssBytes: 9e6, heapUsedBytes: 5e6, heapLimitBytes: 8e6, heartbeatAtMs: 2_000_250 };
+  const told = { pid: 7, start_time_seconds: 1000.5, resident_memory_bytes: 9e6, heap_used_bytes: 5e6, heap_limit_bytes: 8e6, heartbeat_timestamp_seconds: 2000.25 };
+  const unknown = { heapUsedBytes: null, heapLimitBytes: null, heartbeatAtMs: null };
+  const incident = incidentOf({
+    id: 'one',
+    atMs: 2_001_000,
+    alert: { fingerprint: 'f', startsAtMs: 1_999_500, endsAtMs: null },
+    before: measured,
+    outcome: { atMs: 2_003_000, result: 'recovered', sentence: 'done', stop: 'exited', after: { ...measured, ...unknown }, interrupted: false },
+  });
+  t.match(incidentStatus(incident), {
+    id: 'one',
+    timestamp_seconds: 2001,
+    alert: { fingerprint: 'f', starts_at_seconds: 1999.5 },
+    before: told,
+    outcome: { timestamp_seconds: 2003, result: 'recovered', sentence: 'done', stop: 'exited', interrupted: false },
+  });
+  t.strictSame(incidentStatus(incident).outcome?.after, { ...told, heap_used_bytes: null, heap_limit_bytes: null, heartbeat_timestamp_seconds: null });
+  t.match(incidentStatus(incidentOf({ before: null, outcome: null, alert: null })), { before: null, outcome: null, alert: null });
+});
