@@ -1,6 +1,7 @@
 import { write, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
-import { systemClock } from './clock.js';
+import { isatty } from 'node:tty';
 
 /** Bytes; when the reader of our output stalls, lines beyond this are lost rather than the event loop held. */
 const MAX_BUFFERED = 8 * 2 ** 20;
@@ -14,11 +15,9 @@ const LAST_WORDS_MS = 2000;
 
 export interface Sink {
   write(text: string): void;
-  /** Resolves when everything is written, or the reader has taken nothing for a while (2 s). */
-  drain(): Promise<void>;
   /**
-   * Writes out what is buffered, synchronously, with the same patience: for an exit that cannot wait for `drain`. A
-   * write that is under way in its own thread ends there, and is lost only where the reader is behind.
+   * Writes out what is buffered, synchronously: for the last words before an exit. To a file or a terminal, a write
+   * that is under way in its own thread is finished there.
    */
   flushSync(): void;
 }
@@ -28,27 +27,27 @@ export interface Sink {
  * holds the event loop; what cannot be written is lost.
  */
 export function openSink(fd: 1 | 2): Sink {
-  // To name Node's own stream is to make a pipe non-blocking. One that blocks would hold its thread while nobody reads
-  // it, and the exit of the process with it.
-  void (fd === 1 ? process.stdout : process.stderr);
-  return new DescriptorSink(fd);
+  // Node's own stream makes a pipe non-blocking. One that blocks would hold a thread for as long as nobody reads it,
+  // and with the thread the exit.
+  const stream: unknown = fd === 1 ? process.stdout : process.stderr;
+  return new DescriptorSink(fd, stream instanceof Socket && !isatty(fd));
 }
 
 class DescriptorSink implements Sink {
   readonly #fd: number;
+  readonly #isPipe: boolean;
   /** What one write takes, each. */
   #waiting: { parts: Buffer[]; bytes: number }[] = [];
   #bytes = 0;
-  /** In bytes, since the beginning. */
-  #written = 0;
   #retryMs = FIRST_RETRY_MS;
   /** A write is under way, or about to be. */
   #busy = false;
   /** Nobody will ever read it. */
   #closed = false;
 
-  constructor(fd: number) {
+  constructor(fd: number, isPipe: boolean) {
     this.#fd = fd;
+    this.#isPipe = isPipe;
   }
 
   write(text: string): void {
@@ -67,26 +66,14 @@ class DescriptorSink implements Sink {
     setImmediate(() => this.#writeNext()); // with what else this turn has to say
   }
 
-  async drain(): Promise<void> {
-    let [seen, idleMs] = [this.#written, 0];
-    while (this.#busy && idleMs < LAST_WORDS_MS) {
-      await systemClock.sleep(LAST_RETRY_MS);
-      [seen, idleMs] = [this.#written, this.#written === seen ? idleMs + LAST_RETRY_MS : 0];
-    }
-  }
-
   flushSync(): void {
     let idleMs = 0;
     for (let chunk = this.#take(); chunk; chunk = this.#take()) {
-      try {
-        this.#putBack(chunk.subarray(writeSync(this.#fd, chunk)));
-        idleMs = 0;
-      } catch (error) {
-        if (!isBehind(error) || idleMs >= LAST_WORDS_MS) return this.#dropAll();
-        this.#putBack(chunk);
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_RETRY_MS);
-        idleMs += LAST_RETRY_MS;
-      }
+      const [error, written] = this.#writeNow(chunk);
+      if (error && (!isBehind(error) || idleMs >= LAST_WORDS_MS)) return this.#dropAll();
+      this.#putBack(chunk.subarray(written));
+      idleMs = error ? idleMs + LAST_RETRY_MS : 0;
+      if (error) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_RETRY_MS);
     }
   }
 
@@ -94,21 +81,32 @@ class DescriptorSink implements Sink {
     const chunk = this.#take();
     this.#busy = chunk !== null;
     if (!chunk) return;
-    write(this.#fd, chunk, (error, written) => {
-      if (isBehind(error)) {
-        this.#putBack(chunk);
-        setTimeout(() => this.#writeNext(), this.#retryMs);
-        this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
-        return;
-      }
-      this.#retryMs = FIRST_RETRY_MS;
-      this.#written += written;
-      // Others, as a full disk, may pass; the chunk is lost.
-      this.#closed = error?.code === 'EPIPE';
-      if (this.#closed) this.#dropAll();
-      else if (!error) this.#putBack(chunk.subarray(written));
-      this.#writeNext();
-    });
+    // A pipe takes what it has room for at once; a disk or a terminal may take its time.
+    if (this.#isPipe) this.#goOn(chunk, ...this.#writeNow(chunk));
+    else write(this.#fd, chunk, (error, written) => this.#goOn(chunk, error, written));
+  }
+
+  #goOn(chunk: Buffer, error: NodeJS.ErrnoException | null, written: number): void {
+    if (isBehind(error)) {
+      this.#putBack(chunk);
+      setTimeout(() => this.#writeNext(), this.#retryMs);
+      this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
+      return;
+    }
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#closed = error?.code === 'EPIPE';
+    if (this.#closed) this.#dropAll();
+    else if (!error) this.#putBack(chunk.subarray(written));
+    // Another error, as that of a full disk, may pass; only the chunk is lost.
+    setImmediate(() => this.#writeNext());
+  }
+
+  #writeNow(chunk: Buffer): [error: NodeJS.ErrnoException | null, written: number] {
+    try {
+      return [null, writeSync(this.#fd, chunk)];
+    } catch (error) {
+      return [error as NodeJS.ErrnoException, 0];
+    }
   }
 
   #take(): Buffer | null {
@@ -130,9 +128,7 @@ class DescriptorSink implements Sink {
   }
 }
 
-function isBehind(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EAGAIN';
-}
+const isBehind = (error: NodeJS.ErrnoException | null): boolean => error?.code === 'EAGAIN';
 
 /** Characters; a longer line is passed on in pieces, so that an app that writes no newline costs no more than this. */
 const LONGEST_LINE = 64 * 1024;
