@@ -21,5 +21,5 @@ t.test('an incident as the API tells it: seconds, bytes, snake_case', async (t) 
     outcome: { timestamp_seconds: 2003, result: 'recovered', sentence: 'done', stop: 'exited', interrupted: false },
   });
   t.strictSame(incidentStatus(incident).outcome?.after, { ...told, heap_used_bytes: null, heap_limit_bytes: null, heartbeat_timestamp_seconds: null });
-  t.match(incidentStatus(incidentOf({ before: null, outcome: null, alert: null })), { before: null, outcome: null, alert: null });
+  t.match(incidentStatus(incidentOf({ id: 'two', before: null, outcome: null, alert: null })), { before: null, outcome: null, alert: null });
 });
