@@ -62,6 +62,7 @@ export class ChildSupervisor implements Supervisor {
 
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.close(this.#parts.stopTimeoutMs)));
+    await this.#remember(); // behind whatever is still being written
   }
 
   #remember(): Promise<void> {
