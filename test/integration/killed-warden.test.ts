@@ -12,7 +12,7 @@ import { WardenProcess, appFile } from './warden-process.js';
 
 const settings = `
     limits: { rss: { critical: 40MB, restart: 45MB, for: 0s } }
-    restart: { startup_grace: 0s, cooldown: 1h, budget: 3/1h, stop_timeout: 3s }
+    restart: { startup_grace: 0s, cooldown: 1h, budget: 3/1h, stop_timeout: 8s }
 `;
 
 function journal(dir: string): Incident[] {
@@ -20,8 +20,10 @@ function journal(dir: string): Incident[] {
   return existsSync(file) ? parseJournal(readFileSync(file, 'utf8')).incidents : [];
 }
 
-async function killInTheMiddle(warden: WardenProcess): Promise<void> {
+/** `begun` tells when the restart has got beyond its intent. */
+async function killInTheMiddle(warden: WardenProcess, begun: () => Promise<boolean>): Promise<void> {
   await waitFor('the intent on disk', () => warden.isAlive && journal(warden.dir).some(({ action }) => action === 'restart'));
+  await waitFor('the restart to begin', begun);
   await warden.stop('SIGKILL');
   const [intent] = journal(warden.dir).filter(({ action }) => action === 'restart');
   if (intent?.outcome !== null) throw new Error('the restart was over before the warden died: nothing is shown by this run');
@@ -36,7 +38,7 @@ apps:
     supervisor: { child: { command: ${command}, env: { FREEZE_AFTER_MS: "300" } } }
 ${settings}`;
   const warden = await WardenProcess.start(t, { config });
-  await killInTheMiddle(warden);
+  await killInTheMiddle(warden, async () => true);
   const [intent] = journal(warden.dir);
   const old = { pid: intent!.before!.pid, start: intent!.before!.start };
 
@@ -67,8 +69,8 @@ t.test('a PM2 app: PM2 ends what the dead warden began, and the record says so',
   const parts = needParts(t, 'pm2');
   if (!parts) return;
   const pm2 = await realPm2(t, parts.pm2);
-  // It ignores SIGINT, so PM2 waits for its kill_timeout: time enough to kill the warden in between.
-  await pm2.start({ name: 'slow', env: { HOW: 'stubborn' }, kill_timeout: 3000 });
+  // It ignores SIGINT, so PM2 waits for its kill_timeout: time enough to see that, and kill the warden in between.
+  await pm2.start({ name: 'slow', env: { HOW: 'stubborn' }, kill_timeout: 6000 });
   const config = `
 sample_interval: 300ms
 apps:
@@ -79,7 +81,7 @@ ${settings}`;
   const before = (await pm2.list('slow'))[0]!.pid;
   const env = { PM2_HOME: pm2.home };
   const warden = await WardenProcess.start(t, { config: config.replace('40MB, restart: 45MB', '10MB, restart: 20MB'), env });
-  await killInTheMiddle(warden);
+  await killInTheMiddle(warden, async () => (await pm2.list('slow'))[0]?.pm2_env['status'] === 'stopping');
   const after = await waitFor('PM2 to end the restart', async () => {
     const [entry] = await pm2.list('slow');
     return entry && entry.pid > 0 && entry.pid !== before && entry.pid;

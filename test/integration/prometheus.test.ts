@@ -81,10 +81,9 @@ apps:
   // At least once, says Alertmanager: the same notice, once more.
   const { fingerprint, starts_at_seconds: startsAt } = incident.alert!;
   const labels = { app: 'leaky', worker: '0', action: 'restart', reason: 'rss' };
-  const again = await warden.post('/api/v1/alerts', {
-    version: '4',
-    alerts: [{ status: 'firing', labels, fingerprint, startsAt: new Date(startsAt * 1000).toISOString(), endsAt: '0001-01-01T00:00:00Z' }],
-  });
+  const alert = { status: 'firing', labels, fingerprint, startsAt: new Date(startsAt * 1000).toISOString(), endsAt: '0001-01-01T00:00:00Z' };
+  const token = readFileSync(join(dir, 'deploy/token'), 'utf8').trim();
+  const again = await warden.post('/api/v1/alerts', { version: '4', alerts: [alert] }, token);
   t.match(again, { status: 202, body: { alerts: [{ decision: 'duplicate' }] } });
   await never('the app is restarted again', async () => (await warden.restarts()).length > 1, 5000);
 
