@@ -167,7 +167,7 @@ t.test('when nothing can be measured', async (t) => {
     t.equal(stateOf(observer.workers, 'shop')!.reading, before.reading, 'a process is not down for that');
     t.equal(observer.health.get('sampler')!.success, false);
   }
-  t.match(await observer.remeasure('shop', '0'), { app: 'shop', reading: null }, 'but nothing is decided on old figures');
+  t.match(await observer.remeasure('shop', '0'), { app: 'shop', reading: null }, 'nothing is decided on old figures');
   t.equal(stateOf(observer.workers, 'shop')!.reading, before.reading);
   sampler.error = null;
   await observer.observe();
@@ -197,7 +197,7 @@ t.test('measured again', async (t) => {
 
   t.equal(await observer.remeasure('shop', '7'), null, 'no such worker');
   t.equal(await observer.remeasure('nobody', '0'), null, 'no such app');
-  t.match(await observer.remeasure('tool', '0'), { supervisor: 'none' }, 'an unmanaged one is as the last round saw it');
+  t.match(await observer.remeasure('tool', '0'), { supervisor: 'none' }, 'an unmanaged one, as the last round saw it');
   shop.answer = async () => [running('1', 10)];
   t.equal(await observer.remeasure('shop', '0'), null, 'a slot that is gone');
   supervisors.delete('shop');

@@ -3,7 +3,9 @@ import type { AgentReport } from '../../src/observe/hub.js';
 import type { ProcessUsage, Reading } from '../../src/observe/sampler.js';
 import { track, workerKey, type Observation, type Workers } from '../../src/observe/tracker.js';
 
-const usage = (pid: number, cpuSeconds: number, start = pid): ProcessUsage => ({ pid, start, cpuSeconds, rssBytes: 1e6 });
+const usage = (pid: number, cpuSeconds: number, start = pid): ProcessUsage => {
+  return { pid, start, cpuSeconds, rssBytes: 1e6 };
+};
 
 function reading(root: ProcessUsage, ...children: ProcessUsage[]): Reading {
   const tree = [root, ...children];
@@ -59,7 +61,8 @@ t.test('it never falls while the root lives, whatever its children do', (t) => {
   const readings: Reading[] = [];
   let children = [usage(2, 0)];
   for (let i = 0; i < 500; i++) {
-    children = children.filter(() => next(4) > 0).map((child) => ({ ...child, cpuSeconds: child.cpuSeconds + next(3) }));
+    const older = children.filter(() => next(4) > 0);
+    children = older.map((child) => ({ ...child, cpuSeconds: child.cpuSeconds + next(3) }));
     if (next(2) === 0) children.push(usage(2 + next(5), next(10), i));
     readings.push(reading(usage(1, i), ...new Map(children.map((child) => [child.pid, child])).values()));
   }

@@ -33,7 +33,8 @@ t.test('a stranger is shown with what is known of it', (t) => {
 
 t.test('places are stable, and free ones are used again', (t) => {
   const slots = new UnmanagedSlots();
-  t.strictSame(place(slots, [agent(1), agent(2), agent(3), agent(4, 'other')]), ['tool/0', 'tool/1', 'tool/2', 'other/0']);
+  const first = place(slots, [agent(1), agent(2), agent(3), agent(4, 'other')]);
+  t.strictSame(first, ['tool/0', 'tool/1', 'tool/2', 'other/0']);
   t.strictSame(place(slots, [agent(3), agent(4, 'other'), agent(1)]), ['tool/2', 'other/0', 'tool/0']);
   t.strictSame(place(slots, [agent(3), agent(5), agent(6), agent(1)]), ['tool/2', 'tool/1', 'tool/3', 'tool/0']);
   t.strictSame(place(slots, []), []);
@@ -44,8 +45,10 @@ t.test('places are stable, and free ones are used again', (t) => {
 
 t.test('a stranger is never taken for a worker of a configured app', (t) => {
   const slots = new UnmanagedSlots();
-  t.strictSame(place(slots, [agent(1, 'shop'), agent(2, 'shop')], 'shop'), ['shop (unmanaged)/0', 'shop (unmanaged)/1']);
-  t.strictSame(place(slots, [agent(1, 'shop'), agent(3)], 'shop', 'tool'), ['shop (unmanaged)/0', 'tool (unmanaged)/0']);
+  const two = place(slots, [agent(1, 'shop'), agent(2, 'shop')], 'shop');
+  t.strictSame(two, ['shop (unmanaged)/0', 'shop (unmanaged)/1']);
+  const other = place(slots, [agent(1, 'shop'), agent(3)], 'shop', 'tool');
+  t.strictSame(other, ['shop (unmanaged)/0', 'tool (unmanaged)/0']);
   t.strictSame(
     place(new UnmanagedSlots(), [agent(1, 'shop')], 'shop', 'shop (unmanaged)'),
     ['shop (unmanaged) (unmanaged)/0'],
