@@ -237,11 +237,11 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const meter = createMeter();
   const self = new SelfMetrics(meter);
   const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log });
+  const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
-  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, clock, log, onOutput };
+  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, appConfig, clock, log, onOutput };
   const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
   const observer = new Observer({ supervisors: supervisors.byApp, sampler: new Sampler(processes), hub, clock, log });
-  const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const restarter = new Restarter({
     app: appConfig,
     supervisors: supervisors.byApp,
@@ -265,6 +265,8 @@ interface SupervisorParts {
   leftovers: Leftovers;
   /** One for all its apps, so that one list serves them. */
   pm2: Pm2Client;
+  /** The app's config as it is now; null where it is no longer configured. */
+  appConfig(name: string): AppConfig | null;
   clock: Clock;
   log: Log;
   onOutput: WardenOptions['onOutput'];
@@ -274,7 +276,9 @@ function createSupervisor(app: AppConfig, parts: SupervisorParts): Supervisor {
   const { child, pm2 } = app.supervisor;
   if (child) {
     const agentEntry = app.runtime === 'agent' ? fileURLToPath(import.meta.resolve('heapwarden/agent')) : null;
-    return new ChildSupervisor({ ...parts, app: app.name, config: child, agentEntry, stopTimeoutMs: app.restart.stop_timeout });
+    // As it is when it is needed: a reload may change it, and the app itself is not touched by that.
+    const stopTimeoutMs = () => (parts.appConfig(app.name) ?? app).restart.stop_timeout;
+    return new ChildSupervisor({ ...parts, app: app.name, config: child, agentEntry, stopTimeoutMs });
   }
   if (pm2 !== undefined) return new Pm2Supervisor({ ...parts, name: pm2, home: pm2Home(process.env, homedir()), client: parts.pm2 });
   throw new HeapwardenError('CONFIG_INVALID', `${app.name}: its supervisor is not available in this version`);

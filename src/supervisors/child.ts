@@ -14,7 +14,7 @@ export interface ChildParts {
   agentEntry: string | null;
   agentSocket: string;
   /** Milliseconds from SIGTERM to SIGKILL when heapwarden itself stops. */
-  stopTimeoutMs: number;
+  stopTimeoutMs(): number;
   processes: ProcessTable;
   leftovers: Leftovers;
   clock: Clock;
@@ -45,7 +45,7 @@ export class ChildSupervisor implements Supervisor {
   }
 
   async start(): Promise<void> {
-    await this.#parts.leftovers.stop(this.#parts.app, this.#parts.stopTimeoutMs);
+    await this.#parts.leftovers.stop(this.#parts.app, this.#parts.stopTimeoutMs());
     await Promise.all(this.#workers.map((worker) => worker.start()));
   }
 
@@ -61,7 +61,7 @@ export class ChildSupervisor implements Supervisor {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.close(this.#parts.stopTimeoutMs)));
+    await Promise.all(this.#workers.map((worker) => worker.close(this.#parts.stopTimeoutMs())));
     await this.#remember(); // behind whatever is still being written
   }
 

@@ -67,5 +67,5 @@ export class SupervisorSet {
 
 /** What a supervisor is built from; limits and the rest are read anew each time they are needed. */
 function basisOf(app: AppConfig | undefined): unknown {
-  return app && { supervisor: app.supervisor, runtime: app.runtime, stopTimeout: app.restart.stop_timeout };
+  return app && { supervisor: app.supervisor, runtime: app.runtime };
 }

@@ -94,7 +94,7 @@ export async function supervise(t: Test, settings: Settings = {}): Promise<Super
     config: { command, env: { REPORT_DIR: folder, ...env }, instances, ...(cwd === undefined ? {} : { cwd }) },
     agentEntry: null,
     agentSocket: '/nowhere.sock',
-    stopTimeoutMs: 5000,
+    stopTimeoutMs: () => 5000,
     processes,
     leftovers: await Leftovers.open(join(folder, 'children'), { processes, clock, log }),
     clock,

@@ -135,7 +135,7 @@ t.test('a clock that jumps makes no crash of a long life, nor a long life of a c
 t.test('what a crashed process leaves behind is gone before it is started again', async (t) => {
   const port = await freePort();
   const env = { HOW: 'wrapper', CHILD_HOW: 'stubborn', PORT: String(port) };
-  const app = await supervise(t, { env, stopTimeoutMs: 300 });
+  const app = await supervise(t, { env, stopTimeoutMs: () => 300 });
   await app.supervisor.start();
   const pid = await app.ready();
   const child = await mustIdentify((await childOf(app.folder, pid)).pid);
@@ -218,7 +218,7 @@ t.test('its last words are passed on', async (t) => {
 });
 
 t.test('a stubborn app is killed when its time is over', async (t) => {
-  const app = await supervise(t, { env: { HOW: 'stubborn' }, stopTimeoutMs: 300 });
+  const app = await supervise(t, { env: { HOW: 'stubborn' }, stopTimeoutMs: () => 300 });
   await app.supervisor.start();
   const old = await mustIdentify(await app.ready());
   const begun = performance.now();
@@ -240,7 +240,7 @@ t.test('grandchildren go with it, whatever they are', async (t) => {
     ['detaches', 'stubborn'],
   ] as const) {
     const name = `${how} ${childHow}`;
-    const app = await supervise(t, { env: { HOW: how, CHILD_HOW: childHow, PORT: String(port) }, stopTimeoutMs: 1000 });
+    const app = await supervise(t, { env: { HOW: how, CHILD_HOW: childHow, PORT: String(port) }, stopTimeoutMs: () => 1000 });
     await app.supervisor.start();
     const child = await childOf(app.folder, await app.ready());
     await app.supervisor.restart('0', options(1000));

@@ -60,7 +60,7 @@ t.test('what a supervisor is not made of changes nothing', async (t) => {
   await set.apply([app('shop')]);
   const shop = set.byApp.get('shop');
   const limits = { rss: { restart: 5 } };
-  await set.apply([app('shop', 'shop', { limits, restart: { stop_timeout: 10_000, cooldown: 7 } })]);
+  await set.apply([app('shop', 'shop', { limits, restart: { stop_timeout: 7000, cooldown: 7 } })]);
   t.equal(set.byApp.get('shop'), shop);
   t.strictSame(since(), ['start shop']);
   await set.apply([app('shop', 'shop', { runtime: 'none' })]);
