@@ -15,7 +15,7 @@ const supervisor = new ChildSupervisor({
   config: { command, env, instances },
   agentEntry: null,
   agentSocket: '/nowhere.sock',
-  stopTimeoutMs: 1000,
+  stopTimeoutMs: () => 1000,
   processes,
   leftovers: await Leftovers.open(join(folder, 'children.json'), { processes, clock: systemClock, log }),
   clock: systemClock,
