@@ -3,6 +3,8 @@ import { Connection, type AgentSource } from './connection.cjs';
 import { socketPaths } from './paths.cjs';
 import { quietly } from './quietly.cjs';
 
+/** How often PM2's cluster mode is asked whether the app has its environment. */
+const PM2_POLL_MS = 100;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 10_000;
 
@@ -16,7 +18,10 @@ export class Link {
   }
 
   open(): void {
-    this.#connect(socketPaths());
+    // PM2's cluster mode keeps the app's environment, HEAPWARDEN_SOCKET too, in this variable until the preloads have
+    // run: what is tried before may be another warden.
+    if (process.env['pm2_env'] === undefined) this.#connect(socketPaths());
+    else this.#openAfter(PM2_POLL_MS);
   }
 
   #connect([path, ...others]: string[]): void {
@@ -32,10 +37,14 @@ export class Link {
     }
   }
 
+  #openAfter(delayMs: number): void {
+    setTimeout(quietly(() => this.open()), delayMs).unref();
+  }
+
   #retryLater(): void {
     // Half of it at random, lest all apps of a machine knock at once when the warden comes back.
     const delayMs = this.#retryMs * (0.5 + Math.random() / 2);
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
-    setTimeout(quietly(() => this.open()), delayMs).unref();
+    this.#openAfter(delayMs);
   }
 }

@@ -1,6 +1,10 @@
 /** A leaking app under real PM2, fork and cluster mode: measured through the agent in its node_args, restarted by PM2. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { systemClock } from '../../src/clock.js';
+import { AgentHub } from '../../src/observe/hub.js';
 import { needParts } from '../parts/index.js';
 import { realPm2 } from '../parts/pm2.js';
 import { never, waitFor } from './wait.js';
@@ -8,10 +12,26 @@ import { WardenProcess, appFile } from './warden-process.js';
 
 const agent = import.meta.resolve('heapwarden/agent');
 
+async function strangersHub(t: Test): Promise<{ runtimeDir: string; seen: string[] }> {
+  const runtimeDir = mkdtempSync(join(tmpdir(), 'hw-decoy-'));
+  const seen: string[] = [];
+  const silent = () => {};
+  const log = { debug: silent, warn: silent, error: silent, info: (message: string) => void seen.push(message) };
+  const hub = new AgentHub({ path: join(runtimeDir, 'heapwarden/agent.sock'), statsIntervalMs: 1000, clock: systemClock, log });
+  await hub.listen();
+  t.teardown(async () => {
+    await hub.close();
+    rmSync(runtimeDir, { recursive: true, force: true });
+  });
+  return { runtimeDir, seen };
+}
+
 async function leakUnderPm2(t: Test, mode: 'fork' | 'cluster', flag: '--import' | '--require') {
   const parts = needParts(t, 'pm2');
   if (!parts) return;
-  const pm2 = await realPm2(t, parts.pm2);
+  // What the daemon's environment leads to is another warden's socket; the app's own HEAPWARDEN_SOCKET comes first.
+  const decoy = await strangersHub(t);
+  const pm2 = await realPm2(t, parts.pm2, { XDG_RUNTIME_DIR: decoy.runtimeDir });
   const config = `
 sample_interval: 500ms
 apps:
@@ -51,6 +71,7 @@ apps:
   const worker = { app: 'shop', worker: incident.worker };
   await waitFor('the agent of the new process', () => warden.metric('heapwarden_nodejs_heap_size_used_bytes', worker));
   t.equal(await warden.metric('heapwarden_agents_connected'), instances);
+  t.strictSame(decoy.seen, [], 'and reports to nobody else');
   t.match(await warden.metrics(), new RegExp(`heapwarden_process_info{app="shop",worker="${incident.worker}",pid="${incident.outcome!.after!.pid}",node_version="${process.version.slice(1)}",supervisor="pm2"} 1`));
 
   await pm2.killDaemon();

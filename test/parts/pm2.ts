@@ -74,8 +74,8 @@ export interface Pm2 {
   killDaemon(): Promise<void>;
 }
 
-/** Starts nothing yet. At the test's end the daemon and everything it ever ran are gone, or the test fails. */
-export async function realPm2(t: Test, program: string): Promise<Pm2> {
+/** `daemonEnv` is what the daemon has in its environment beside its own. Starts nothing yet. At the test's end the daemon and everything it ever ran are gone, or the test fails. */
+export async function realPm2(t: Test, program: string, daemonEnv: Record<string, string> = {}): Promise<Pm2> {
   // Short, as the path of a Unix socket ends at 108 bytes.
   const home = await mkdtemp(join(tmpdir(), 'hw-pm2-'));
   const reports = t.testdir();
@@ -85,6 +85,7 @@ export async function realPm2(t: Test, program: string): Promise<Pm2> {
     PM2_HOME: home,
     PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`,
     PM2_DISABLE_VERSION_CHECK: 'true',
+    ...daemonEnv,
   };
   await writeFile(join(home, 'touch'), ''); // PM2's mark of "not the first run", which would call home
   let ecosystems = 0;
