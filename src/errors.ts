@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'TOKEN_UNREADABLE' // the token file cannot be read or made
   | 'JOURNAL_UNWRITABLE' // the intent could not be put on disk, so nothing was touched
   | 'STATE_UNWRITABLE' // the state folder cannot be made or written
+  | 'STATE_IN_USE' // another warden uses the state folder
   | 'REQUEST_FAILED'; // a command could not reach the warden, or was refused by it
 
 export class HeapwardenError extends Error {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { History } from './act/history.js';
 import { Intake, type AlertAnswer, type RestartRequest } from './act/intake.js';
 import { Journal } from './act/journal.js';
+import { StateLock } from './act/lock.js';
 import { ControlLoop } from './act/loop.js';
 import { Restarter, type Answer } from './act/restarter.js';
 import { createMeter } from './agent/meter.cjs';
@@ -18,7 +19,7 @@ import { managementRoutes } from './http/management.js';
 import { metricsRoute } from './http/metrics.js';
 import type { WardenPort } from './http/port.js';
 import { restartRoute } from './http/restart.js';
-import { createServer, listen, type ListenAddress } from './http/server.js';
+import { closeServer, createServer, listen, type ListenAddress } from './http/server.js';
 import { ensureToken, readToken } from './http/token.js';
 import type { Log } from './log.js';
 import { AgentHub } from './observe/hub.js';
@@ -112,7 +113,7 @@ export class Warden implements WardenPort {
     try {
       const { after } = await config.reload();
       this.#parts.hub.setStatsInterval(after.sample_interval);
-      this.#parts.counters.expect(after.apps.map(({ name }) => name));
+      this.#parts.counters.expect(after.apps.map(({ name }) => name), this.#parts.history.list({ limit: Infinity }));
       await this.#parts.supervisors.apply(after.apps);
       log.info('config reloaded');
     } catch (error) {
@@ -168,10 +169,10 @@ export class Warden implements WardenPort {
 
   async #start(): Promise<void> {
     const { config, metricsPath, version, log } = this.#options;
-    const { journal, history, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
+    const { lock, journal, history, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
       this.#parts;
     const { current } = config;
-    this.#opened.push(() => journal.close(), () => meter.close(), () => self.close(), () => pm2.close());
+    this.#opened.push(() => lock.release(), () => journal.close(), () => meter.close(), () => self.close(), () => pm2.close());
     await ensureToken(current.auth.token_file);
     const routes = [
       metricsRoute(this, metricsPath),
@@ -187,10 +188,9 @@ export class Warden implements WardenPort {
     // Listening comes before the apps are started: a taken port must not cost them a start and a stop.
     this.url = await listen(server, this.#options.listen);
     const configured = new Set(current.apps.map(({ name }) => name));
-    this.#opened.push(() => supervisors.close(), () => restarter.close(), () => loop.close(), () => server.close());
+    this.#opened.push(() => supervisors.close(), () => restarter.close(), () => loop.close(), () => closeServer(server));
     for (const app of leftovers.apps) if (!configured.has(app)) await leftovers.stop(app, ABANDONED_STOP_TIMEOUT_MS);
-    counters.expect([...configured]);
-    counters.restore(history.list({ limit: Infinity }));
+    counters.expect([...configured], history.list({ limit: Infinity }));
     await supervisors.apply(current.apps);
     await observer.observe();
     void restarter.finishInterrupted(); // may take as long as a restart; its workers count as busy meanwhile
@@ -198,13 +198,16 @@ export class Warden implements WardenPort {
     this.#ready = true;
   }
 
-  /** As of the last look, but with what the agents have said since: a heartbeat as old as that would look frozen. */
+  /**
+   * As of the last look, but with what the agents have said since: a heartbeat as old as that would look frozen. An
+   * agent that has gone since is none any more.
+   */
   #workers(): WorkerState[] {
     const { observer, hub } = this.#parts;
-    return [...observer.workers.values()].map((worker) => {
-      const newest = worker.agent && hub.report(worker.agent.pid);
-      return newest ? { ...worker, agent: newest } : worker;
-    });
+    return [...observer.workers.values()].map((worker) => ({
+      ...worker,
+      agent: worker.agent && hub.report(worker.agent.pid),
+    }));
   }
 
   #view(): View {
@@ -228,9 +231,10 @@ type Parts = Awaited<ReturnType<typeof assemble>>;
 /** Builds the rooms; opens the state folder and nothing else. */
 async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const { state_dir, agent_socket, sample_interval } = config.current;
+  const processes = processSource();
+  const lock = await StateLock.take(state_dir, processes);
   const { journal, content } = await Journal.open(state_dir);
   if (content.damaged > 0) log.warn(`${content.damaged} lines of the journal could not be read and were passed over`);
-  const processes = processSource();
   const leftovers = await Leftovers.open(join(state_dir, 'children.json'), { processes, clock, log });
   const history = new History(content.incidents);
   const counters = new Counters();
@@ -256,7 +260,7 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const current = () => config.current;
   const intake = new Intake({ config: current, observer, restarter, onAlert: (decision) => counters.alert(decision as AlertDecision) });
   const loop = new ControlLoop({ config: current, observer, restarter, clock, log });
-  return { journal, leftovers, history, counters, meter, self, hub, pm2, supervisors, observer, restarter, intake, loop };
+  return { lock, journal, leftovers, history, counters, meter, self, hub, pm2, supervisors, observer, restarter, intake, loop };
 }
 
 interface SupervisorParts {

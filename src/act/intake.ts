@@ -100,5 +100,5 @@ export class Intake {
 const NOT_ASKED: Record<Exclude<AlertRequest['kind'], 'restart'>, string> = {
   ignored: 'it carries no action="restart", so nothing was asked of heapwarden',
   resolved: 'it is over',
-  invalid: 'it has no app label, or its status or startsAt cannot be read',
+  invalid: 'it has no app label, or one that no app can have, or its status or startsAt cannot be read',
 };

@@ -28,6 +28,8 @@ export interface Findings {
   stop: Outcome['stop'];
   /** What the supervisor said when it failed. */
   error: string | null;
+  /** Why nothing was done in the end, its turn having come. */
+  needless: string | null;
   interrupted: boolean;
 }
 
@@ -41,8 +43,9 @@ export function judgeOutcome(incident: Incident, app: AppConfig | null, findings
 const INTERRUPTED = ' (heapwarden itself was stopped in the middle; this is what it found when it came back)';
 
 function resultOf(incident: Incident, app: AppConfig | null, findings: Findings, took: string): [Result, string] {
-  const { now, ready, stop, error, interrupted } = findings;
+  const { now, ready, stop, error, needless, interrupted } = findings;
   const { before } = incident;
+  if (needless !== null) return ['recovered', `nothing was done, ${needless}`];
   if (error !== null) return ['failed', `the restart failed: ${error}`];
   if (!now?.reading) return ['not_ready', `${took} after the restart no process runs in its place`];
   const { pid } = now.reading.root;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import type { AppConfig } from '../config/schema.js';
 import type { Ask } from '../decide/decision.js';
-import { decide, tooFewOthers, type Facts, type Judgement } from '../decide/policy.js';
+import { decide, notBreaching, tooFewOthers, type Facts, type Judgement } from '../decide/policy.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
 import { sameProcess } from '../observe/identity.js';
@@ -165,6 +165,8 @@ export class Restarter {
     const app = this.#parts.app(incident.app);
     const supervisor = this.#parts.supervisors.get(incident.app);
     if (!app || !supervisor) return this.#finish(incident, { error: NOT_CONFIGURED });
+    const needless = await this.#needlessByNow(incident, app);
+    if (needless !== null) return this.#finish(incident, { needless });
     const lack = this.#lackByNow(incident, app);
     if (lack !== null) return this.#finish(incident, { error: lack });
     let report: RestartReport;
@@ -183,6 +185,15 @@ export class Restarter {
     if (!app) return this.#finish(incident, { error: NOT_CONFIGURED, interrupted: true });
     const runs = await this.#waitForNewProcess(incident, app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS);
     return this.#finish(incident, { ready: runs && (await this.#isReady(app)), interrupted: true });
+  }
+
+  /** It may have waited for others of the app: whether its process has gone or recovered meanwhile; null where not. */
+  async #needlessByNow(incident: Incident, app: AppConfig): Promise<string | null> {
+    const worker = await this.#parts.observer.remeasure(incident.app, incident.worker);
+    if (incident.force || !worker) return null;
+    const { reading } = worker;
+    if (reading && !sameProcess(reading.root, incident.before)) return 'for another process has taken its place already';
+    return reading && notBreaching(incident.asked, app, worker);
   }
 
   /** What the restarts that this one waited for have left of min_available; null where it suffices. */
@@ -224,7 +235,8 @@ export class Restarter {
     const { observer, history, journal, clock, log } = this.#parts;
     const { id, app, worker, reason } = incident;
     const now = await observer.remeasure(app, worker);
-    const findings = { now, ready: false, stop: null, error: null, interrupted: false, ...found };
+    const nothing = { ready: false, stop: null, error: null, needless: null, interrupted: false };
+    const findings = { ...nothing, now, ...found };
     const outcome = judgeOutcome(incident, this.#parts.app(app), findings, clock.now());
     history.complete(id, outcome);
     const level = outcome.result === 'recovered' ? 'info' : 'error';

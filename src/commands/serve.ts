@@ -1,3 +1,4 @@
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { systemClock } from '../clock.js';
 import { noticesOf, unsupportedIn } from '../config/notices.js';
 import type { Config } from '../config/schema.js';
@@ -8,7 +9,7 @@ import { createLog, openSink } from '../logger.js';
 import { OutputRelay } from '../output.js';
 import { Warden } from '../warden.js';
 import { readConfig } from './config.js';
-import type { ServeOptions } from './options.js';
+import { DEFAULT_CONFIG_FILE, type ServeOptions } from './options.js';
 
 /** Milliseconds that a stop may take after a failure before the exit is forced. */
 const LAST_STOP_MS = 15_000;
@@ -18,7 +19,8 @@ export async function serve(options: ServeOptions, version: string): Promise<num
   const sinks = { stdout: openSink(1), stderr: openSink(2) };
   const log = createLog(options.format, options.level, sinks.stderr);
   const output = new OutputRelay((stream, text) => sinks[stream].write(text), { named: options.format === 'text' });
-  const stop = stopRequests();
+  const stop = stopRequests(log);
+  const reload = reloadRequests();
   try {
     const config = await startupConfig(options.configFile, log);
     const warden = await Warden.start({
@@ -31,15 +33,16 @@ export async function serve(options: ServeOptions, version: string): Promise<num
       onOutput: (app, worker, stream, chunk) => output.push(app, worker, stream, chunk),
     });
     welcome(warden, config.current, options, log);
-    const reload = () => void warden.reload().catch(() => {}); // it has logged its failure
-    process.on('SIGHUP', reload);
+    if (options.configFile === null && !existsSync(DEFAULT_CONFIG_FILE)) {
+      log.info(`there is no ${DEFAULT_CONFIG_FILE} here: apps whose agents report in are shown, and nothing is restarted`);
+    }
+    reload.serveWith(() => void warden.reload().catch(() => {})); // it has logged its failure
     const { status, message } = await stop.requested;
     log[status === 0 ? 'info' : 'error'](message);
     const closed = warden.close().then(() => true);
     const inTime = status === 0 ? await closed : await Promise.race([closed, systemClock.sleep(LAST_STOP_MS).then(() => false)]);
     if (!inTime) log.error('not everything could be stopped in time');
     else log.info('heapwarden has stopped');
-    process.off('SIGHUP', reload);
     return status;
   } catch (error) {
     log.error(error instanceof HeapwardenError ? error.message : `heapwarden could not start: ${stackOf(error)}`);
@@ -47,6 +50,7 @@ export async function serve(options: ServeOptions, version: string): Promise<num
   } finally {
     output.close();
     stop.close();
+    reload.close();
     sinks.stdout.flushSync();
     sinks.stderr.flushSync();
   }
@@ -66,7 +70,7 @@ async function startupConfig(file: string | null, log: Log): Promise<ConfigStore
 
 function welcome(warden: Warden, config: Config, options: ServeOptions, log: Log): void {
   const apps = warden.apps().map(({ app, supervisor, workers }) => `${app} (${supervisor}, ${workers.length} ${workers.length === 1 ? 'worker' : 'workers'})`);
-  log.info(`heapwarden ${warden.version} watches ${apps.length === 0 ? 'no app yet: the config names none' : apps.join(', ')}`);
+  log.info(`heapwarden ${warden.version} watches ${apps.length === 0 ? 'no app yet' : apps.join(', ')}`);
   log.info(`status page  ${warden.url}/`);
   log.info(`metrics      ${warden.url}${options.metricsPath}`);
   log.info(`token file   ${config.auth.token_file}`);
@@ -77,8 +81,38 @@ interface StopRequest {
   message: string;
 }
 
-/** Turns the first of the signals and unhandled failures into a request to stop; a second signal ends it at once. */
-function stopRequests(): { requested: Promise<StopRequest>; close(): void } {
+/** SIGHUP, from the very start on: one that comes before there is anything to reload is kept until there is. */
+function reloadRequests(): { serveWith(reload: () => void): void; close(): void } {
+  let serve = (): void => void (early = true);
+  let early = false;
+  const hadTerminal = hasTerminal();
+  const onSignal = (): void => {
+    // The kernel's own SIGHUP: the window or the connection it was started in has been closed.
+    if (hadTerminal && !hasTerminal()) process.kill(process.pid, 'SIGTERM');
+    else serve();
+  };
+  process.on('SIGHUP', onSignal);
+  return {
+    serveWith: (reload) => {
+      serve = reload;
+      if (early) reload();
+    },
+    close: () => process.off('SIGHUP', onSignal),
+  };
+}
+
+/** Whether there is a controlling terminal: tty(4). */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Turns the first of the signals and unhandled failures into a request to stop. */
+function stopRequests(log: Log): { requested: Promise<StopRequest>; close(): void } {
   let resolve: (request: StopRequest) => void;
   const requested = new Promise<StopRequest>((fulfil) => (resolve = fulfil));
   let asked = false;
@@ -87,7 +121,8 @@ function stopRequests(): { requested: Promise<StopRequest>; close(): void } {
     resolve(request);
   };
   const onSignal = (signal: NodeJS.Signals) => {
-    if (asked) process.kill(process.pid, 'SIGKILL');
+    // Ended here and now, it would leave its apps behind as orphans.
+    if (asked) return log.warn(`${signal} received again: still stopping, each app has its stop_timeout`);
     ask({ status: 0, message: `${signal} received, stopping` });
   };
   const onFailure = (error: unknown) => {

@@ -1,5 +1,9 @@
+import { formatDuration } from '../units.js';
 import { READINGS } from './readings.js';
 import { AppSchema, type AppConfig, type Config, type Unit } from './schema.js';
+
+/** `for` of the limit alerts in rules/heapwarden.rules.yml; PromQL cannot take a duration from a metric. */
+const RULES_HOLD_MS = 30_000;
 
 /** What this version does with one key of one app; `message` is a whole sentence that names both. */
 export interface Notice {
@@ -8,7 +12,7 @@ export interface Notice {
   message: string;
 }
 
-/** Settings that are accepted and that this version does not act on yet. */
+/** Settings that are accepted and do not do what one may expect: this version does not act on them, or not everywhere. */
 export function noticesOf(config: Config): Notice[] {
   return config.apps.flatMap((app) => {
     const notices: Notice[] = [];
@@ -19,6 +23,12 @@ export function noticesOf(config: Config): Notice[] {
       for (const resource of ['heap', 'freeze'] as const) {
         if (app.limits[resource]) add(`limits.${resource}`, 'has no effect with runtime: none; it takes an agent');
       }
+    }
+    for (const resource of ['rss', 'heap'] as const) {
+      const hold = app.limits[resource]?.for ?? RULES_HOLD_MS;
+      if (config.trigger === 'embedded' || hold === RULES_HOLD_MS) continue;
+      const [ours, theirs] = [formatDuration(hold), formatDuration(RULES_HOLD_MS)];
+      add(`limits.${resource}.for`, `(${ours}) is not known to the alert rules, which wait ${theirs}; change it there too`);
     }
     return notices;
   });

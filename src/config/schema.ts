@@ -23,7 +23,7 @@ const reading = <T>(unit: Unit, description: string, written: Written = {}) =>
 const duration = (description: string, byDefault: string, bounds: Pick<Written, 'least' | 'most'> = {}) =>
   reading<number>('duration', description, { default: byDefault, ...bounds });
 // A limit of zero is always reached, and would restart for ever.
-const bytesLimit = (description: string) => reading<number>('bytes', description, { least: '1B' });
+const bytesLimit = (description: string) => reading<number>('bytes', description, { least: '1MB' });
 const percentLimit = (description: string) => reading<number>('percent', description, { least: '1%' });
 const durationLimit = (description: string) => reading<number>('duration', description, { least: '1ms' });
 // Node's timers overflow after 24.8 days and then fire at once.

@@ -13,7 +13,7 @@ const AlertSchema = Type.Object({
   labels: Type.Record(Type.String(), Type.String()),
   startsAt: Type.String({ description: 'RFC 3339' }),
   endsAt: Type.Optional(Type.String({ description: 'RFC 3339; 0001-01-01T00:00:00Z while there is no end' })),
-  fingerprint: Type.String(),
+  fingerprint: Type.String({ maxLength: 200 }),
 });
 
 export const WebhookSchema = Type.Object({ alerts: Type.Array(AlertSchema) });
@@ -32,6 +32,9 @@ export interface AlertRequest {
   alert: AlertRef;
 }
 
+/** As in the config: no app has a longer name, and none may be put into the journal by way of an alert. */
+const MAX_NAME = 200;
+
 export function readAlerts(webhook: Webhook): AlertRequest[] {
   return webhook.alerts.map(({ status, labels, startsAt, endsAt, fingerprint }) => {
     const startsAtMs = Date.parse(startsAt);
@@ -39,8 +42,8 @@ export function readAlerts(webhook: Webhook): AlertRequest[] {
     const reason = RESOURCES.find((resource) => resource === labels['reason']);
     return {
       kind: kindOf(status, labels, startsAtMs),
-      app: labels['app'] ?? '',
-      worker: labels['worker'] || null,
+      app: (labels['app'] ?? '').slice(0, MAX_NAME),
+      worker: labels['worker']?.slice(0, MAX_NAME) || null,
       resource: reason ?? null,
       alert: { fingerprint, startsAtMs, endsAtMs: end > startsAtMs ? end : null },
     };
@@ -50,5 +53,7 @@ export function readAlerts(webhook: Webhook): AlertRequest[] {
 function kindOf(status: string, labels: Record<string, string>, startsAtMs: number): AlertKind {
   if (status === 'resolved') return 'resolved';
   if (labels['action'] !== 'restart') return 'ignored';
-  return status === 'firing' && Number.isFinite(startsAtMs) && labels['app'] ? 'restart' : 'invalid';
+  const { app = '', worker = '' } = labels;
+  const namesFit = app !== '' && app.length <= MAX_NAME && worker.length <= MAX_NAME;
+  return status === 'firing' && Number.isFinite(startsAtMs) && namesFit ? 'restart' : 'invalid';
 }

@@ -54,6 +54,6 @@ export function describeValue(resource: Resource, value: number): string {
 export const RESOURCE_NAMES: Record<Resource, string> = {
   rss: 'memory',
   heap: 'heap',
-  freeze: 'event loop without a turn',
+  freeze: 'time without an event-loop turn',
   uptime: 'uptime',
 };

@@ -2,7 +2,7 @@
 import type { AppConfig, Resource } from '../config/schema.js';
 import type { WorkerState } from '../observe/tracker.js';
 import { formatDuration, formatElapsed } from '../units.js';
-import type { AlertRef, Ask, Decision, Refusal } from './decision.js';
+import type { AlertRef, Ask, Decision, Refusal, RestartReason } from './decision.js';
 import { RESOURCE_NAMES, describeValue, limitOf, measure } from './measure.js';
 
 export interface Facts {
@@ -77,18 +77,23 @@ function alertRefusal(alert: AlertRef, facts: Facts, worker: WorkerState, nowMs:
   return null;
 }
 
-/** A restart for a limit must find the limit crossed. */
 function limitRefusal(ask: Ask, app: AppConfig, worker: WorkerState): Refused | null {
-  const resource = claimedResource(ask);
+  const why = notBreaching(ask.reason, app, worker);
+  return why === null ? null : ['not_breaching', why];
+}
+
+/** A restart for a limit must find the limit crossed: why it does not, or null where it does or claims none. */
+export function notBreaching(reason: RestartReason, app: AppConfig, worker: WorkerState): string | null {
+  const resource = claimedResource(reason);
   if (!resource) return null;
   const name = RESOURCE_NAMES[resource];
   const limit = limitOf(app, resource, 'restart');
   const value = measure(worker, resource, app.memory);
-  if (limit === null) return ['not_breaching', `the app has no restart limit for ${resource}`];
-  if (value === null) return ['not_breaching', `its ${name} cannot be measured now`];
+  if (limit === null) return `the app has no restart limit for ${resource}`;
+  if (value === null) return `its ${name} cannot be measured now`;
   if (value >= limit) return null;
   const [is, line] = [describeValue(resource, value), describeValue(resource, limit)];
-  return ['not_breaching', `measured again, its ${name} is ${is}, below the limit of ${line}`];
+  return `measured again, its ${name} is ${is}, below the limit of ${line}`;
 }
 
 function gateRefusal(app: AppConfig, worker: WorkerState, facts: Facts, nowMs: number): Refused | null {
@@ -112,7 +117,7 @@ function gateRefusal(app: AppConfig, worker: WorkerState, facts: Facts, nowMs: n
 }
 
 /** `manual` and `schedule` claim no limit. */
-function claimedResource({ reason }: Ask): Resource | null {
+function claimedResource(reason: RestartReason): Resource | null {
   return reason === 'manual' || reason === 'schedule' ? null : reason;
 }
 
@@ -134,7 +139,7 @@ function printable(name: string): string {
 }
 
 function whyRestart(ask: Ask, { app, worker }: Facts): string {
-  const resource = claimedResource(ask);
+  const resource = claimedResource(ask.reason);
   const value = resource && app && worker ? measure(worker, resource, app.memory) : null;
   const limit = resource && app ? limitOf(app, resource, 'restart') : null;
   if (!resource || value === null || limit === null) return 'it will be restarted';

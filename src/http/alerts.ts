@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { WebhookSchema, type Webhook } from '../decide/alerts.js';
-import { requireToken } from './auth.js';
+import { guarded } from './auth.js';
 import type { WardenPort } from './port.js';
 
 /** Bytes; some ten thousand alerts in one body. */
@@ -11,7 +11,7 @@ export function alertsRoute(warden: WardenPort): FastifyPluginAsync {
   return async (server) => {
     server.post<{ Body: Webhook }>(
       '/api/v1/alerts',
-      { schema: { body: WebhookSchema }, bodyLimit: BODY_LIMIT, onRequest: requireToken(() => warden.token()) },
+      { schema: { body: WebhookSchema }, bodyLimit: BODY_LIMIT, onRequest: guarded(warden) },
       async (request, reply) => reply.code(202).send({ alerts: await warden.receiveAlerts(request.body) }),
     );
   };

@@ -16,6 +16,20 @@ export function requireToken(token: () => Promise<string>) {
   };
 }
 
+/** An onRequest hook: before everything has been measured once, nothing is decided; Alertmanager tries again on a 503. */
+export function requireReady(isReady: () => boolean) {
+  return async (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
+    if (isReady()) return undefined;
+    const message = 'heapwarden is starting or stopping; try again in a moment';
+    return reply.code(503).header('Retry-After', '1').send({ error: 'not_ready', message });
+  };
+}
+
+/** What a request that changes something has to pass. */
+export function guarded(warden: { token(): Promise<string>; isReady(): boolean }) {
+  return [requireToken(() => warden.token()), requireReady(() => warden.isReady())];
+}
+
 function tokenOf(header: string | undefined): string | null {
   const [, scheme = '', value = ''] = /^(\S+) +(\S+)$/.exec(header ?? '') ?? [];
   if (scheme.toLowerCase() === 'bearer') return value;

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { HeapwardenError } from '../errors.js';
-import { requireToken } from './auth.js';
+import { guarded } from './auth.js';
 import type { WardenPort } from './port.js';
 
 /** Prometheus's management API: https://prometheus.io/docs/prometheus/latest/management_api/ */
@@ -14,7 +14,7 @@ export function managementRoutes(warden: WardenPort): FastifyPluginAsync {
       return reply.code(ready ? 200 : 503).type('text/plain').send(words);
     });
 
-    server.post('/-/reload', { onRequest: requireToken(() => warden.token()) }, async (_request, reply) => {
+    server.post('/-/reload', { onRequest: guarded(warden) }, async (_request, reply) => {
       try {
         await warden.reload();
         return await reply.type('text/plain').send('config reloaded.\n');

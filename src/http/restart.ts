@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify';
 import Type, { type Static } from 'typebox';
 import type { Answer } from '../act/restarter.js';
 import { RESTART_REASONS, type RestartReason } from '../decide/decision.js';
-import { requireToken } from './auth.js';
+import { guarded } from './auth.js';
 import type { WardenPort } from './port.js';
 
 const Body = Type.Object(
@@ -28,7 +28,7 @@ export function restartRoute(warden: WardenPort): FastifyPluginAsync {
       '/api/v1/apps/:app/restart',
       {
         schema: { body: Body },
-        onRequest: requireToken(() => warden.token()),
+        onRequest: guarded(warden),
         preValidation: async (request) => {
           request.body ??= {}; // no body: every worker, for no reason but the request
         },

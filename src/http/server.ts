@@ -70,6 +70,18 @@ function problemOf({ instancePath, keyword, params, message }: FastifySchemaVali
   return `${instancePath} ${message ?? keyword}${choices}`;
 }
 
+/** Milliseconds that requests under way get when the server closes; who has sent none by then is cut off. */
+const LAST_ANSWERS_MS = 1000;
+
+export async function closeServer(server: FastifyInstance): Promise<void> {
+  const timer = setTimeout(() => server.server.closeAllConnections(), LAST_ANSWERS_MS);
+  try {
+    await server.close();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Listens on every address, or on none. Throws HeapwardenError ADDRESS_IN_USE. */
 export async function listen(server: FastifyInstance, { host, port }: ListenAddress): Promise<string> {
   try {
@@ -79,7 +91,7 @@ export async function listen(server: FastifyInstance, { host, port }: ListenAddr
     const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
     throw new HeapwardenError(
       'ADDRESS_IN_USE',
-      `cannot listen on ${address}: ${inUse ? 'another program listens there' : messageOf(error)}. ` +
+      `cannot listen on ${address}: ${inUse ? 'another program listens there (a heapwarden that still runs?)' : messageOf(error)}. ` +
         'Choose another with --web.listen-address=HOST:PORT',
       { cause: error },
     );

@@ -9,6 +9,9 @@ import { listenOnSocket } from './agent-socket.js';
 export type { AgentReport } from './agent-connection.js';
 
 const MAX_CONNECTIONS = 10_000;
+/** Stats are out of date after so many intervals without new ones, and a moment for a busy loop. */
+const STALE_INTERVALS = 3;
+const STALE_MARGIN_MS = 1000;
 
 export interface AgentHubOptions {
   /** A Unix socket's path, or a named pipe's on Windows. */
@@ -64,12 +67,13 @@ export class AgentHub {
 
   /** Null where no agent of this process is connected. */
   report(pid: number): AgentReport | null {
-    return this.#byPid.get(pid)?.report ?? null;
+    const report = this.#byPid.get(pid)?.report;
+    return report ? this.#withoutStale(report) : null;
   }
 
   /** Connected agents only. */
   reports(): AgentReport[] {
-    return [...this.#byPid.values()].flatMap(({ report }) => report ?? []);
+    return [...this.#byPid.values()].flatMap(({ report }) => (report ? this.#withoutStale(report) : []));
   }
 
   /** Asks for stats now; null where the agent is not connected or does not answer within `timeoutMs`. */
@@ -85,6 +89,12 @@ export class AgentHub {
       for (const connection of this.#connections) connection.close();
       this.#byPid.clear();
     });
+  }
+
+  /** A frozen process sends none: what it said before is its healthy past, and no measurement of now. */
+  #withoutStale(report: AgentReport): AgentReport {
+    const oldestMs = this.#options.clock.now() - STALE_INTERVALS * this.#statsIntervalMs - STALE_MARGIN_MS;
+    return report.statsAtMs !== null && report.statsAtMs < oldestMs ? { ...report, stats: null } : report;
   }
 
   #welcome(connection: AgentConnection, { pid, app, node }: HelloFrame): number {

@@ -184,8 +184,3 @@ export class Observer {
 }
 
 const sourceOf = (app: string): string => `supervisor/${app}`;
-
-/** Whether the slot holds another process than before: restarted, by whomever. */
-export function wasReplaced(before: WorkerState | null, after: WorkerState | null): boolean {
-  return after?.reading != null && !sameProcess(before?.reading?.root, after.reading.root);
-}

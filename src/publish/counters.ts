@@ -50,8 +50,12 @@ export class Counters {
     for (const refusal of REFUSED_WITHOUT_APP) this.#refusals.inc({ app: NOT_CONFIGURED, refusal }, 0);
   }
 
-  /** Makes the series of these apps known. May be called again after a reload: what has been counted stays. */
-  expect(apps: readonly string[]): void {
+  /**
+   * Makes the series of these apps known. May be called again after a reload: what has been counted stays, also of apps
+   * that have gone. Restarts are counted on from the journal (`recorded`): one whose record is completed when the
+   * warden comes back would otherwise be the first that anyone sees of its series, and increase() passes over that.
+   */
+  expect(apps: readonly string[], recorded: readonly Incident[] = []): void {
     for (const app of apps) {
       if (this.#expected.has(app)) continue;
       this.#expected.add(app);
@@ -60,29 +64,22 @@ export class Counters {
       }
       for (const refusal of REFUSALS) this.#refusals.inc({ app, refusal }, 0);
       this.#duration.zero({ app }); // this would set back to zero what is there
-    }
-  }
-
-  /**
-   * Goes on counting restarts where the journal ends: one whose record is completed when the warden comes back would
-   * otherwise be the first that anyone sees of its series, and increase() passes over the first.
-   */
-  restore(finished: readonly Incident[]): void {
-    for (const { app, action, reason, outcome } of finished) {
-      if (action === 'restart' && outcome && this.#expected.has(app)) {
-        this.#restarts.inc({ app, reason, result: outcome.result });
-      }
+      for (const incident of recorded) if (incident.app === app) this.#countRestart(incident, app);
     }
   }
 
   incident(incident: Incident, isConfigured: boolean): void {
     const app = isConfigured ? incident.app : NOT_CONFIGURED;
     if (incident.action === 'refuse') this.#refusals.inc({ app, refusal: incident.reason });
+    this.#countRestart(incident, app);
     if (incident.action !== 'restart' || !incident.outcome) return;
-    this.#restarts.inc({ app, reason: incident.reason, result: incident.outcome.result });
     if (incident.outcome.result === 'recovered' && !incident.outcome.interrupted) {
       this.#duration.observe({ app }, (incident.outcome.atMs - incident.atMs) / 1000);
     }
+  }
+
+  #countRestart({ action, reason, outcome }: Incident, app: string): void {
+    if (action === 'restart' && outcome) this.#restarts.inc({ app, reason, result: outcome.result });
   }
 
   alert(decision: AlertDecision): void {

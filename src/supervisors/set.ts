@@ -25,7 +25,11 @@ export class SupervisorSet {
       if (this.#closed) return;
       const wanted = new Map(apps.map((app) => [app.name, app]));
       const isOutdated = (name: string) => !isDeepStrictEqual(this.#basis.get(name), basisOf(wanted.get(name)));
-      await Promise.all([...this.byApp.keys()].filter(isOutdated).map((name) => this.#remove(name)));
+      const outdated = [...this.byApp.keys()].filter(isOutdated);
+      for (const app of outdated.filter((name) => wanted.has(name))) {
+        this.#log.warn(`${app}: what runs it has changed in the config, so a child app is stopped and started anew`, { app });
+      }
+      await Promise.all(outdated.map((name) => this.#remove(name)));
       await Promise.all(apps.filter(({ name }) => !this.byApp.has(name)).map((app) => this.#add(app)));
     });
   }

@@ -122,7 +122,7 @@ t.test('what asks for nothing is answered and touches nothing', async (t) => {
     },
   ]);
   t.match(await intake.receiveAlerts(alert({ app: 'shop' }, { startsAt: 'soon' })), [
-    { decision: 'invalid', sentence: 'it has no app label, or its status or startsAt cannot be read' },
+    { decision: 'invalid', sentence: 'it has no app label, or one that no app can have, or its status or startsAt cannot be read' },
   ]);
   t.match(await intake.receiveAlerts(alert({})), [{ decision: 'invalid', app: '' }]);
   t.strictSame(await intake.receiveAlerts({ alerts: [] }), []);

@@ -103,7 +103,7 @@ t.test('a freeze is told without a hold', async (t) => {
   fixture.world.put({ heartbeatAtMs: NOW - 20 * SECOND });
   t.strictSame(await fixture.turnAt(NOW), ['shop/0 freeze guard']);
   t.strictSame(fixture.world.log.at('warn'), [
-    'shop/0: event loop without a turn 20 s, at or above its restart limit of 15 s',
+    'shop/0: time without an event-loop turn 20 s, at or above its restart limit of 15 s',
   ]);
 });
 

@@ -113,6 +113,29 @@ apps:
   await restarter.close();
 });
 
+t.test('one that waited is looked at again when its turn comes', async (t) => {
+  const world = new World(...configOf(`
+defaults: { ${LIMITS}, ${FREE} }
+apps: [{ name: shop, supervisor: { pm2: shop } }]
+`).apps);
+  for (const worker of ['0', '1', '2', '3']) world.put({ ...LEAKING, worker });
+  const { restarter, journal } = await world.open(t.testdir());
+  t.teardown(() => journal.close());
+  world.onRestart = async (_world, worker, options) => {
+    if (worker === '0') {
+      world.put({ worker: '1', pid: world.nextPid++, startedAtMs: world.clock.nowMs, rssBytes: 900 * MB });
+      world.put({ ...LEAKING, worker: '2', rssBytes: 50 * MB });
+    }
+    return replace(world, worker, options);
+  };
+  const answers = await Promise.all(['0', '1', '2', '3'].map((worker) => restarter.ask(askOf({ worker }))));
+  const outcomes = [];
+  for (const answer of answers) outcomes.push(await world.outcomeOf(answer));
+  t.strictSame(world.restarts, ['shop/0', 'shop/3'], 'neither the process that came by itself nor the one that got better');
+  t.match(outcomes[1], { result: 'recovered', stop: null, sentence: 'shop/1: nothing was done, for another process has taken its place already' });
+  t.match(outcomes[2], { result: 'recovered', stop: null, sentence: /^shop\/2: nothing was done, measured again, its memory is 50 MB, below the limit of/ });
+});
+
 t.test('a round through an app ends where a restart leaves too few up', async (t) => {
   const { world, restarter } = await leaking(t);
   world.put({ ...LEAKING, worker: '1' });

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { noticesOf, unsupportedIn } from '../../src/config/notices.js';
 import { parseConfig } from '../../src/config/parse.js';
+import type { Config } from '../../src/config/schema.js';
 import { HOST } from './report-of.js';
 
 const parse = (app: string) =>
@@ -13,6 +14,18 @@ const kind = (name: string) => ({
   app: 'shop',
   key: `supervisor.${name}`,
   message: `app "shop": supervisor.${name} is not available in this version; use child or pm2`,
+});
+
+t.test('a `for` that the alert rules do not share', async (t) => {
+  const limits = 'limits: { rss: { restart: 1GB, for: 3m }, heap: { restart: 95% } }';
+  const keysWith = (trigger: string) =>
+    noticesOf({ ...parse(`${pm2}, ${limits}`), trigger } as Config).map(({ message }) => message);
+  t.strictSame(keysWith('embedded'), []);
+  for (const trigger of ['alertmanager', 'both']) {
+    t.strictSame(keysWith(trigger), [
+      'app "shop": limits.rss.for (3m) is not known to the alert rules, which wait 30s; change it there too',
+    ]);
+  }
 });
 
 t.test('settings without effect', async (t) => {

@@ -140,7 +140,7 @@ const cases: Case[] = [
     reason: 'not_breaching',
     sentence:
       'shop/0: heapwarden asked for a restart (freeze): refused, ' +
-      'measured again, its event loop without a turn is 0.2 s, below the limit of 15 s',
+      'measured again, its time without an event-loop turn is 0.2 s, below the limit of 15 s',
   },
   {
     name: 'a resource without a restart limit',

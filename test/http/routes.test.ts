@@ -56,6 +56,18 @@ t.test('healthy and ready', async (t) => {
   t.strictSame(await get('/-/healthy'), [200, 'heapwarden is healthy.\n']);
 });
 
+t.test('nothing is decided before everything has been measured once', async (t) => {
+  const { server, warden } = serverOf(t);
+  warden.ready = false;
+  for (const url of ['/-/reload', '/api/v1/alerts', '/api/v1/apps/shop/restart']) {
+    const { statusCode, headers, body } = await server.inject({ method: 'POST', url, headers: BEARER, payload: { alerts: [] } });
+    t.match([statusCode, headers['retry-after'], JSON.parse(body)], [503, '1', { error: 'not_ready' }], url);
+    t.equal((await server.inject({ method: 'POST', url })).statusCode, 401, 'and a stranger is told nothing');
+  }
+  warden.ready = true;
+  t.equal((await server.inject({ method: 'POST', url: '/-/reload', headers: BEARER })).statusCode, 200);
+});
+
 t.test('reload', async (t) => {
   const { server, warden } = serverOf(t);
   const reload = (more = {}) => server.inject({ method: 'POST', url: '/-/reload', headers: { ...BEARER, ...more } });

@@ -1,7 +1,7 @@
-import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import { connect, createServer as createTcpServer, type AddressInfo } from 'node:net';
 import t from 'tap';
 import { HeapwardenError } from '../../src/errors.js';
-import { createServer, listen, parseListenAddress } from '../../src/http/server.js';
+import { closeServer, createServer, listen, parseListenAddress } from '../../src/http/server.js';
 import { MemoryLog } from '../act/support.js';
 import { serverOf } from './support.js';
 
@@ -41,6 +41,20 @@ t.test('closes without waiting for a scraper that keeps its connection', async (
   await server.close();
 });
 
+t.test('closes without waiting for a client that never says a word', async (t) => {
+  const { server } = serverOf(t);
+  const { port } = new URL(await listen(server, { host: '127.0.0.1', port: 0 }));
+  const client = connect(Number(port), '127.0.0.1');
+  t.teardown(() => client.destroy());
+  client.on('error', () => {});
+  await new Promise((resolve) => client.once('connect', resolve));
+  const cutOff = new Promise((resolve) => client.once('close', resolve));
+  const startedAt = performance.now();
+  await closeServer(server);
+  t.ok(performance.now() - startedAt < 10_000, 'it was waited for, but not for long');
+  await cutOff;
+});
+
 t.test('an address that cannot be had', async (t) => {
   const other = createTcpServer();
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
@@ -50,7 +64,7 @@ t.test('an address that cannot be had', async (t) => {
   await t.rejects(listen(server, { host: '127.0.0.1', port }), {
     code: 'ADDRESS_IN_USE',
     message:
-      `cannot listen on 127.0.0.1:${port}: another program listens there. ` +
+      `cannot listen on 127.0.0.1:${port}: another program listens there (a heapwarden that still runs?). ` +
       'Choose another with --web.listen-address=HOST:PORT',
   });
   // TEST-NET-1 (RFC 5737) is nobody's address.

@@ -74,10 +74,11 @@ t.test('serve without a config shows what reports in and restarts nothing', asyn
   const child = spawnPlain(args, { cwd: dir, env: { STATE_DIRECTORY: dir, RUNTIME_DIRECTORY: dir } });
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => (log += String(chunk)));
-  await waitFor('it to say where it listens', () => log.includes('metrics'));
+  await waitFor('it to say where it listens', () => log.includes('nothing is restarted'));
   const lines = log.trim().split('\n').map((line) => JSON.parse(line) as Record<string, string>);
   for (const line of lines) t.match(line, { ts: /^\d{4}-\d\d-\d\dT/, level: 'info', msg: String });
-  t.match(lines[0]!['msg'], /watches no app yet: the config names none/);
+  t.match(lines[0]!['msg'], /watches no app yet/);
+  t.match(log, /there is no heapwarden\.yml here: apps whose agents report in are shown, and nothing is restarted/);
   child.kill('SIGINT');
   t.equal(await new Promise((resolve) => child.once('exit', resolve)), 0);
 });

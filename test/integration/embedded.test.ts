@@ -71,7 +71,7 @@ t.test('a warden that cannot start says why and exits with 1', async (t) => {
   await running.ready();
   const second = await WardenProcess.start(t, { config: 'apps: []', port: running.port });
   t.equal(await new Promise((resolve) => second.child.once('exit', resolve)), 1);
-  t.match(second.log, /cannot listen on 127\.0\.0\.1:\d+: another program listens there/);
+  t.match(second.log, /cannot listen on 127\.0\.0\.1:\d+: another program listens there \(a heapwarden that still runs\?\)/);
 });
 
 t.test('SIGHUP and POST /-/reload take over new limits; a wrong config changes nothing', async (t) => {

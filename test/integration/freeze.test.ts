@@ -25,7 +25,7 @@ apps:
   const incident = await warden.finishedRestart(40_000);
   t.match(incident, { reason: 'freeze', origin: 'guard', outcome: { result: 'recovered', stop: 'killed' } });
   t.ok(incident.timestamp_seconds - incident.before!.heartbeat_timestamp_seconds! >= 5, 'it had not turned for the limit');
-  t.match(warden.log, /frozen\/0: event loop without a turn [\d.]+ s, at or above its restart limit of 5\.0 s/);
+  t.match(warden.log, /frozen\/0: time without an event-loop turn [\d.]+ s, at or above its restart limit of 5\.0 s/);
   t.match(warden.log, /the old process had to be killed/);
 });
 

@@ -171,6 +171,12 @@ t.test('keeps what agents report, with the time at which it read it', async (t) 
     'what the protocol does not name is dropped',
   );
   t.same(hub.reports(), [hub.report(PID)]);
+  fixture.nowMs += 16_000;
+  t.same(hub.report(PID)?.stats, STATS, 'three intervals and a second old');
+  fixture.nowMs += 1;
+  t.equal(hub.report(PID)?.stats, null, 'what a frozen process said long ago is no measurement');
+  t.equal(hub.reports()[0]?.stats, null);
+  fixture.nowMs -= 16_001;
 
   const line = Buffer.from(`${JSON.stringify({ type: 'beat', n: 4 })}\n`);
   fixture.nowMs += 1000;

@@ -3,9 +3,9 @@ import t from 'tap';
 import { systemClock } from '../../src/clock.js';
 import { HeapwardenError } from '../../src/errors.js';
 import type { AgentHub, AgentReport } from '../../src/observe/hub.js';
-import { Observer, wasReplaced } from '../../src/observe/observer.js';
+import { Observer } from '../../src/observe/observer.js';
 import { Sampler, type Reading } from '../../src/observe/sampler.js';
-import { workerKey, type WorkerState, type Workers } from '../../src/observe/tracker.js';
+import { workerKey, type Workers } from '../../src/observe/tracker.js';
 import type { Slot, Supervisor } from '../../src/supervisors/contract.js';
 import { MemoryLog, endOf, mustIdentify, processes, run } from './support.js';
 
@@ -270,15 +270,4 @@ t.test('a round that takes long does not undo what was measured meanwhile', asyn
   t.equal(stateOf(workers, 'shop', '1')!.reading!.treeRssBytes, 1e6, 'the rest is what the round saw');
   await observer.observe();
   t.equal(stateOf(observer.workers, 'shop', '1')!.reading!.treeRssBytes, 9e6);
-});
-
-t.test('whether a slot holds another process', (t) => {
-  const state = (reading: Reading | null) => ({ reading }) as WorkerState;
-  t.equal(wasReplaced(state(readingOf(1)), state(readingOf(1))), false);
-  t.equal(wasReplaced(state(readingOf(1)), state(readingOf(2))), true);
-  t.equal(wasReplaced(state(readingOf(1, 1)), state(readingOf(1, 2))), true);
-  t.equal(wasReplaced(state(readingOf(1)), state(null)), false);
-  t.equal(wasReplaced(null, state(readingOf(1))), true);
-  t.equal(wasReplaced(null, null), false);
-  t.end();
 });

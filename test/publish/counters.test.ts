@@ -1,7 +1,7 @@
 import t from 'tap';
 import { RESULTS } from '../../src/act/incident.js';
 import { REFUSALS, RESTART_REASONS } from '../../src/decide/decision.js';
-import type { Counters } from '../../src/publish/counters.js';
+import { Counters } from '../../src/publish/counters.js';
 import { incidentOf } from '../act/support.js';
 import { NOW, SECOND } from '../decide/support.js';
 import { freshCounters, linesOf, page } from './support.js';
@@ -96,17 +96,21 @@ t.test('a reload brings new apps and takes nothing away', async (t) => {
 });
 
 t.test('restarts are counted on from the journal', async (t) => {
-  const counters = freshCounters('shop');
+  const counters = new Counters();
   const { outcome } = incidentOf({ id: 'x' });
-  counters.restore([
+  const recorded = [
     incidentOf({ id: 'a' }),
     incidentOf({ id: 'b', reason: 'heap', outcome: { ...outcome!, result: 'failed' } }),
     incidentOf({ id: 'c', outcome: null }),
     incidentOf({ id: 'd', action: 'refuse', reason: 'cooldown', outcome: null }),
-    incidentOf({ id: 'e', app: 'no longer configured' }),
-  ]);
+    incidentOf({ id: 'e', app: 'of a later reload' }),
+    incidentOf({ id: 'f', app: 'no longer configured' }),
+  ];
+  counters.expect(['shop'], recorded);
   t.strictSame(await changed(counters), [
     'heapwarden_restarts_total{app="shop",reason="rss",result="recovered"} 1',
     'heapwarden_restarts_total{app="shop",reason="heap",result="failed"} 1',
   ]);
+  counters.expect(['shop', 'of a later reload'], recorded);
+  t.equal((await changed(counters)).length, 3, 'an app that a reload brings is counted on, and the others not twice');
 });

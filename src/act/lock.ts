@@ -1,0 +1,67 @@
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HeapwardenError, messageOf } from '../errors.js';
+import type { ProcessTable } from '../supervisors/contract.js';
+
+/**
+ * One warden a state folder: a second one would take the first one's apps for leftovers of a dead warden, and stop
+ * them. The file holds the warden's pid and start time, so that a dead one's lock is no lock.
+ */
+export class StateLock {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Throws HeapwardenError STATE_IN_USE or STATE_UNWRITABLE. */
+  static async take(stateDir: string, processes: ProcessTable): Promise<StateLock> {
+    const path = join(stateDir, 'warden.lock');
+    const draft = `${path}.${process.pid}`;
+    try {
+      await mkdir(stateDir, { recursive: true, mode: 0o700 });
+      await writeFile(draft, JSON.stringify(await processes.identify(process.pid)), { mode: 0o600 });
+      for (;;) {
+        // A link is made with its content or not at all: nobody ever sees a lock without a holder.
+        const taken = await link(draft, path).then(() => true, (error: NodeJS.ErrnoException) => {
+          if (error.code === 'EEXIST') return false;
+          throw error;
+        });
+        if (taken) return new StateLock(path);
+        const holder = await holderOf(path, processes);
+        if (holder !== null) {
+          throw new HeapwardenError(
+            'STATE_IN_USE',
+            `another heapwarden (pid ${holder}) uses the state folder ${stateDir}. ` +
+              'Stop it first, or give this one a state_dir of its own in the config',
+          );
+        }
+        await rm(path, { force: true });
+      }
+    } catch (error) {
+      if (error instanceof HeapwardenError) throw error;
+      throw new HeapwardenError(
+        'STATE_UNWRITABLE',
+        `the state folder ${stateDir} cannot be used: ${messageOf(error)}. ` +
+          'Make it writable for this user, or set state_dir in the config',
+        { cause: error },
+      );
+    } finally {
+      await rm(draft, { force: true }).catch(() => {}); // there is no such folder
+    }
+  }
+
+  async release(): Promise<void> {
+    await rm(this.#path, { force: true });
+  }
+}
+
+/** Pid of the warden that holds it; null where that one has gone, or where nothing readable is in it. */
+async function holderOf(path: string, processes: ProcessTable): Promise<number | null> {
+  try {
+    const { pid, start } = JSON.parse(await readFile(path, 'utf8')) as { pid: number; start: number };
+    return pid !== process.pid && (await processes.identify(pid))?.start === start ? pid : null;
+  } catch {
+    return null;
+  }
+}
