@@ -43,7 +43,8 @@ async function startAround(t: Test, dir: string, config: string, ports: { warden
 t.jobs = 2;
 
 t.test('shipped files, unedited: a leak is restarted once, and its alert resolves', { buffered: true }, async (t) => {
-  if (!needParts(t, 'prometheus', 'prometheus-alertmanager', 'promtool')) return;
+  const parts = needParts(t, 'prometheus', 'prometheus-alertmanager', 'promtool');
+  if (!parts) return;
   const dir = shippedFiles();
   const { warden, alertmanager, prometheus } = await startAround(
     t,
@@ -87,7 +88,7 @@ apps:
   t.match(again, { status: 202, body: { alerts: [{ decision: 'duplicate' }] } });
   await never('the app is restarted again', async () => (await warden.restarts()).length > 1, 5000);
 
-  const checked = spawnSync('promtool', ['check', 'metrics'], { input: await warden.metrics(), encoding: 'utf8' });
+  const checked = spawnSync(parts.promtool, ['check', 'metrics'], { input: await warden.metrics(), encoding: 'utf8' });
   t.match(checked, { status: 0, stdout: '', stderr: '' }, 'promtool check metrics is clean');
 });
 

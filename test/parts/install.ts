@@ -1,6 +1,6 @@
 /** `npm run setup:test`: gets the real parts that the tests need and this machine lacks. Never fails: tests name what is missing. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -39,9 +39,26 @@ function unpackDebian(): void {
     for (const deb of readdirSync(downloads).filter((name) => name.endsWith('.deb'))) {
       run('dpkg', ['-x', join(downloads, deb), DEBIAN_ROOT], downloads);
     }
+    wrapAlertmanager();
   } finally {
     rmSync(downloads, { recursive: true, force: true });
   }
+}
+
+/**
+ * Debian's Alertmanager reads /usr/share/prometheus/alertmanager/default.tmpl and no other place. So that nothing has to
+ * be installed into the system, it runs in a mount namespace of its own that has the unpacked files there as well.
+ */
+function wrapAlertmanager(): void {
+  const program = join(DEBIAN_ROOT, 'usr', 'bin', 'prometheus-alertmanager');
+  renameSync(program, `${program}.real`);
+  const script = `#!/bin/sh
+[ "$(id -u)" = 0 ] || map=--map-root-user
+exec unshare --mount $map sh -c '
+  mount -t overlay overlay -o "lowerdir=$0/usr/share:/usr/share" /usr/share &&
+  exec "$0/usr/bin/prometheus-alertmanager.real" "$@"' '${DEBIAN_ROOT}' "$@"
+`;
+  writeFileSync(program, script, { mode: 0o755 });
 }
 
 if (!npmPartsAreCurrent()) {
