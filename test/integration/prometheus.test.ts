@@ -1,6 +1,6 @@
 /** The loop through a real Prometheus with the shipped rules and a real Alertmanager with the shipped config. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,8 +14,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const command = JSON.stringify([process.execPath, appFile('leaks.mjs')]);
 
 /** The shipped files in a folder of their own, as they are in the repository. */
-function shippedFiles(): string {
+function shippedFiles(t: Test): string {
   const dir = mkdtempSync(join(tmpdir(), 'hw-prom-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   mkdirSync(join(dir, 'deploy'));
   for (const file of ['deploy/prometheus.yml', 'deploy/alertmanager.yml', 'rules']) cpSync(join(root, file), join(dir, file), { recursive: true });
   return dir;
@@ -45,7 +46,7 @@ t.jobs = 2;
 t.test('shipped files, unedited: a leak is restarted once, and its alert resolves', { buffered: true }, async (t) => {
   const parts = needParts(t, 'prometheus', 'prometheus-alertmanager', 'promtool');
   if (!parts) return;
-  const dir = shippedFiles();
+  const dir = shippedFiles(t);
   const { warden, alertmanager, prometheus } = await startAround(
     t,
     dir,
@@ -94,7 +95,7 @@ apps:
 
 t.test('Alertmanager repeats itself every 10 s: the process is restarted once', { buffered: true }, async (t) => {
   if (!needParts(t, 'prometheus', 'prometheus-alertmanager')) return;
-  const dir = shippedFiles();
+  const dir = shippedFiles(t);
   const ports = { warden: await freePort(), alertmanager: await freePort() };
   edit(join(dir, 'deploy/prometheus.yml'), { '127.0.0.1:9973': `127.0.0.1:${ports.warden}`, '127.0.0.1:9093': `127.0.0.1:${ports.alertmanager}` });
   edit(join(dir, 'deploy/alertmanager.yml'), { '127.0.0.1:9973': `127.0.0.1:${ports.warden}`, 'repeat_interval: 5m': 'repeat_interval: 10s' });
@@ -124,7 +125,7 @@ apps:
 t.test('amtool and promtool find nothing to complain about', async (t) => {
   const parts = needParts(t, 'promtool', 'amtool');
   if (!parts) return;
-  const dir = shippedFiles();
+  const dir = shippedFiles(t);
   writeFileSync(join(dir, 'deploy/token'), 'secret');
   t.match(execFileSync(parts.promtool, ['check', 'config', join(dir, 'deploy/prometheus.yml')], { encoding: 'utf8' }), /SUCCESS/);
   t.match(execFileSync(parts.promtool, ['check', 'rules', join(dir, 'rules/heapwarden.rules.yml')], { encoding: 'utf8' }), /SUCCESS: \d+ rules found/);
