@@ -33,9 +33,6 @@ export async function serve(options: ServeOptions, version: string): Promise<num
       onOutput: (app, worker, stream, chunk) => output.push(app, worker, stream, chunk),
     });
     welcome(warden, config.current, options, log);
-    if (options.configFile === null && !existsSync(DEFAULT_CONFIG_FILE)) {
-      log.info(`there is no ${DEFAULT_CONFIG_FILE} here: apps whose agents report in are shown, and nothing is restarted`);
-    }
     reload.serveWith(() => void warden.reload().catch(() => {})); // it has logged its failure
     const { status, message } = await stop.requested;
     log[status === 0 ? 'info' : 'error'](message);
@@ -74,6 +71,9 @@ function welcome(warden: Warden, config: Config, options: ServeOptions, log: Log
   log.info(`status page  ${warden.url}/`);
   log.info(`metrics      ${warden.url}${options.metricsPath}`);
   log.info(`token file   ${config.auth.token_file}`);
+  if (options.configFile === null && !existsSync(DEFAULT_CONFIG_FILE)) {
+    log.info(`there is no ${DEFAULT_CONFIG_FILE} here: apps whose agents report in are shown, and nothing is restarted`);
+  }
 }
 
 interface StopRequest {
