@@ -2,6 +2,7 @@ import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { HeapwardenError, messageOf } from '../errors.js';
 import { remembered, type Incident, type Outcome } from './incident.js';
+import { stateUnwritable } from './state-folder.js';
 
 /**
  * The journal: one JSON object a line, appended and never changed. An `incident` line stands before anything is
@@ -54,12 +55,7 @@ export class Journal {
       await journal.#compactWhereLarge();
       return { journal, content: parseJournal(text) };
     } catch (error) {
-      throw new HeapwardenError(
-        'STATE_UNWRITABLE',
-        `the state folder ${stateDir} cannot be used: ${messageOf(error)}. ` +
-          'Make it writable for this user, or set state_dir in the config',
-        { cause: error },
-      );
+      throw stateUnwritable(stateDir, error);
     }
   }
 

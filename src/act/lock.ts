@@ -1,7 +1,9 @@
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HeapwardenError, messageOf } from '../errors.js';
-import type { ProcessTable } from '../supervisors/contract.js';
+import { HeapwardenError } from '../errors.js';
+import { isAlive } from '../supervisors/alive.js';
+import type { ProcessId, ProcessTable } from '../supervisors/contract.js';
+import { stateUnwritable } from './state-folder.js';
 
 /**
  * One warden a state folder: a second one would take the first one's apps for leftovers of a dead warden, and stop
@@ -40,12 +42,7 @@ export class StateLock {
       }
     } catch (error) {
       if (error instanceof HeapwardenError) throw error;
-      throw new HeapwardenError(
-        'STATE_UNWRITABLE',
-        `the state folder ${stateDir} cannot be used: ${messageOf(error)}. ` +
-          'Make it writable for this user, or set state_dir in the config',
-        { cause: error },
-      );
+      throw stateUnwritable(stateDir, error);
     } finally {
       await rm(draft, { force: true }).catch(() => {}); // there is no such folder
     }
@@ -59,8 +56,8 @@ export class StateLock {
 /** Pid of the warden that holds it; null where that one has gone, or where nothing readable is in it. */
 async function holderOf(path: string, processes: ProcessTable): Promise<number | null> {
   try {
-    const { pid, start } = JSON.parse(await readFile(path, 'utf8')) as { pid: number; start: number };
-    return pid !== process.pid && (await processes.identify(pid))?.start === start ? pid : null;
+    const holder = JSON.parse(await readFile(path, 'utf8')) as ProcessId;
+    return holder.pid !== process.pid && (await isAlive(holder, processes)) ? holder.pid : null;
   } catch {
     return null;
   }

@@ -228,7 +228,6 @@ export const ConfigSchema = Type.Object(
 );
 
 export type AppConfig = Static<typeof AppSchema>;
-export type Limits = AppConfig['limits'];
 export type ReadyCheck = Static<typeof ready>;
 export type ChildConfig = NonNullable<AppConfig['supervisor']['child']>;
 

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
 import { formatElapsed } from '../units.js';
+import { isAlive } from './alive.js';
 import type {
   ProcessId, ProcessTable, RestartOptions, RestartReport, Slot, SlotState, StopOutcome, Supervisor,
 } from './contract.js';
@@ -213,8 +214,8 @@ export class Pm2Supervisor implements Supervisor {
     return killed;
   }
 
-  async #lives(id: ProcessId): Promise<boolean> {
-    return (await this.#options.processes.identify(id.pid))?.start === id.start;
+  #lives(id: ProcessId): Promise<boolean> {
+    return isAlive(id, this.#options.processes);
   }
 
   async #waitUntilGone(ids: readonly ProcessId[], signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import { isAlive } from './alive.js';
 import type { ProcessId, ProcessTable, StopOutcome } from './contract.js';
 
 const POLL_MS = 50;
@@ -87,8 +88,4 @@ async function untilGone(
     if (clock.monotonic() >= deadlineMs) return false;
     await clock.sleep(POLL_MS);
   }
-}
-
-async function isAlive(id: ProcessId, processes: ProcessTable): Promise<boolean> {
-  return (await processes.identify(id.pid))?.start === id.start;
 }

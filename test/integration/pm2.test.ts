@@ -76,9 +76,8 @@ apps:
 
   await pm2.killDaemon();
   await waitFor('the loss of PM2 to be told', async () => (await warden.metric('heapwarden_collector_success', { collector: 'supervisor/shop' })) === 0);
-  // A fork outlives its daemon; a cluster's workers end with it.
-  if (mode === 'fork') t.equal(await warden.metric('heapwarden_process_up', worker), 1, 'what outlives the daemon is still measured');
-  else await waitFor('the workers to end', async () => (await warden.metric('heapwarden_process_up', worker)) === 0);
+  // PM2's own code in an app ends it a moment after the daemon, in both modes: gone, and told as that.
+  await waitFor('the worker to be told as gone', async () => (await warden.metric('heapwarden_process_up', worker)) === 0);
   await pm2.cli('resurrect').catch(() => {});
   await waitFor('PM2 to be back', async () => (await warden.metric('heapwarden_collector_success', { collector: 'supervisor/shop' })) === 1);
   await never('another restart', async () => (await warden.restarts()).length > 1, 1000);

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { needParts } from '../parts/index.js';
-import { startAlertmanager, startPrometheus } from '../parts/prometheus.js';
+import { freePort, startAlertmanager, startPrometheus } from '../parts/prometheus.js';
 import { never, waitFor } from './wait.js';
-import { WardenProcess, appFile, freePort } from './warden-process.js';
+import { WardenProcess, appFile } from './warden-process.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const command = JSON.stringify([process.execPath, appFile('leaks.mjs')]);

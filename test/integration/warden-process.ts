@@ -1,7 +1,6 @@
 /** The real program, as a user runs it: `node dist/cli.js serve`, with a folder of its own. */
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,19 +8,12 @@ import type { Test } from 'tap';
 import type { IncidentStatus } from '../../src/publish/incidents.js';
 import type { AppStatus } from '../../src/publish/status.js';
 import { LinuxProcesses } from '../../src/observe/linux.js';
+import { freePort } from '../parts/prometheus.js';
 import { spawnPlain } from './plain-node.js';
 import { waitFor } from './wait.js';
 
 export const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 export const appFile = (name: string): string => fileURLToPath(new URL(`../apps/${name}`, import.meta.url));
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 export interface WardenSetup {
   /** heapwarden.yml; `state_dir` and `agent_socket` are put before it. */

@@ -9,6 +9,8 @@ import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { systemClock } from '../../src/clock.js';
 import type { Log } from '../../src/log.js';
+import { LinuxProcesses } from '../../src/observe/linux.js';
+import { isAlive } from '../../src/supervisors/alive.js';
 import type { ProcessId, ProcessTable, Slot, Supervisor } from '../../src/supervisors/contract.js';
 import { Pm2Supervisor } from '../../src/supervisors/pm2.js';
 
@@ -16,28 +18,7 @@ const run = promisify(execFile);
 /** Behaves as its HOW says: `stubborn`, `orphan`, `exits`; reports itself to REPORT_DIR. */
 export const PM2_APP = fileURLToPath(new URL('../apps/pm2-app.cjs', import.meta.url));
 
-/** The machine's processes straight from /proc. */
-export const procTable: ProcessTable = {
-  identify: async (pid) => {
-    const stat = await readStat(pid);
-    return stat && { pid, start: stat.start };
-  },
-  tree: async (root) => {
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-    const stats = await Promise.all(pids.map(async (pid) => ({ pid, stat: await readStat(pid) })));
-    const found = stats.filter(({ pid, stat }) => pid === root.pid && stat?.start === root.start).map(({ pid }) => pid);
-    for (const parent of found) for (const { pid, stat } of stats) if (stat?.parent === parent) found.push(pid);
-    return found.map((pid) => ({ pid, start: stats.find((entry) => entry.pid === pid)!.stat!.start }));
-  },
-};
-
-/** Fields 3, 4 and 22 of /proc/PID/stat; null for no process and for a zombie. */
-async function readStat(pid: number): Promise<{ parent: number; start: number } | null> {
-  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => null);
-  if (text === null) return null;
-  const [state, parent, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return state === 'Z' ? null : { parent: Number(parent), start: Number(rest[17]) };
-}
+export const procTable: ProcessTable = new LinuxProcesses();
 
 /** Waits for a value that is neither null nor false; fails after 20 s. */
 export async function until<T>(what: string, look: () => T | Promise<T>): Promise<NonNullable<Exclude<T, false>>> {
@@ -174,4 +155,4 @@ export async function identify(pid: number): Promise<ProcessId> {
   return id;
 }
 
-export const lives = async (id: ProcessId): Promise<boolean> => (await procTable.identify(id.pid))?.start === id.start;
+export const lives = (id: ProcessId): Promise<boolean> => isAlive(id, procTable);
