@@ -171,7 +171,12 @@ export class Restarter {
     if (lack !== null) return this.#finish(incident, { error: lack });
     let report: RestartReport;
     try {
-      const options = { stopTimeoutMs: app.restart.stop_timeout, signal: this.#closing.signal };
+      const options = {
+        stopTimeoutMs: app.restart.stop_timeout,
+        mode: app.restart.mode,
+        isReady: () => this.#isReady(app),
+        signal: this.#closing.signal,
+      };
       report = await supervisor.restart(incident.worker, options);
     } catch (error) {
       return this.#finish(incident, { error: messageOf(error) });

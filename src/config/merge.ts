@@ -28,9 +28,10 @@ function mergeKey(key: string, base: Group, over: Group): unknown {
   return mergeGroups(key === 'ready' ? withoutOtherCheck(common, own) : common, own);
 }
 
+const CHECKS = ['http', 'tcp', 'agent', 'pm2'];
+
 /** `ready` checks one thing: an app that names its own does not want the one of the defaults as well. */
 function withoutOtherCheck(common: Group, own: Group): Group {
-  if (!('http' in own || 'tcp' in own)) return common;
-  const { http: _http, tcp: _tcp, ...rest } = common;
-  return rest;
+  if (!CHECKS.some((check) => check in own)) return common;
+  return Object.fromEntries(Object.entries(common).filter(([key]) => !CHECKS.includes(key) && key !== 'status'));
 }

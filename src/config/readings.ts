@@ -17,6 +17,7 @@ export const READINGS: Readonly<Record<Unit, Reading>> = {
   percent: { read: parsePercent, what: 'a percentage of at most 100%', like: '80%' },
   budget: { read: parseBudget, what: 'a restart budget', like: '5/1h (at most 5 restarts in any hour)' },
   cron: { read: readCron, what: 'a cron schedule', like: '"0 */6 * * *" (minute hour day month weekday)' },
+  time_zone: { read: readTimeZone, what: 'a time zone', like: 'Europe/Berlin or UTC' },
   regex: { read: readRegex, what: 'a regular expression', like: '"node .*server\\.js"' },
   url: { read: readUrl, what: 'an http or https URL', like: 'http://127.0.0.1:3000/health' },
   address: { read: readAddress, what: 'a host and port', like: '127.0.0.1:3000 or "[::1]:3000"' },
@@ -29,6 +30,16 @@ function readCron(text: string): string {
   const schedule = new Cron(text, { paused: true, mode: fields === 5 ? '5-part' : 'auto' });
   if (!schedule.nextRun()) throw new Error('that time never comes');
   return text;
+}
+
+/** A name of the IANA time zone database, as Intl knows it. */
+function readTimeZone(text: string): string | null {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: text });
+    return text;
+  } catch {
+    return null;
+  }
 }
 
 function readRegex(text: string): string | null {

@@ -10,7 +10,7 @@
 import { Type, type Static, type TSchema } from 'typebox';
 import type { Budget } from '../units.js';
 
-export type Unit = 'bytes' | 'duration' | 'percent' | 'budget' | 'cron' | 'regex' | 'url' | 'address';
+export type Unit = 'bytes' | 'duration' | 'percent' | 'budget' | 'cron' | 'time_zone' | 'regex' | 'url' | 'address';
 
 interface Written {
   default?: string;
@@ -32,6 +32,8 @@ const text = (description: string) => Type.String({ minLength: 1, description })
 const flag = (description: string, byDefault: boolean) => Type.Boolean({ default: byDefault, description });
 const oneOf = <T extends string>(values: readonly T[], byDefault: NoInfer<T>, description: string) =>
   Type.Unsafe<T>({ type: 'string', enum: values, default: byDefault, description });
+const only = <T extends boolean>(value: T, description: string) =>
+  Type.Unsafe<T>({ type: 'boolean', enum: [value], description });
 const closed = { additionalProperties: false } as const;
 const optional = <T extends TSchema>(schema: T) => Type.Optional(schema);
 
@@ -97,6 +99,9 @@ const supervisor = Type.Object(
             description: 'added to the inherited environment',
           }),
           instances: Type.Integer({ minimum: 1, maximum: 1000, default: 1, description: 'number of workers' }),
+          listen: optional(
+            reading<string>('address', 'host:port that heapwarden opens and all workers share; needs the agent'),
+          ),
         },
         { ...closed, description: 'heapwarden itself runs the command' },
       ),
@@ -132,13 +137,16 @@ const supervisor = Type.Object(
 
 const ready = Type.Object(
   {
-    http: optional(reading<string>('url', 'ready when this URL answers 2xx or 3xx')),
+    http: optional(reading<string>('url', 'ready when this URL answers')),
+    status: optional(Type.Integer({ minimum: 100, maximum: 599, description: 'of http; without it, any 2xx or 3xx' })),
     tcp: optional(reading<string>('address', 'ready when host:port accepts a connection')),
+    agent: optional(only(true, "ready with the agent's first report")),
+    pm2: optional(only(true, "ready when the app has told PM2 so: process.send('ready'), with wait_ready")),
     timeout: duration('how long to wait for it', '30s', TIMER),
   },
   {
     ...closed,
-    exactlyOne: ['http', 'tcp'],
+    exactlyOne: ['http', 'tcp', 'agent', 'pm2'],
     description: 'when the new process counts as ready; without it, when it runs',
   },
 );
@@ -172,9 +180,24 @@ const evidence = Type.Object(
   { ...closed, default: {} },
 );
 
+// A cron time opens the window, for so long.
+const windows = Type.Array(
+  Type.Object(
+    {
+      cron: reading<string>('cron', 'when the window opens'),
+      duration: reading<number>('duration', 'how long it stays open', { least: '1m', most: '31d' }),
+    },
+    { ...closed, required: ['cron', 'duration'] },
+  ),
+  { description: 'restart only inside these windows; without them, at any time' },
+);
+
 const appSettings = {
   limits,
-  schedule: optional(reading<string>('cron', 'restart at these times; five-field cron, local time')),
+  schedule: optional(reading<string>('cron', 'restart at these times; five-field cron')),
+  windows: optional(windows),
+  outside_windows: oneOf(['freeze', 'nothing'], 'freeze', 'what is still restarted outside the windows'),
+  time_zone: optional(reading<string>('time_zone', "of schedule and windows; without it, the machine's")),
   memory: oneOf(['tree', 'process'], 'tree', 'what rss means: the process and its children, or the process alone'),
   runtime: oneOf(['agent', 'inspector', 'none'], 'agent', 'where heap, GC and event-loop figures come from'),
   restart,

@@ -57,7 +57,7 @@ export class ChildSupervisor implements Supervisor {
     const worker = this.#workers.find((candidate) => candidate.worker === name);
     if (!worker) throw new HeapwardenError('UNKNOWN_WORKER', `${this.#parts.app} has no worker ${name}`);
     const stop = await worker.restart(stopTimeoutMs, signal);
-    return { stop, pid: worker.id?.pid ?? null };
+    return { stop, pid: worker.id?.pid ?? null, goneAt: null, ready: null };
   }
 
   async close(): Promise<void> {

@@ -30,6 +30,13 @@ export interface Slot {
 export interface RestartOptions {
   /** Milliseconds from the stop signal to SIGKILL. */
   stopTimeoutMs: number;
+  /** `graceful`: the new process before the old one is stopped, where this supervisor can; else it stops first. */
+  mode: 'graceful' | 'stop_first';
+  /**
+   * Waits until this very process is ready; false where it is not in time. For a supervisor that starts the new process
+   * first: while both run, only what can be asked of the new one alone means anything.
+   */
+  isReady(process: ReadyTarget): Promise<boolean>;
   /** Aborts the waiting, not what has been done already. */
   signal: AbortSignal;
 }
@@ -41,6 +48,16 @@ export interface RestartReport {
   stop: StopOutcome;
   /** Pid of the new process, or null where the supervisor has not named one yet. */
   pid: number | null;
+  /** By the clock that never jumps, when the old process had gone; null where the new one was ready before that. */
+  goneAt: number | null;
+  /** Whether the new process is known to be ready, or not to have become so in time; null: nobody has asked yet. */
+  ready: boolean | null;
+}
+
+export interface ReadyTarget {
+  process: ProcessId;
+  /** A Unix socket on which this process alone answers; null where it is only to be reached as its users do. */
+  socketPath: string | null;
 }
 
 export interface Supervisor {
@@ -49,7 +66,10 @@ export interface Supervisor {
   start(): Promise<void>;
   /** Every slot of the app. Throws HeapwardenError SUPERVISOR_UNREACHABLE where the owner does not answer. */
   slots(): Promise<Slot[]>;
-  /** Replaces the process of one slot. Throws HeapwardenError SUPERVISOR_UNREACHABLE, SUPERVISOR_REFUSED or UNKNOWN_WORKER. */
+  /**
+   * Replaces the process of one slot. Throws HeapwardenError SUPERVISOR_UNREACHABLE, SUPERVISOR_REFUSED or
+   * UNKNOWN_WORKER; NOT_READY where the new process did not come up beside the old one, which then still runs.
+   */
   restart(worker: string, options: RestartOptions): Promise<RestartReport>;
   /** Lets go of everything held; `child` stops its processes. */
   close(): Promise<void>;

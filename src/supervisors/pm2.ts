@@ -134,7 +134,7 @@ export class Pm2Supervisor implements Supervisor {
       const killed = [...overdue, ...(await this.#kill(family))];
       await this.#waitUntilGone(killed, signal);
       const now = (await this.#client.listNow()).find((found) => found.pmId === pmId);
-      return { stop: this.#outcome(old, killed, ending.signal()), pid: now?.pid ?? null };
+      return { stop: this.#outcome(old, killed, ending.signal()), pid: now?.pid ?? null, goneAt: null, ready: null };
     } finally {
       ending.close();
     }

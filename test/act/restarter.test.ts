@@ -7,12 +7,13 @@ import { Journal, parseJournal } from '../../src/act/journal.js';
 import { HeapwardenError } from '../../src/errors.js';
 import { HOUR, MB, MINUTE, NOW, SECOND, appOf, askOf, configOf } from '../decide/support.js';
 import { World, incidentOf, replace } from './support.js';
+import { stopFirst } from '../supervisors/options.js';
 
 const LIMITS = 'limits: { rss: { critical: 400MB, restart: 500MB }, heap: { restart: 90% } }';
 const FREE = 'restart: { startup_grace: 0s, cooldown: 0s, budget: 100/1h, min_available: 1 }';
 const LEAKING = { rssBytes: 600 * MB };
 
-const NEVER = { stopTimeoutMs: 0, signal: new AbortController().signal };
+const NEVER = stopFirst({ stopTimeoutMs: 0, signal: new AbortController().signal });
 
 const incidentsIn = (dir: string) => parseJournal(readFileSync(join(dir, 'journal.jsonl'), 'utf8')).incidents;
 
@@ -103,7 +104,7 @@ apps:
   world.supervisors.get('api')!.restart = async (worker) => {
     apiBegins();
     world.put({ app: 'api', worker, pid: world.nextPid++, startedAtMs: world.clock.nowMs });
-    return { stop: 'exited', pid: null };
+    return { stop: 'exited', pid: null, goneAt: null, ready: null };
   };
   const asks = [askOf(), askOf({ worker: '1' }), askOf({ worker: '2' }), askOf({ app: 'api' })];
   const answers = await Promise.all(asks.map((ask) => restarter.ask(ask)));
@@ -141,7 +142,7 @@ t.test('a round through an app ends where a restart leaves too few up', async (t
   world.put({ ...LEAKING, worker: '1' });
   world.onRestart = async (_world, worker) => {
     world.put({ worker, pid: null, state: 'stopped' });
-    return { stop: 'exited', pid: null };
+    return { stop: 'exited', pid: null, goneAt: null, ready: null };
   };
   const first = await restarter.ask(askOf());
   const second = await restarter.ask(askOf({ worker: '1' }));
@@ -207,7 +208,7 @@ t.test('what can become of it', async (t) => {
 
   t.test('the old process is still there', async (t) => {
     const { world, restarter } = await leaking(t);
-    world.onRestart = async () => ({ stop: 'exited', pid: null });
+    world.onRestart = async () => ({ stop: 'exited', pid: null, goneAt: null, ready: null });
     const outcome = await world.outcomeOf(await restarter.ask(askOf()));
     t.match(outcome, {
       result: 'failed',
@@ -220,7 +221,7 @@ t.test('what can become of it', async (t) => {
     const { world, restarter } = await leaking(t);
     world.onRestart = async () => {
       world.put({ pid: 100, start: 77, startedAtMs: world.clock.nowMs });
-      return { stop: 'killed', pid: 100 };
+      return { stop: 'killed', pid: 100, goneAt: null, ready: null };
     };
     t.match(await world.outcomeOf(await restarter.ask(askOf())), {
       result: 'recovered',
@@ -232,7 +233,7 @@ t.test('what can become of it', async (t) => {
     const { world, restarter } = await leaking(t);
     world.onRestart = async () => {
       world.put({ pid: null, state: 'crash_loop' });
-      return { stop: 'exited', pid: null };
+      return { stop: 'exited', pid: null, goneAt: null, ready: null };
     };
     t.match(await world.outcomeOf(await restarter.ask(askOf())), {
       result: 'not_ready',
@@ -280,7 +281,7 @@ t.test('what can become of it', async (t) => {
       const { world, restarter } = await leaking(t, `${limits}, ${FREE}`);
       world.onRestart = async (_world, worker) => {
         world.put({ worker, pid: 300, startedAtMs: world.clock.nowMs, rssBytes });
-        return { stop: 'exited', pid: 300 };
+        return { stop: 'exited', pid: 300, goneAt: null, ready: null };
       };
       const { result, sentence } = await world.outcomeOf(await restarter.ask(askOf()));
       t.equal(result, says === null ? 'recovered' : 'ineffective');
@@ -294,7 +295,7 @@ t.test('what can become of it', async (t) => {
     world.put(heap);
     world.onRestart = async (_world, worker) => {
       world.put({ worker, pid: world.nextPid++, startedAtMs: world.clock.nowMs, ...LEAKING, ...heap });
-      return { stop: 'exited', pid: 300 };
+      return { stop: 'exited', pid: 300, goneAt: null, ready: null };
     };
     t.match(await world.outcomeOf(await restarter.ask(askOf({ reason: 'heap' }))), {
       result: 'ineffective',

@@ -47,7 +47,7 @@ export type RestartFn = (world: World, worker: string, options: RestartOptions) 
 export const replace: RestartFn = async (world, worker) => {
   const pid = world.nextPid++;
   world.put({ worker, pid, startedAtMs: world.clock.nowMs, rssBytes: 50 * MB });
-  return { stop: 'exited', pid };
+  return { stop: 'exited', pid, goneAt: null, ready: null };
 };
 
 export class World {

@@ -20,7 +20,7 @@ class FakeSupervisor implements Supervisor {
 
   slots = () => this.answer();
   start = async () => {};
-  restart = async () => ({ stop: 'gone' as const, pid: null });
+  restart = async () => ({ stop: 'gone' as const, pid: null, goneAt: null, ready: null });
   close = async () => {};
 }
 

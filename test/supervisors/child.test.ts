@@ -10,8 +10,9 @@ import { isAlive, mustIdentify, processes, until } from '../observe/support.js';
 import {
   CHILD_APP, childOf, freePort, hasFinished, hurriedClock, reportOf, reportsIn, runningIn, supervise, type Supervised,
 } from './child-support.js';
+import { stopFirst } from './options.js';
 
-const options = (stopTimeoutMs = 10_000): RestartOptions => ({ stopTimeoutMs, signal: new AbortController().signal });
+const options = (stopTimeoutMs = 10_000): RestartOptions => (stopFirst({ stopTimeoutMs, signal: new AbortController().signal }));
 const down = (state: Slot['state']): Slot[] => [{ worker: '0', pid: null, state }];
 const isBackoff = (ms: number) => Array.from({ length: 12 }, (_, i) => backoffMs(i + 1)).includes(ms);
 
@@ -186,7 +187,7 @@ t.test('a restart', async (t) => {
   const old = await mustIdentify(one);
   const report = await app.supervisor.restart('1', options());
   const next = await app.ready('1');
-  t.strictSame(report, { stop: 'exited', pid: next });
+  t.strictSame(report, { stop: 'exited', pid: next, goneAt: null, ready: null });
   t.not(next, one);
   t.notOk(await isAlive(old));
   t.equal(await app.ready('0'), zero, 'the other worker is not touched');
@@ -327,12 +328,12 @@ t.test('an abort', async (t) => {
   const pid = await app.ready();
   const [before, meanwhile] = [new AbortController(), new AbortController()];
   before.abort();
-  await t.rejects(app.supervisor.restart('0', { stopTimeoutMs: 1000, signal: before.signal }), { name: 'AbortError' });
+  await t.rejects(app.supervisor.restart('0', stopFirst({ stopTimeoutMs: 1000, signal: before.signal })), { name: 'AbortError' });
   t.equal(await app.ready(), pid, 'before the restart: nothing is touched');
-  const restart = app.supervisor.restart('0', { stopTimeoutMs: 10_000, signal: meanwhile.signal });
+  const restart = app.supervisor.restart('0', stopFirst({ stopTimeoutMs: 10_000, signal: meanwhile.signal }));
   await sleep(50);
   meanwhile.abort();
-  t.strictSame(await restart, { stop: 'exited', pid: null });
+  t.strictSame(await restart, { stop: 'exited', pid: null, goneAt: null, ready: null });
   t.ok(hasFinished(app.folder, pid), 'meanwhile: the stop is seen through');
   t.strictSame(await app.supervisor.slots(), down('stopped'), 'and nothing is started');
   await app.supervisor.restart('0', options());

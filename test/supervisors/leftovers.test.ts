@@ -9,6 +9,7 @@ import { MemoryLog, endOf, isAlive, mustIdentify, plainNode, processes, run, sai
 import {
   CHILD_APP, CHILD_WARDEN, childOf, freePort, reportFolder, reportOf, runningIn, supervise,
 } from './child-support.js';
+import { stopFirst } from './options.js';
 
 const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 
@@ -167,11 +168,11 @@ t.test('a folder that cannot be written is told once, and hurts nobody', async (
   const app = await supervise(t, { leftovers, instances: 2 });
   await app.supervisor.start();
   await Promise.all([app.ready('0'), app.ready('1')]);
-  await app.supervisor.restart('0', { stopTimeoutMs: 2000, signal: new AbortController().signal });
+  await app.supervisor.restart('0', stopFirst({ stopTimeoutMs: 2000, signal: new AbortController().signal }));
   t.equal(said().length, 1);
   t.match(said()[0], /^error .*children\.json cannot be written: ENOENT.*; if heapwarden is killed, its apps will/);
   mkdirSync(folder);
-  await app.supervisor.restart('0', { stopTimeoutMs: 2000, signal: new AbortController().signal });
+  await app.supervisor.restart('0', stopFirst({ stopTimeoutMs: 2000, signal: new AbortController().signal }));
   t.ok(existsSync(path), 'and once it can, it is');
   rmSync(folder, { recursive: true });
   await app.supervisor.close();

@@ -10,6 +10,7 @@ import type { Log } from '../../src/log.js';
 import type { ProcessTable } from '../../src/supervisors/contract.js';
 import { AmpDecoder, encodeAmp, Pm2Client } from '../../src/supervisors/pm2-rpc.js';
 import { placeSlots, pm2Home, Pm2Supervisor } from '../../src/supervisors/pm2.js';
+import { stopFirst } from './options.js';
 
 const nobody: ProcessTable = { identify: async () => null, tree: async () => [] };
 
@@ -160,7 +161,7 @@ t.test('apps that share a client share one list at a time, and do not close it',
 
 t.test('a restart', async (t) => {
   const never = new AbortController().signal;
-  const restart = { stopTimeoutMs: 100, signal: never };
+  const restart = stopFirst({ stopTimeoutMs: 100, signal: never });
 
   t.test('that is aborted rejects with the reason, and lets go of the socket', async (t) => {
     const aborter = new AbortController();
@@ -169,9 +170,9 @@ t.test('a restart', async (t) => {
       else aborter.abort(new Error('closing'));
     });
     const supervisor = supervise(t, home, { timeoutMs: 60_000 });
-    await t.rejects(supervisor.restart('0', { stopTimeoutMs: 60_000, signal: aborter.signal }), { message: 'closing' });
+    await t.rejects(supervisor.restart('0', stopFirst({ stopTimeoutMs: 60_000, signal: aborter.signal })), { message: 'closing' });
     for (const socket of sockets) await once(socket, 'close');
-    await t.rejects(supervisor.restart('0', { stopTimeoutMs: 60_000, signal: aborter.signal }), { message: 'closing' });
+    await t.rejects(supervisor.restart('0', stopFirst({ stopTimeoutMs: 60_000, signal: aborter.signal })), { message: 'closing' });
     t.equal(sockets.size, 0);
   });
 

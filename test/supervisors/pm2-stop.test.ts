@@ -2,6 +2,7 @@
 import t from 'tap';
 import { needParts } from '../parts/index.js';
 import { identify, lives, realPm2, running, supervisePm2, until } from '../parts/pm2.js';
+import { stopFirst } from './options.js';
 
 const signal = new AbortController().signal;
 
@@ -17,7 +18,7 @@ t.test('an app that does not stop', async (t) => {
     const old = await identify(slot!.pid);
     await pm2.report(old.pid); // by then it is deaf
     const begun = performance.now();
-    const report = await app.restart('0', { stopTimeoutMs: 500, signal });
+    const report = await app.restart('0', stopFirst({ stopTimeoutMs: 500, signal }));
     const took = performance.now() - begun;
     t.strictSame(report, { stop: 'killed', pid: (await running(app))[0]!.pid }, `${mode}: we kill it`);
     t.notOk(await lives(old));
@@ -29,7 +30,7 @@ t.test('an app that does not stop', async (t) => {
   const [slot] = await running(app);
   await pm2.report(slot!.pid); // by then it is deaf
   const begun = performance.now();
-  t.equal((await app.restart('0', { stopTimeoutMs: 30_000, signal })).stop, 'killed', "PM2's own kill is told too");
+  t.equal((await app.restart('0', stopFirst({ stopTimeoutMs: 30_000, signal }))).stop, 'killed', "PM2's own kill is told too");
   t.ok(performance.now() - begun < 15_000);
 });
 
@@ -43,7 +44,7 @@ t.test('a child that outlives its parent', async (t) => {
     const app = supervisePm2(t, pm2, name);
     const [slot] = await running(app);
     const orphan = await identify((await pm2.report(slot!.pid)).child!);
-    const report = await app.restart('0', { stopTimeoutMs: 1000, signal });
+    const report = await app.restart('0', stopFirst({ stopTimeoutMs: 1000, signal }));
     t.notOk(await lives(orphan), `${name}: the child is gone when the restart is done`);
     t.equal(report.stop, 'exited', 'the process itself went by itself');
     t.equal(report.pid, (await running(app))[0]!.pid);
@@ -64,17 +65,17 @@ t.test('a daemon that goes and comes back', async (t) => {
   const stubborn = await identify(slot!.pid);
   await pm2.report(stubborn.pid); // by then it is deaf
 
-  const restart = t.rejects(shop.restart('0', { stopTimeoutMs: 5000, signal }), { code: 'SUPERVISOR_UNREACHABLE' });
+  const restart = t.rejects(shop.restart('0', stopFirst({ stopTimeoutMs: 5000, signal })), { code: 'SUPERVISOR_UNREACHABLE' });
   await until('PM2 to stop the app', async () => (await shop.slots())[0]!.state === 'stopped');
   await pm2.killDaemon();
   await restart;
   t.ok(await lives(stubborn), 'nobody would start it again, so it is not killed');
   await t.rejects(shop.slots(), { code: 'SUPERVISOR_UNREACHABLE', message: /is its daemon running as this user\?/ });
-  await t.rejects(shop.restart('0', { stopTimeoutMs: 100, signal }), { code: 'SUPERVISOR_UNREACHABLE' });
+  await t.rejects(shop.restart('0', stopFirst({ stopTimeoutMs: 100, signal })), { code: 'SUPERVISOR_UNREACHABLE' });
 
   await pm2.cli('resurrect');
   const [back] = await running(shop);
   t.equal(back!.worker, '0');
   t.not(back!.pid, stubborn.pid);
-  t.equal((await shop.restart('0', { stopTimeoutMs: 5000, signal })).stop, 'exited');
+  t.equal((await shop.restart('0', stopFirst({ stopTimeoutMs: 5000, signal }))).stop, 'exited');
 });

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { needParts } from '../parts/index.js';
 import { identify, lives, realPm2, running, supervisePm2, until } from '../parts/pm2.js';
+import { stopFirst } from './options.js';
 
 const signal = new AbortController().signal;
 
@@ -19,7 +20,7 @@ t.test('an app in fork mode', async (t) => {
   t.same(before, { worker: '0', pid: beforePm2!.pid, state: 'running' });
   t.equal((await pm2.report(old.pid)).foo, 'as started');
 
-  const report = await shop.restart('0', { stopTimeoutMs: 10_000, signal });
+  const report = await shop.restart('0', stopFirst({ stopTimeoutMs: 10_000, signal }));
   const [after] = await running(shop);
   t.strictSame(report, { stop: 'exited', pid: after!.pid });
   t.not(report.pid, old.pid);
@@ -38,12 +39,12 @@ t.test('an app in fork mode', async (t) => {
 
   await pm2.cli('stop', 'shop');
   t.strictSame(await shop.slots(), [{ worker: '0', pid: null, state: 'stopped' }]);
-  const started = await shop.restart('0', { stopTimeoutMs: 10_000, signal });
+  const started = await shop.restart('0', stopFirst({ stopTimeoutMs: 10_000, signal }));
   t.strictSame(started, { stop: 'gone', pid: (await running(shop))[0]!.pid }, 'a stopped one is started');
 
   await pm2.cli('delete', 'shop');
   t.strictSame(await shop.slots(), [{ worker: '0', pid: null, state: 'stopped' }]);
-  await t.rejects(shop.restart('0', { stopTimeoutMs: 100, signal }), { code: 'SUPERVISOR_REFUSED' });
+  await t.rejects(shop.restart('0', stopFirst({ stopTimeoutMs: 100, signal })), { code: 'SUPERVISOR_REFUSED' });
   t.equal((await pm2.list('shop 2')).length, 1, 'another app is left alone');
 });
 
@@ -56,13 +57,13 @@ t.test('an app in cluster mode', async (t) => {
   const [zero, one] = await running(shop);
   t.strictSame([zero!.worker, one!.worker], ['0', '1']);
 
-  const report = await shop.restart('1', { stopTimeoutMs: 10_000, signal });
+  const report = await shop.restart('1', stopFirst({ stopTimeoutMs: 10_000, signal }));
   const after = await running(shop);
   t.strictSame(after, [zero, { worker: '1', pid: report.pid, state: 'running' }], 'worker 0 is the same process');
   t.equal(report.stop, 'exited');
   t.not(report.pid, one!.pid);
   t.equal((await pm2.report(report.pid!)).foo, 'clustered');
-  await t.rejects(shop.restart('2', { stopTimeoutMs: 100, signal }), { code: 'UNKNOWN_WORKER' });
+  await t.rejects(shop.restart('2', stopFirst({ stopTimeoutMs: 100, signal })), { code: 'UNKNOWN_WORKER' });
 
   await pm2.cli('delete', '0');
   t.strictSame(await running(shop), [after[1]], 'worker 1 keeps its slot');
@@ -71,7 +72,7 @@ t.test('an app in cluster mode', async (t) => {
   t.equal(scaled.length, 2);
   t.strictSame(scaled[1], after[1]);
   t.equal(scaled[0]!.worker, '0', 'the new one takes the free slot');
-  const second = await shop.restart('0', { stopTimeoutMs: 10_000, signal });
+  const second = await shop.restart('0', stopFirst({ stopTimeoutMs: 10_000, signal }));
   t.strictSame(await running(shop), [{ ...scaled[0]!, pid: second.pid }, after[1]]);
 });
 
@@ -83,11 +84,11 @@ t.test('a crash loop, and a wait for the next start', async (t) => {
   const loop = supervisePm2(t, pm2, 'loop');
   await until('PM2 to give up', async () => (await loop.slots())[0]!.state === 'crash_loop');
   t.strictSame(await loop.slots(), [{ worker: '0', pid: null, state: 'crash_loop' }]);
-  t.equal((await loop.restart('0', { stopTimeoutMs: 1000, signal })).stop, 'gone', 'it is started again');
+  t.equal((await loop.restart('0', stopFirst({ stopTimeoutMs: 1000, signal }))).stop, 'gone', 'it is started again');
 
   await pm2.start({ name: 'wait', restart_delay: 600_000, env: { HOW: 'exits' } });
   const wait = supervisePm2(t, pm2, 'wait');
   await until('PM2 to wait', async () => (await wait.slots())[0]!.state === 'starting');
   t.strictSame(await wait.slots(), [{ worker: '0', pid: null, state: 'starting' }]);
-  await t.rejects(wait.restart('0', { stopTimeoutMs: 1000, signal }), { code: 'SUPERVISOR_REFUSED' });
+  await t.rejects(wait.restart('0', stopFirst({ stopTimeoutMs: 1000, signal })), { code: 'SUPERVISOR_REFUSED' });
 });

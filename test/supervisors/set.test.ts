@@ -29,7 +29,7 @@ function makeSet() {
       start: () => act('start'),
       close: () => act('close'),
       slots: async () => [{ worker: name, pid: null, state: 'stopped' }],
-      restart: async () => ({ stop: 'gone', pid: null }),
+      restart: async () => ({ stop: 'gone', pid: null, goneAt: null, ready: null }),
     };
   }, log);
   const since = () => events.splice(0).filter((event) => event.endsWith(' done')).map((event) => event.slice(0, -5));
