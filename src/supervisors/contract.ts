@@ -60,6 +60,12 @@ export interface ReadyTarget {
   socketPath: string | null;
 }
 
+/**
+ * Asks the agent inside a process to take no new connections and to finish the requests it has; true when it has, false
+ * where there is no agent, it does not answer, or `timeoutMs` have gone by. observe/ provides it.
+ */
+export type Drain = (process: ProcessId, timeoutMs: number) => Promise<boolean>;
+
 export interface Supervisor {
   readonly kind: SupervisorKind;
   /** Begins to supervise: for `child`, starts the processes. Resolves when every slot is known. */

@@ -37,6 +37,7 @@ const DEFAULT_SETTINGS = {
     jitter: 0,
   },
   evidence: { stack: true, profile: true, snapshot: false, timeout: 5000, keep: 10 },
+  outside_windows: 'freeze',
   dry_run: false,
 };
 
@@ -72,6 +73,7 @@ t.test('the example of the design, every key', async (t) => {
           ready: { http: 'http://127.0.0.1:3000/health', timeout: 30_000 },
         },
         evidence: { stack: true, profile: true, snapshot: false, timeout: 5000, keep: 10 },
+        outside_windows: 'freeze',
         dry_run: false,
       },
     ],
