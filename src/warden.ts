@@ -158,8 +158,9 @@ export class Warden implements WardenPort {
   async pause(app: string, forMs: number | null): Promise<Pause | null> {
     if (!this.#isConfigured(app)) return null;
     const { log, clock } = this.#options;
+    const pause = await this.#parts.notes.pause(app, forMs, clock.now());
     log.info(`${app}: paused by a person: no automatic restarts${forMs === null ? '' : ` for ${formatDuration(forMs)}`}`, { app });
-    return this.#parts.notes.pause(app, forMs, clock.now());
+    return pause;
   }
 
   async resume(app: string): Promise<boolean> {
@@ -264,9 +265,14 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   if (content.damaged > 0) log.warn(damageOf(content.damaged, setAside));
   const leftovers = await Leftovers.open(join(state_dir, 'children.json'), { processes, clock, log });
   const history = new History(content.incidents, clock, content.apps);
-  const notes = new AppNotes(history, journal);
-  const waiting = new WaitingAsks();
   const counters = new Counters();
+  const counted = (written: Promise<void>): Promise<void> =>
+    written.catch((error: unknown) => {
+      counters.journalError();
+      throw error;
+    });
+  const notes = new AppNotes(history, { note: (app, state) => counted(journal.note(app, state)) });
+  const waiting = new WaitingAsks();
   const meter = createMeter();
   const self = new SelfMetrics(meter);
   const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log });
@@ -292,7 +298,7 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const current = () => config.current;
   const intake = new Intake({ config: current, observer, restarter, waiting, onAlert: (decision) => counters.alert(decision as AlertDecision) });
   const schedules = new Schedules(notes, clock);
-  const aftercare = new Aftercare({ history, journal, notes, releaseOf, clock, log });
+  const aftercare = new Aftercare({ history, journal: { complete: (id, outcome) => counted(journal.complete(id, outcome)) }, notes, releaseOf, clock, log });
   const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, clock, log });
   return { lock, journal, leftovers, history, notes, counters, meter, self, hub, pm2, supervisors, observer, restarter, intake, loop };
 }

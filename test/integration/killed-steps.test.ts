@@ -9,6 +9,7 @@ import { parseJournal } from '../../src/act/journal-lines.js';
 import { isAlive, mustIdentify } from '../observe/support.js';
 import { freePort } from '../parts/prometheus.js';
 import { reportFolder, runningIn } from '../supervisors/child-support.js';
+import { slowService, startsIn } from './slow-service.js';
 import { never, waitFor } from './wait.js';
 import { WardenProcess, appFile } from './warden-process.js';
 
@@ -48,18 +49,16 @@ const STEPS: Step[] = [
 
 const journalOf = (dir: string) => parseJournal(readFileSync(join(dir, 'journal.jsonl'), 'utf8'));
 const recorded = (dir: string) => journalOf(dir).incidents.filter(({ action }) => action === 'restart');
-const startsOf = (folder: string) => readFileSync(join(folder, 'starts'), 'utf8').trim().split('\n').map(Number);
 
 /** A warden with one service; it dies at `dieAt`. */
 async function setup(t: Test, dieAt: string) {
   const folder = await reportFolder(t);
   const port = await freePort();
-  const env = `{ REPORT_DIR: ${folder}, PORT: "${port}", READY_MS: "${READY_MS}", STOP_MS: "${STOP_MS}" }`;
   const config = `
 sample_interval: 300ms
 apps:
   - name: slow
-    supervisor: { child: { command: [${JSON.stringify(process.execPath)}, ${JSON.stringify(appFile('slow-service.mjs'))}], env: ${env} } }
+    supervisor: ${slowService(folder, { PORT: port, READY_MS, STOP_MS })}
     runtime: none
     restart: { mode: stop_first, startup_grace: 0s, cooldown: 1h, budget: 3/1h, stop_timeout: 10s,
                ready: { http: "http://127.0.0.1:${port}/", timeout: 20s } }
@@ -100,7 +99,7 @@ for (const { name, dieAt, onRecord, torn = false, starts } of STEPS) {
     const now = await waitFor('the service', serving);
     t.equal(now, await next.pid('slow'), 'the one that serves is the one that is watched');
     t.strictSame((await runningIn(folder)).map(({ pid }) => pid), [now], 'and nothing else of the app runs');
-    const started = startsOf(folder).length;
+    const started = startsIn(folder).length;
     t.ok(started <= starts, `started ${started} times, and ${starts} at most`);
     t.strictSame(recorded(next.dir).map(({ id, outcome }) => [id, outcome?.result]), [[restart.id, restart.outcome!.result]]);
     t.equal(journalOf(next.dir).damaged, 0, 'the journal can be read to its last line');
