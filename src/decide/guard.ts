@@ -20,7 +20,7 @@ export interface Breach {
   sinceMs: number;
 }
 
-/** What one worker's process has held, by resource. A new process starts with nothing. */
+/** What one worker's process has held, by resource, and since when on the clock that never jumps. */
 interface Held {
   pid: number;
   start: number;
@@ -52,19 +52,20 @@ export function guard(before: GuardState, workers: Workers, apps: readonly AppCo
 function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, nowMs: number, verdict: Verdict): Held {
   const { pid, start } = worker.reading!.root;
   const same = last?.pid === pid && last.start === start ? last : undefined;
+  const now = worker.observedAt;
   const held: Held = { pid, start, since: {}, level: {} };
   for (const resource of RESOURCES) {
     const value = measure(worker, resource, app.memory);
     if (value === null) continue;
     const reached = levelsReached(app, resource, value);
-    const since = Object.fromEntries(reached.map((level) => [level, same?.since[resource]?.[level] ?? nowMs]));
-    const long = reached.filter((level) => nowMs - since[level]! >= holdOf(app, resource));
+    const since = Object.fromEntries(reached.map((level) => [level, same?.since[resource]?.[level] ?? now]));
+    const long = reached.filter((level) => now - since[level]! >= holdOf(app, resource));
     const to = long.at(-1) ?? null;
     const from = same?.level[resource] ?? null;
     held.since[resource] = since;
     if (to) held.level[resource] = to;
     if (to !== from) verdict.changes.push({ worker, resource, from, to, value });
-    if (to === 'restart') verdict.breaches.push({ worker, resource, value, sinceMs: since.restart! });
+    if (to === 'restart') verdict.breaches.push({ worker, resource, value, sinceMs: nowMs - (now - since.restart!) });
   }
   return held;
 }

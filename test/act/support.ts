@@ -94,7 +94,7 @@ export class World {
     await turn(); // as a real look does, it takes time in which others may act
     this.beforeLook();
     const known = this.workers.get(workerKey(app, worker));
-    return known ? { ...known, observedAtMs: this.clock.nowMs } : null;
+    return known ? { ...known, observedAtMs: this.clock.nowMs, observedAt: this.clock.monotonic() } : null;
   }
 
   async observe(): Promise<Workers> {

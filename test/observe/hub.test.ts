@@ -34,6 +34,8 @@ function socketPath(t: Test): string {
 
 class Fixture {
   nowMs = 1_000_000;
+  /** Of the clock that never jumps. */
+  wallAheadMs = 900_000;
   readonly logged: { level: string; message: string; fields: LogFields }[] = [];
   readonly hub: AgentHub;
   readonly path: string;
@@ -43,7 +45,7 @@ class Fixture {
     const write = (level: string) => (message: string, fields: LogFields = {}) =>
       void this.logged.push({ level, message, fields });
     const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
-    const clock = { ...systemClock, now: () => this.nowMs };
+    const clock = { ...systemClock, now: () => this.nowMs, monotonic: () => this.nowMs - this.wallAheadMs };
     const pidExists = (pid: number) => pid !== NOBODY.pid;
     this.hub = new AgentHub({ path: this.path, statsIntervalMs: 5000, clock, log, pidExists, ...options });
     t.teardown(() => this.hub.close());
@@ -153,13 +155,13 @@ t.test('keeps what agents report, with the time at which it read it', async (t) 
   const client = new Client(t, fixture.path);
   client.say(HELLO);
   t.same(await client.hear(), [{ type: 'welcome', protocol: 1, stats_interval_ms: 5000 }]);
-  const known = { pid: PID, node: '22.23.3', app: 'shop', connectedAtMs: 1_000_000 };
-  t.same(hub.report(PID), { ...known, heartbeatAtMs: 1_000_000, stats: null, statsAtMs: null });
+  const known = { pid: PID, node: '22.23.3', app: 'shop', connectedAt: 100_000, inspectorPort: null };
+  t.same(hub.report(PID), { ...known, heartbeatAt: 100_000, heartbeatAtMs: 1_000_000, stats: null, statsAt: null });
 
   fixture.nowMs += 1000;
   client.say({ type: 'beat', n: 1 });
   t.same(await client.hear(), [{ type: 'ack', n: 1 }]);
-  t.same(hub.report(PID), { ...known, heartbeatAtMs: 1_001_000, stats: null, statsAtMs: null });
+  t.same(hub.report(PID), { ...known, heartbeatAt: 101_000, heartbeatAtMs: 1_001_000, stats: null, statsAt: null });
 
   fixture.nowMs += 1000;
   const newer = { ...STATS, surprise: 1, gc: { ...STATS.gc, surprise: {} } };
@@ -167,7 +169,7 @@ t.test('keeps what agents report, with the time at which it read it', async (t) 
   t.same(await client.hear(), [{ type: 'ack', n: 3 }], 'one ack for all that was read at once');
   t.same(
     hub.report(PID),
-    { ...known, heartbeatAtMs: 1_002_000, stats: STATS, statsAtMs: 1_002_000 },
+    { ...known, heartbeatAt: 102_000, heartbeatAtMs: 1_002_000, stats: STATS, statsAt: 102_000 },
     'what the protocol does not name is dropped',
   );
   t.same(hub.reports(), [hub.report(PID)]);
@@ -303,7 +305,7 @@ t.test('of two connections for one pid the newer counts', async (t) => {
   await older.closed;
   newer.say({ type: 'beat', n: 1 });
   await newer.hear();
-  t.match(fixture.hub.reports(), [{ app: 'newer', connectedAtMs: 1_000_005 }]);
+  t.match(fixture.hub.reports(), [{ app: 'newer', connectedAt: 100_005 }]);
   t.same(fixture.warnings(), []);
 });
 
