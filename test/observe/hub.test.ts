@@ -278,6 +278,7 @@ const BAD: Record<string, { first?: object; line: string | object }> = {
   'too many heap spaces': { first: HELLO, line: wrongStats({ heap_spaces: manyKeys }) },
   'too many types of resources': { first: HELLO, line: wrongStats({ active_resources: manyKeys }) },
   'a key that is too long': { first: HELLO, line: wrongStats({ active_resources: { ['x'.repeat(65)]: 1 } }) },
+  'an inspector port that is none': { first: HELLO, line: { type: 'beat', n: 1, inspector_port: 'all' } },
   'a request that is none': { first: HELLO, line: { type: 'stats', n: 1, request: 'all', stats: STATS } },
 };
 
@@ -354,4 +355,41 @@ t.test('a socket in a folder that others may enter is still closed to them', asy
   chmodSync(folder, 0o777);
   const fixture = await listening(t, { path: join(folder, 'agent.sock') });
   t.equal(statSync(fixture.path).mode & 0o777, 0o600);
+});
+
+t.test('a clock that is set changes no age, and what is published goes with it', async (t) => {
+  let deafUntil = -Infinity;
+  const fixture = await listening(t, { deafUntil: () => deafUntil });
+  const { hub } = fixture;
+  const client = await welcomed(t, fixture);
+  client.say({ type: 'stats', n: 1, stats: STATS });
+  await client.hear();
+  for (const jumpMs of [3_600_000, -7_200_000]) {
+    fixture.nowMs += jumpMs;
+    fixture.wallAheadMs += jumpMs;
+    t.match(hub.report(PID), { heartbeatAt: 100_000, heartbeatAtMs: fixture.nowMs, stats: STATS }, `${jumpMs} ms`);
+  }
+  fixture.nowMs += 5000;
+  t.match(hub.report(PID), { heartbeatAt: 100_000, heartbeatAtMs: fixture.nowMs - 5000 });
+  deafUntil = 103_000;
+  t.match(hub.report(PID), { heartbeatAt: 100_000, heartbeatAtMs: fixture.nowMs - 2000 }, 'not from when nobody listened');
+  client.say({ type: 'beat', n: 2 });
+  await client.hear();
+  t.match(hub.report(PID), { heartbeatAt: 105_000, heartbeatAtMs: fixture.nowMs });
+});
+
+t.test('the port of an inspector, while it is open', async (t) => {
+  const fixture = await listening(t);
+  const client = await welcomed(t, fixture);
+  const portAfter = async (...frames: object[]) => {
+    client.say(...frames);
+    await client.hear();
+    return fixture.hub.report(PID)!.inspectorPort;
+  };
+  t.equal(await portAfter({ type: 'beat', n: 1 }), null, 'an agent that does not tell has none');
+  t.equal(await portAfter({ type: 'beat', n: 2, inspector_port: 9229 }), 9229);
+  t.equal(await portAfter({ type: 'stats', n: 3, stats: STATS }), 9229, 'stats say nothing of it');
+  fixture.nowMs += 60_000;
+  t.equal(fixture.hub.report(PID)!.inspectorPort, 9229, 'nor does silence');
+  t.equal(await portAfter({ type: 'beat', n: 4 }), null);
 });
