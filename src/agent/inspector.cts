@@ -2,7 +2,8 @@
 export function openInspector(): { inspector_port?: number } {
   try {
     // Not an import: a Node built without an inspector throws.
-    const url = process.features.inspector ? (require('node:inspector') as typeof import('node:inspector')).url() : undefined;
+    if (!process.features.inspector) return {};
+    const url = (require('node:inspector') as typeof import('node:inspector')).url();
     const port = url === undefined ? NaN : Number(new URL(url).port);
     return port > 0 ? { inspector_port: port } : {};
   } catch {

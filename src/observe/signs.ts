@@ -11,7 +11,7 @@ export interface Signs {
   debuggerAttached: boolean;
   /** Page faults since it started for which it waited for a disk; null where the system does not tell. */
   majorFaults: number | null;
-  /** Share of the last 10 s, 0 to 1, in which all tasks of the machine waited for memory; null where it does not tell. */
+  /** Share of the last 10 s, 0 to 1, in which all of the machine's tasks waited for memory; null where not told. */
   memoryPressure: number | null;
 }
 

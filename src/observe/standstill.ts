@@ -68,7 +68,8 @@ export class Standstills {
     const { hub, clock, readSigns } = this.#parts;
     for (const pid of this.#silences.keys()) if (!hub.report(pid)) this.#silences.delete(pid);
     const now = clock.monotonic();
-    const silent = pids.flatMap((pid) => hub.report(pid) ?? []).filter(({ heartbeatAt }) => now - heartbeatAt >= SILENT_MS);
+    const reports = pids.flatMap((pid) => hub.report(pid) ?? []);
+    const silent = reports.filter(({ heartbeatAt }) => now - heartbeatAt >= SILENT_MS);
     await Promise.all(
       silent.map(async ({ pid, heartbeatAt, inspectorPort }) => {
         const signs = await readSigns(pid, inspectorPort);

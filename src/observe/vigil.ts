@@ -8,6 +8,9 @@ const LATE_MS = 500;
 /** NTP slews a clock by at most 500 ppm (adjtimex(2)), half a millisecond in a second: more than this was a jump. */
 const APART_MS = 500;
 
+/** A shorter spell is everyday life on a busy machine, and told at level debug only. */
+const WORTH_TELLING_MS = 2000;
+
 /** One moment on both clocks, in milliseconds. */
 export interface Tick {
   wallMs: number;
@@ -64,7 +67,9 @@ export class Vigil {
     this.#last = now;
     if (spell) {
       this.#blindUntil = now.monotonic;
-      this.#log.warn(`${describe(spell)}; whoever is silent now gets time to be heard before it counts as frozen`);
+      const isLong = Math.max(spell.lateMs, Math.abs(spell.jumpMs)) >= WORTH_TELLING_MS;
+      const message = `${describe(spell)}; whoever is silent now gets time to be heard before it counts as frozen`;
+      this.#log[isLong ? 'warn' : 'debug'](message);
     }
     return this.#blindUntil;
   }
@@ -76,7 +81,8 @@ export class Vigil {
 
 function describe({ lateMs, jumpMs }: Spell): string {
   if (lateMs > LATE_MS) {
-    return `heapwarden itself stood still for ${formatElapsed(lateMs)} (short of CPU, stopped, or the machine was paused)`;
+    const by = formatElapsed(lateMs);
+    return `heapwarden itself stood still for ${by} (short of CPU, stopped, or the machine was paused)`;
   }
   const [by, way] = [formatElapsed(Math.abs(jumpMs)), jumpMs > 0 ? 'ahead' : 'back'];
   return `the clock jumped ${by} ${way} (it was set, or the machine was suspended)`;

@@ -54,7 +54,8 @@ class Machine {
   async judge(): Promise<number> {
     await this.#standstills.look([this.#agent.pid]);
     const { reading } = workerOf();
-    const observation = { app: 'shop', worker: '0', supervisor: 'pm2', state: 'running', reading, agents: [this.#agent] } as const;
+    const place = { app: 'shop', worker: '0', supervisor: 'pm2', state: 'running' } as const;
+    const observation = { ...place, reading, agents: [this.#agent] };
     const standstillOf = (agent: AgentReport) => this.#standstills.of(agent);
     const workers = track(new Map(), [observation], { nowMs: this.wallMs, now: this.at, standstillOf });
     this.worker = [...workers.values()][0]!;
@@ -93,7 +94,7 @@ t.test('a clock that counts the suspended time as well, as on macOS', async (t) 
   await machine.run(12);
   machine.skip(3600);
   t.equal(await machine.judge(), 0);
-  t.equal(machine.why(), 'its event loop does not turn, but heapwarden itself stood still, or the clock jumped, until 0.0 s ago');
+  t.match(machine.why(), /but heapwarden itself stood still, or the clock jumped, until 0\.0 s ago$/);
   await machine.run(30);
   t.strictSame(machine.breaches, []);
 });
@@ -111,7 +112,7 @@ t.test('a clock that is set by an hour, either way', async (t) => {
     t.strictSame(machine.breaches, [60], 'and a freeze is one');
     machine.wallMs += jumpMs;
     await machine.run(30);
-    t.strictSame(machine.breaches, [60, 80, 85, 90], 'one that a jump interrupts is one 17 s later, without a heartbeat');
+    t.strictSame(machine.breaches, [60, 80, 85, 90], 'one that a jump interrupts is one 17 s later');
   }
 });
 

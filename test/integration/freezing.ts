@@ -45,11 +45,13 @@ export const freeze = (pid: number): boolean => process.kill(pid, 'SIGUSR2');
 export const standstill = async (warden: WardenProcess) => (await warden.apps())[0]!.workers[0]!.standstill;
 export const hasRestarted = async (warden: WardenProcess): Promise<boolean> => (await warden.restarts()).length > 0;
 /** In seconds, by the real time. */
-export const heartbeatAge = async (warden: WardenProcess): Promise<number> => Date.now() / 1000 - (await warden.metric(HEARTBEAT))!;
+export const heartbeatAge = async (warden: WardenProcess): Promise<number> =>
+  Date.now() / 1000 - (await warden.metric(HEARTBEAT))!;
 
 /** The counterpart of every test: the same app in the same warden, really frozen now. */
 export async function mustFindFreeze(t: Test, { warden, pid }: Scene): Promise<void> {
   freeze(pid);
   const incident = await warden.finishedRestart(40_000);
-  t.match(incident, { asked: 'freeze', origin: 'guard', before: { pid }, outcome: { result: 'recovered', stop: 'killed' } });
+  const outcome = { result: 'recovered', stop: 'killed' };
+  t.match(incident, { asked: 'freeze', origin: 'guard', before: { pid }, outcome });
 }

@@ -2,7 +2,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { Debugger } from './debugger.js';
-import { LIMIT_MS, LONG_MS, freeze, hasRestarted, heartbeatAge, mustFindFreeze, standstill, start } from './freezing.js';
+import {
+  LIMIT_MS,
+  LONG_MS,
+  freeze,
+  hasRestarted,
+  heartbeatAge,
+  mustFindFreeze,
+  standstill,
+  start,
+} from './freezing.js';
 import { never, waitFor } from './wait.js';
 import type { WardenProcess } from './warden-process.js';
 

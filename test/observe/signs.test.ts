@@ -47,7 +47,8 @@ t.test('this very process', async (t) => {
   const before = process.resourceUsage().majorPageFault;
   const signs = (await readSigns(process.pid, null))!;
   const after = process.resourceUsage().majorPageFault;
-  t.ok(signs.majorFaults! >= before && signs.majorFaults! <= after, `${signs.majorFaults} is between ${before} and ${after}`);
+  const faults = signs.majorFaults!;
+  t.ok(faults >= before && faults <= after, `${faults} is between ${before} and ${after}`);
   t.match(signs, { stoppedBy: null, debuggerAttached: false });
   const { memoryPressure } = signs;
   t.ok(memoryPressure === null || (memoryPressure >= 0 && memoryPressure <= 1), `pressure ${memoryPressure}`);
@@ -87,12 +88,14 @@ t.test('stopped by a signal, in a foreign program', async (t) => {
   child.kill('SIGSTOP');
   for (const platform of ['linux', 'darwin'] as const) {
     const read = signReader(platform);
-    await until(`it to be seen as stopped, as on ${platform}`, async () => (await read(child.pid, null))?.stoppedBy === 'signal');
+    const isStopped = async () => (await read(child.pid, null))?.stoppedBy === 'signal';
+    await until(`it to be seen as stopped, as on ${platform}`, isStopped);
   }
   child.kill('SIGCONT');
   for (const platform of ['linux', 'darwin'] as const) {
     const read = signReader(platform);
-    await until(`it to be seen as going on, as on ${platform}`, async () => (await read(child.pid, null))?.stoppedBy === null);
+    const goesOn = async () => (await read(child.pid, null))?.stoppedBy === null;
+    await until(`it to be seen as going on, as on ${platform}`, goesOn);
   }
   t.equal(await signReader('darwin')(2 ** 22 + 1, null), null, 'gone');
 });

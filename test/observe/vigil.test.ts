@@ -46,7 +46,7 @@ t.test('a loop that is late was blind until now', async (t) => {
   clocks.pass(20 * SECOND);
   t.equal(vigil.blindUntil(), 26_401);
   t.strictSame(said(), [
-    'warn: heapwarden itself stood still for 0.5 s (short of CPU, stopped, or the machine was paused)',
+    'debug: heapwarden itself stood still for 0.5 s (short of CPU, stopped, or the machine was paused)',
     'warn: heapwarden itself stood still for 20 s (short of CPU, stopped, or the machine was paused)',
   ]);
 });
@@ -75,8 +75,9 @@ t.test('slewing at full speed is no jump, however long', async (t) => {
 });
 
 t.test('the two together', async (t) => {
-  t.strictSame(blindSpell({ wallMs: 0, monotonic: 0 }, { wallMs: 25_000, monotonic: 20_000 }), { lateMs: 19_500, jumpMs: 5000 });
-  t.equal(blindSpell({ wallMs: 0, monotonic: 0 }, { wallMs: 0, monotonic: 0 }), null);
+  const zero = { wallMs: 0, monotonic: 0 };
+  t.strictSame(blindSpell(zero, { wallMs: 25_000, monotonic: 20_000 }), { lateMs: 19_500, jumpMs: 5000 });
+  t.equal(blindSpell(zero, zero), null);
 });
 
 t.test('by itself, on the real clock', async (t) => {
