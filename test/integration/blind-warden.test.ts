@@ -41,7 +41,7 @@ for (const [what, env, halt] of [
   ],
 ] as const) {
   t.test(what, async (t) => {
-    const { warden, pid } = await start(t, { env, freezeForMs: LONG_MS + 1500 });
+    const { warden, pid } = await start(t, { env, freezeForMs: LONG_MS + 3000 });
     freeze(pid);
     await halt(warden);
     await waitFor('the warden to notice', () => /heapwarden itself stood still for [78]\.\d s/.test(warden.log));
