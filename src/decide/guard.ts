@@ -16,11 +16,11 @@ export interface Breach {
   worker: WorkerState;
   resource: Resource;
   value: number;
-  /** When the value was first seen at or above the limit; milliseconds since the epoch. */
-  sinceMs: number;
+  /** When the value was first seen at or above the limit; on the clock of `now`. */
+  since: number;
 }
 
-/** What one worker's process has held, by resource, and since when on the clock that never jumps. */
+/** What one worker's process has held, by resource. A new process starts with nothing. */
 interface Held {
   pid: number;
   start: number;
@@ -36,23 +36,23 @@ export interface Verdict {
   breaches: Breach[];
 }
 
-export function guard(before: GuardState, workers: Workers, apps: readonly AppConfig[], nowMs: number): Verdict {
+/** `now`: milliseconds of a clock that never jumps. */
+export function guard(before: GuardState, workers: Workers, apps: readonly AppConfig[], now: number): Verdict {
   const configs = new Map(apps.map((app) => [app.name, app]));
   const verdict = { state: new Map<string, Held>(), changes: [] as LevelChange[], breaches: [] as Breach[] };
   for (const worker of workers.values()) {
     const app = configs.get(worker.app);
     if (!app || !worker.reading || worker.supervisor === 'none') continue;
     const key = workerKey(worker.app, worker.worker);
-    const held = judge(worker, app, before.get(key), nowMs, verdict);
+    const held = judge(worker, app, before.get(key), now, verdict);
     verdict.state.set(key, held);
   }
   return verdict;
 }
 
-function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, nowMs: number, verdict: Verdict): Held {
+function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, now: number, verdict: Verdict): Held {
   const { pid, start } = worker.reading!.root;
   const same = last?.pid === pid && last.start === start ? last : undefined;
-  const now = worker.observedAt;
   const held: Held = { pid, start, since: {}, level: {} };
   for (const resource of RESOURCES) {
     const value = measure(worker, resource, app.memory);
@@ -65,7 +65,7 @@ function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, nowM
     held.since[resource] = since;
     if (to) held.level[resource] = to;
     if (to !== from) verdict.changes.push({ worker, resource, from, to, value });
-    if (to === 'restart') verdict.breaches.push({ worker, resource, value, sinceMs: nowMs - (now - since.restart!) });
+    if (to === 'restart') verdict.breaches.push({ worker, resource, value, since: since.restart! });
   }
   return held;
 }

@@ -59,7 +59,7 @@ class Machine {
     const standstillOf = (agent: AgentReport) => this.#standstills.of(agent);
     const workers = track(new Map(), [observation], { nowMs: this.wallMs, now: this.at, standstillOf });
     this.worker = [...workers.values()][0]!;
-    const { state, breaches } = guard(this.#guard, workers, [APP], this.wallMs);
+    const { state, breaches } = guard(this.#guard, workers, [APP], this.at);
     this.#guard = state;
     if (breaches.length > 0) this.breaches.push(this.at / SECOND);
     return measure(this.worker, 'freeze', 'tree')! / SECOND;

@@ -59,7 +59,7 @@ t.test('faults of a process that reads its memory from a disk', { skip: noPython
   const script = `
 import mmap, os, signal, tempfile
 def stop(): os.kill(os.getpid(), signal.SIGSTOP)
-with tempfile.NamedTemporaryFile(dir='.') as file:
+with tempfile.TemporaryFile(dir='.') as file: # without a name, so that nothing is left behind
     file.write(os.urandom(400 * 4096)); file.flush(); os.fsync(file.fileno())
     memory = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
     memory.madvise(mmap.MADV_RANDOM)
