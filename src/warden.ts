@@ -168,7 +168,7 @@ export class Warden implements WardenPort {
   }
 
   async #start(): Promise<void> {
-    const { config, metricsPath, version, log } = this.#options;
+    const { config, metricsPath, version, clock, log } = this.#options;
     const { lock, journal, history, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
       this.#parts;
     const { current } = config;
@@ -177,8 +177,8 @@ export class Warden implements WardenPort {
     const routes = [
       metricsRoute(this, metricsPath),
       managementRoutes(this),
-      alertsRoute(this),
-      restartRoute(this),
+      alertsRoute(this, log),
+      restartRoute(this, { clock, log }),
       appsRoutes(this),
       landingRoute({ version, metricsPath }),
     ];
