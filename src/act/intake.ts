@@ -67,8 +67,8 @@ export class Intake {
     })();
     const lane = async (): Promise<void> => {
       for (const [key, request] of rest) {
-        await turn();
         answered.set(key, await this.#answer(request));
+        await turn();
       }
     };
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, requests.size) }, lane));

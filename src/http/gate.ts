@@ -83,7 +83,7 @@ export function throughGate(gate: Gate, limit: number, log: SparseLog, idleMs = 
       return reply.code(503).header('Retry-After', '5').send({ error: 'busy', message });
     }
     reply.raw.setTimeout(idleMs, () => {
-      if (reply.raw.headersSent) request.raw.destroy(); // it does not read its answer
+      if (reply.raw.headersSent) reply.raw.destroy(); // it does not read its answer
       else if (!request.raw.complete) {
         const message = `nothing of the body came for ${idleMs / 1000} s; send it again`;
         void reply.code(408).header('Connection', 'close').send({ error: 'timeout', message });
