@@ -77,8 +77,9 @@ export function throughGate(gate: Gate, limit: number, log: SparseLog, idleMs = 
     if (bytes > limit) return undefined; // refused by its length, unread
     const over = new AbortController();
     reply.raw.once('close', () => over.abort()); // answered, or cut off in the middle
+    if (reply.raw.destroyed) over.abort(); // before its token was compared
     if (!(await gate.enter(bytes, over.signal))) {
-      log.warn('busy', 'more webhook bodies came than may be held at once; the sender is told to try again');
+      if (!over.signal.aborted) log.warn('busy', 'more webhook bodies came than may be held at once; the sender is told to try again');
       const message = 'heapwarden is busy with other webhook bodies; send this one again in a few seconds';
       return reply.code(503).header('Retry-After', '5').send({ error: 'busy', message });
     }

@@ -82,7 +82,11 @@ async function gated(t: Test, { bytes = 1000, patienceMs = 10_000, idleMs = 10_0
   const opened = new Promise<void>((resolve) => (open = resolve));
   const inside: number[] = [];
   server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
-  const onRequest = throughGate(gate, 1000, new SparseLog(log), idleMs);
+  const before = { delayMs: 0 };
+  const checkToken = async () => {
+    if (before.delayMs > 0) await sleep(before.delayMs);
+  };
+  const onRequest = [checkToken, throughGate(gate, 1000, new SparseLog(log), idleMs)];
   server.post<{ Body: string }>('/', { onRequest }, async ({ body }) => {
     inside.push(body.length);
     await opened;
@@ -100,7 +104,7 @@ async function gated(t: Test, { bytes = 1000, patienceMs = 10_000, idleMs = 10_0
     return socket;
   };
   const post = (length: number) => send(`Content-Length: ${length}`, 'x'.repeat(length));
-  return { open, inside, send, post, log };
+  return { open, inside, before, send, post, log };
 }
 
 const statusOf = (socket: { said?: string }) => /^HTTP\/1.1 (\d+)/.exec(socket.said ?? '')?.[1];
@@ -162,6 +166,18 @@ t.test('one that is cut off in the middle gives its place back', async (t) => {
     t.strictSame(await answers(waiting), ['200'], cut);
   }
   t.strictSame(inside, [10, 10, 10]);
+});
+
+t.test('one that is cut off before it comes to the gate takes no place', async (t) => {
+  const { post, send, before, open } = await gated(t);
+  open();
+  before.delayMs = 100;
+  for (let i = 0; i < 3; i++) send('Content-Length: 1000', 'half').resetAndDestroy();
+  const halves = [send('Content-Length: 1000', 'half'), send('Content-Length: 1000', 'half')];
+  await sleep(50);
+  for (const half of halves) half.resetAndDestroy();
+  await sleep(200);
+  t.strictSame(await answers(post(1000)), ['200']);
 });
 
 t.test('one that is cut off while it waits is not let in', async (t) => {
