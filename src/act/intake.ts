@@ -6,6 +6,7 @@ import { levelsReached, measure } from '../decide/measure.js';
 import type { Observer } from '../observe/observer.js';
 import { workerKey, type WorkerState } from '../observe/tracker.js';
 import type { Answer, Restarter } from './restarter.js';
+import type { WaitingAsks } from './waiting-asks.js';
 
 /** What became of one alert for one worker; `decision` is `restart`, a refusal, `ignored`, `resolved` or `invalid`. */
 export interface AlertAnswer {
@@ -29,7 +30,9 @@ export interface RestartRequest {
 export interface IntakeParts {
   config(): Config;
   observer: Pick<Observer, 'workers'>;
-  restarter: Pick<Restarter, 'ask'>;
+  restarter: Pick<Restarter, 'ask' | 'cancel'>;
+  /** Alerts that were refused only for now. */
+  waiting: WaitingAsks;
   onAlert(decision: string): void;
 }
 
@@ -53,13 +56,17 @@ export class Intake {
    */
   async receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]> {
     const alerts = readAlerts(webhook).map((request) => ({ request, key: JSON.stringify(request) }));
-    const answered = await this.#answerAll(new Map(alerts.map(({ key, request }) => [key, request])));
-    const answers = alerts.flatMap(({ key }) => answered.get(key) ?? []);
+    const distinct = [...new Map(alerts.map(({ key, request }) => [key, request]))];
+    // What is over in this body is over, wherever in the body it says so.
+    const isOver = ([, { kind }]: [string, AlertRequest]) => kind === 'resolved';
+    const fired = await this.#answerAll(distinct.filter((alert) => !isOver(alert)));
+    const over = await this.#answerAll(distinct.filter(isOver));
+    const answers = alerts.flatMap(({ key }) => fired.get(key) ?? over.get(key) ?? []);
     for (const { decision } of answers) this.#parts.onAlert(decision);
     return answers;
   }
 
-  async #answerAll(requests: ReadonlyMap<string, AlertRequest>): Promise<Map<string, AlertAnswer[]>> {
+  async #answerAll(requests: readonly [key: string, AlertRequest][]): Promise<Map<string, AlertAnswer[]>> {
     const answered = new Map<string, AlertAnswer[]>();
     // Taken from by all lanes; where one fails, its loop closes the generator, and the others find nothing more.
     const rest = (function* () {
@@ -71,14 +78,14 @@ export class Intake {
         await turn();
       }
     };
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, requests.size) }, lane));
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, requests.length) }, lane));
     return answered;
   }
 
   async requestRestart({ app, worker, reason, force, dryRun }: RestartRequest): Promise<Answer[]> {
     const answers: Answer[] = [];
     for (const name of worker === null ? this.#workersOf(app) : [worker]) {
-      const ask: Ask = { app, worker: name, reason, origin: 'api', force, dryRun, alert: null };
+      const ask: Ask = { app, worker: name, reason, origin: 'api', force, dryRun, alert: null, dueAtMs: null };
       answers.push(await this.#parts.restarter.ask(ask));
     }
     return answers;
@@ -87,18 +94,30 @@ export class Intake {
   async #answer(request: AlertRequest): Promise<AlertAnswer[]> {
     const { app, worker, alert } = request;
     const common = { fingerprint: alert.fingerprint, app };
+    if (request.kind === 'resolved') return [this.#resolved(request)];
     if (request.kind !== 'restart') {
       return [{ ...common, worker, decision: request.kind, sentence: NOT_ASKED[request.kind], incident: null }];
     }
     const answers: AlertAnswer[] = [];
     for (const name of worker === null ? this.#workersOf(app) : [worker]) {
       const asked = this.#reasonFor(request, name);
-      const { action, reason, sentence, incident } = await this.#parts.restarter.ask({
-        app, worker: name, reason: asked, origin: 'alertmanager', force: false, dryRun: false, alert,
-      });
+      const ask: Ask = {
+        app, worker: name, reason: asked, origin: 'alertmanager', force: false, dryRun: false, alert, dueAtMs: null,
+      };
+      const answer = await this.#parts.restarter.ask(ask);
+      this.#parts.waiting.answered(ask, answer);
+      const { action, reason, sentence, incident } = answer;
       answers.push({ ...common, worker: name, decision: action === 'restart' ? action : reason, sentence, incident });
     }
     return answers;
+  }
+
+  /** What waits because of it, in a queue or behind a gate, waits no longer. */
+  #resolved({ app, worker, alert: { fingerprint } }: AlertRequest): AlertAnswer {
+    this.#parts.waiting.resolved(fingerprint);
+    const cancelled = this.#parts.restarter.cancel(fingerprint);
+    const sentence = cancelled.length === 0 ? 'it is over' : 'it is over, and so is the restart that waited for it';
+    return { fingerprint, app, worker, decision: 'resolved', sentence, incident: cancelled[0] ?? null };
   }
 
   /** At least one, so that an unknown app is refused by name and not passed over in silence. */
@@ -124,8 +143,7 @@ export class Intake {
   }
 }
 
-const NOT_ASKED: Record<Exclude<AlertRequest['kind'], 'restart'>, string> = {
+const NOT_ASKED: Record<Exclude<AlertRequest['kind'], 'restart' | 'resolved'>, string> = {
   ignored: 'it carries no action="restart", so nothing was asked of heapwarden',
-  resolved: 'it is over',
   invalid: 'it has no app label, or one that no app can have, or its status or startsAt cannot be read',
 };

@@ -64,6 +64,8 @@ export class Gate {
   }
 }
 
+const BUSY = 'more webhook bodies came than may be held at once; the sender is told to try again';
+
 /** Milliseconds for which a client that is inside may neither send nor read anything. */
 const IDLE_MS = 3000;
 
@@ -79,7 +81,7 @@ export function throughGate(gate: Gate, limit: number, log: SparseLog, idleMs = 
     reply.raw.once('close', () => over.abort()); // answered, or cut off in the middle
     if (reply.raw.destroyed) over.abort(); // before its token was compared
     if (!(await gate.enter(bytes, over.signal))) {
-      if (!over.signal.aborted) log.warn('busy', 'more webhook bodies came than may be held at once; the sender is told to try again');
+      if (!over.signal.aborted) log.warn('busy', BUSY);
       const message = 'heapwarden is busy with other webhook bodies; send this one again in a few seconds';
       return reply.code(503).header('Retry-After', '5').send({ error: 'busy', message });
     }

@@ -57,6 +57,9 @@ export class World {
   readonly supervisors = new Map<string, Supervisor>();
   journalErrors = 0;
   nextPid = 200;
+  agentReports = true;
+  release: string | null = 'r1';
+  randomness = 0.5;
   /** What supervisors were asked, in order: `shop/0`. */
   readonly restarts: string[] = [];
   onRestart: RestartFn = replace;
@@ -65,7 +68,7 @@ export class World {
   /** Called at each remeasurement, before it. */
   beforeLook: () => void = () => {};
   /** Set by open(). */
-  history = new History([]);
+  history = new History([], this.clock);
   isBusy: Restarter['isBusy'] = () => false;
 
   constructor(...apps: AppConfig[]) {
@@ -105,13 +108,16 @@ export class World {
   /** A restarter on this folder's journal, as a warden that starts has it. */
   async open(stateDir: string): Promise<{ restarter: Restarter; journal: Journal }> {
     const { journal, content } = await Journal.open(stateDir);
-    this.history = new History(content.incidents);
+    this.history = new History(content.incidents, this.clock, content.apps);
     const restarter = new Restarter({
       app: (name) => this.apps.find((app) => app.name === name) ?? null,
       supervisors: this.supervisors,
       observer: this,
       journal,
       history: this.history,
+      hasReported: async () => this.agentReports,
+      releaseOf: async () => this.release,
+      random: () => this.randomness,
       clock: this.clock,
       log: this.log,
       onIncident: (incident) => this.told.push(structuredClone(incident)),
@@ -151,6 +157,9 @@ export function incidentOf(incident: Partial<Incident> & { id: string }): Incide
       sentence: 'shop/0: restarted in 1.0 s',
       stop: 'exited',
       after: null,
+      downtimeMs: null,
+      release: null,
+      relapsedAtMs: null,
       interrupted: false,
     },
     ...incident,

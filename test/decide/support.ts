@@ -101,5 +101,5 @@ export function workersOf(...workers: readonly WorkerState[]): Workers {
 /** The guard asks for `shop/0` because of its memory, but for what is given. */
 export function askOf(ask: Partial<Ask> = {}): Ask {
   const common = { app: 'shop', worker: '0', reason: 'rss', origin: 'guard', force: false, dryRun: false } as const;
-  return { ...common, alert: null, ...ask };
+  return { ...common, alert: null, dueAtMs: null, ...ask };
 }

@@ -4,11 +4,13 @@ import type { Test } from 'tap';
 import type { AlertAnswer, RestartRequest } from '../../src/act/intake.js';
 import type { Answer } from '../../src/act/restarter.js';
 import type { Webhook } from '../../src/decide/alerts.js';
+import type { Pause } from '../../src/decide/gates.js';
 import { alertsRoute } from '../../src/http/alerts.js';
 import { appsRoutes } from '../../src/http/apps.js';
 import { managementRoutes } from '../../src/http/management.js';
 import { metricsRoute } from '../../src/http/metrics.js';
 import { incidentStatus, type IncidentStatus } from '../../src/publish/incidents.js';
+import { pauseRoutes } from '../../src/http/pause.js';
 import type { WardenPort } from '../../src/http/port.js';
 import { restartRoute } from '../../src/http/restart.js';
 import { createServer } from '../../src/http/server.js';
@@ -26,6 +28,7 @@ export class FakeWarden implements WardenPort {
   currentToken = TOKEN;
   readonly webhooks: Webhook[] = [];
   readonly requests: RestartRequest[] = [];
+  readonly pauses: unknown[] = [];
   readonly filters: unknown[] = [];
   reloads = 0;
   /** What a request for a restart is answered; by default that it is done. */
@@ -54,8 +57,18 @@ export class FakeWarden implements WardenPort {
     return this.answers;
   }
 
+  async pause(app: string, forMs: number | null): Promise<Pause | null> {
+    this.pauses.push([app, forMs]);
+    return app === 'shop' ? { untilMs: forMs && 1_000_000 + forMs } : null;
+  }
+
+  async resume(app: string): Promise<boolean> {
+    this.pauses.push([app, 'resume']);
+    return app === 'shop';
+  }
+
   apps(): AppStatus[] {
-    return [{ app: 'shop', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, workers: [] }];
+    return [{ app: 'shop', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, paused: null, workers: [] }];
   }
 
   incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[] {
@@ -81,6 +94,7 @@ export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
     managementRoutes(warden),
     alertsRoute(warden, log),
     restartRoute(warden, { clock, log }),
+    pauseRoutes(warden),
     appsRoutes(warden),
     landingRoute({ version: warden.version, metricsPath }),
   ];

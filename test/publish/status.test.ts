@@ -2,7 +2,7 @@ import t from 'tap';
 import { History } from '../../src/act/history.js';
 import { appStatuses } from '../../src/publish/status.js';
 import { MB, NOW } from '../decide/support.js';
-import { VIEW } from './support.js';
+import { CLOCK, VIEW } from './support.js';
 
 const statuses = (busy = '') =>
   appStatuses(VIEW.config, VIEW.workers, VIEW.history, (app, worker) => `${app}/${worker}` === busy, NOW);
@@ -26,6 +26,7 @@ t.test('every configured app, and those whose agents report in', async (t) => {
       uptime_seconds: 3600,
       levels: {},
       restarting: false,
+      blocked: [],
     },
     {
       worker: '1',
@@ -39,6 +40,7 @@ t.test('every configured app, and those whose agents report in', async (t) => {
       uptime_seconds: null,
       levels: {},
       restarting: false,
+      blocked: [],
     },
   ]);
 });
@@ -47,7 +49,7 @@ t.test('memory as the config means it, and the highest level of each resource', 
   const [running] = VIEW.workers;
   const reading = { ...running!.reading!, treeRssBytes: 700 * MB, startedAtMs: NOW - 7 * 3_600_000 };
   const workers = [{ ...running!, reading, agent: { ...running!.agent!, heartbeatAtMs: NOW - 5000 } }];
-  const [shop] = appStatuses(VIEW.config, workers, new History([]), () => false, NOW);
+  const [shop] = appStatuses(VIEW.config, workers, new History([], CLOCK), () => false, NOW);
   t.strictSame(shop!.workers[0]!.levels, { rss: 'critical', freeze: 'critical', uptime: 'restart' });
   t.equal(shop!.workers[0]!.resident_memory_bytes, 700 * MB);
   t.equal(statuses()[1]!.workers[0]!.resident_memory_bytes, 10 * MB, 'of the process alone');
@@ -57,5 +59,5 @@ t.test('a worker between two processes, and an app without any', async (t) => {
   const gone = { ...VIEW.workers[0]!, reading: null, agent: null };
   const [shop, fixed] = appStatuses(VIEW.config, [gone], VIEW.history, () => true, NOW);
   t.match(shop!.workers, [{ up: false, state: 'stopped', restarting: true }]);
-  t.strictSame(fixed, { app: 'static', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, workers: [] });
+  t.strictSame(fixed, { app: 'static', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, paused: null, workers: [] });
 });
