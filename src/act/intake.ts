@@ -37,14 +37,16 @@ export interface IntakeParts {
 }
 
 /**
- * Alerts of one body that are asked about together: those about one worker share one look at it, which takes 300 ms
- * where it is frozen. Between so many the event loop turns.
+ * Alerts that are asked about together: those about one worker share one look at it, which takes 300 ms where it is
+ * frozen. Between so many the event loop turns. Bodies that are answered at the same time have equal parts of it.
  */
 const AT_ONCE = 500;
 
 /** Turns what comes in from outside into asks. It can name a configured app and worker, and nothing else. */
 export class Intake {
   readonly #parts: IntakeParts;
+  /** That are being answered. */
+  #bodies = 0;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
@@ -78,7 +80,13 @@ export class Intake {
         await turn();
       }
     };
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, requests.length) }, lane));
+    this.#bodies++;
+    const lanes = Math.min(Math.max(1, Math.floor(AT_ONCE / this.#bodies)), requests.length);
+    try {
+      await Promise.all(Array.from({ length: lanes }, lane));
+    } finally {
+      this.#bodies--;
+    }
     return answered;
   }
 

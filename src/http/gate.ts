@@ -71,7 +71,8 @@ const IDLE_MS = 3000;
 
 /**
  * An onRequest hook, after the token's: a body stays unread, in the kernel's buffers, until the gate lets it in. Its
- * length is what it says, or `limit` bytes where it does not. Alertmanager tries again on a 503 or a 408.
+ * length is what it says, or `limit` bytes where it does not. Who is turned away gets a 503, of all answers the one
+ * after which Alertmanager tries again.
  */
 export function throughGate(gate: Gate, limit: number, log: SparseLog, idleMs = IDLE_MS) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
@@ -85,13 +86,18 @@ export function throughGate(gate: Gate, limit: number, log: SparseLog, idleMs = 
       const message = 'heapwarden is busy with other webhook bodies; send this one again in a few seconds';
       return reply.code(503).header('Retry-After', '5').send({ error: 'busy', message });
     }
-    reply.raw.setTimeout(idleMs, () => {
-      if (reply.raw.headersSent) reply.raw.destroy(); // it does not read its answer
-      else if (!request.raw.complete) {
-        const message = `nothing of the body came for ${idleMs / 1000} s; send it again`;
-        void reply.code(408).header('Connection', 'close').send({ error: 'timeout', message });
-      }
-    });
+    reply.raw.setTimeout(idleMs, () => endIdle(request, reply, idleMs));
     return undefined;
   };
+}
+
+function endIdle({ raw }: FastifyRequest, reply: FastifyReply, idleMs: number): void {
+  if (reply.raw.headersSent) return void reply.raw.destroy(); // it does not read its answer
+  const { bytesRead } = raw.socket;
+  setImmediate(() => {
+    // Where the event loop was held up, what has come meanwhile is only read after its timers.
+    if (raw.complete || raw.socket.bytesRead > bytesRead || reply.sent) return;
+    const message = `nothing of the body came for ${idleMs / 1000} s; send it again`;
+    void reply.code(503).header('Connection', 'close').send({ error: 'cut_off', message });
+  });
 }

@@ -200,7 +200,7 @@ t.test('one that never sends is told so, and gives its place back', async (t) =>
   const silent = send('Content-Length: 1000');
   await sleep(50);
   const waiting = post(10);
-  t.strictSame(await answers(silent, waiting), ['408', '200']);
+  t.strictSame(await answers(silent, waiting), ['503', '200'], 'Alertmanager does not try again on a 408');
   t.match(silent.said, /"nothing of the body came for 0.3 s; send it again"/);
   await waitFor('the connection to be closed', () => silent.destroyed || silent.readableEnded);
 });
@@ -216,6 +216,19 @@ t.test('one that takes its time to be answered is not cut off, nor is one that s
   await sleep(600);
   open();
   t.strictSame(await answers(slow, quick), ['200', '200']);
+});
+
+t.test('one whose bytes wait while we ourselves are held up is not cut off', async (t) => {
+  const { send, open } = await gated(t, { idleMs: 300 });
+  open();
+  const socket = send('Content-Length: 1000', 'x'.repeat(500));
+  await sleep(100);
+  socket.write('x'.repeat(100));
+  for (const end = Date.now() + 600; Date.now() < end; ); // the event loop does not turn
+  await sleep(50);
+  t.equal(statusOf(socket), undefined);
+  socket.write('x'.repeat(400));
+  t.strictSame(await answers(socket), ['200']);
 });
 
 t.test('one that never reads its answer is cut off', async (t) => {
