@@ -43,10 +43,11 @@ export function restartRoute(warden: WardenPort, parts: { clock: Clock; log: Log
       if (waitMs === 0) return undefined;
       const seconds = Math.ceil(waitMs / 1000);
       const whose = isConfigured ? app : 'apps that are not configured';
-      log.warn(`limit ${app}`, `${whose}: more than ${MOST_A_MINUTE} requests to restart came in a minute; the rest is refused`);
+      const most = `${MOST_A_MINUTE} requests to restart`;
+      log.warn(`limit ${app}`, `${whose}: more than ${most} came in a minute; the rest is refused`);
       const message =
-        `${whose}: ${MOST_A_MINUTE} requests to restart came in the last minute, and no more are taken. Wait ${seconds} s; ` +
-        'force does not pass this limit. One request without a worker is for all workers of an app';
+        `${whose}: ${most} came in the last minute, and no more are taken. Wait ${seconds} s; force does not pass this ` +
+        'limit. One request without a worker is for all workers of an app';
       return reply.code(429).header('Retry-After', String(seconds)).send({ error: 'too_many_requests', message });
     };
     server.post<{ Params: { app: string }; Body: Static<typeof Body> }>(

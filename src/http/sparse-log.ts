@@ -29,7 +29,8 @@ export class SparseLog {
     const sumUp = (): void => {
       const count = this.#more.get(kind) ?? 0;
       this.#more.delete(kind);
-      if (count > 0) this.#log[level](`${message} (${count} more of this kind in the ${this.#everyMs / 1000} s after it)`, fields);
+      if (count === 0) return;
+      this.#log[level](`${message} (${count} more of this kind in the ${this.#everyMs / 1000} s after it)`, fields);
     };
     setTimeout(sumUp, this.#everyMs).unref();
   }
