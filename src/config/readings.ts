@@ -35,7 +35,8 @@ function readCron(text: string): string {
 /** A name of the IANA time zone database, as Intl knows it. */
 function readTimeZone(text: string): string | null {
   try {
-    return new Intl.DateTimeFormat('en', { timeZone: text }) && text;
+    Intl.DateTimeFormat('en', { timeZone: text });
+    return text;
   } catch {
     return null;
   }

@@ -2,7 +2,7 @@
  * Random histories: an app's workers leak, crash and come up unready, alerts are late, doubled and wrong, people press
  * buttons; and what the policy lets happen is checked against promises that are worked out here, without it.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import t from 'tap';
 import { REFUSALS, type Ask, type Reason } from '../../src/decide/decision.js';
 import { MOST_FRUITLESS } from '../../src/decide/gates.js';
