@@ -38,9 +38,11 @@ export interface IntakeParts {
 
 /**
  * Alerts that are asked about together: those about one worker share one look at it, which takes 300 ms where it is
- * frozen. Between so many the event loop turns. Bodies that are answered at the same time have equal parts of it.
+ * frozen. Between so many the event loop turns. Bodies that are answered at the same time have equal parts of it, but not
+ * so small that each look serves only one alert of a body.
  */
 const AT_ONCE = 500;
+const LEAST_AT_ONCE = 8;
 
 /** Turns what comes in from outside into asks. It can name a configured app and worker, and nothing else. */
 export class Intake {
@@ -81,7 +83,7 @@ export class Intake {
       }
     };
     this.#bodies++;
-    const lanes = Math.min(Math.max(1, Math.floor(AT_ONCE / this.#bodies)), requests.length);
+    const lanes = Math.min(Math.max(LEAST_AT_ONCE, Math.floor(AT_ONCE / this.#bodies)), requests.length);
     try {
       await Promise.all(Array.from({ length: lanes }, lane));
     } finally {

@@ -144,5 +144,5 @@ export async function endWatch(t: Test, warden: WardenProcess, stopWatching: Ret
   );
   t.strictSame([...pids.values()].map(({ size }) => size), WORKERS.map(() => restarts + 1), 'as many processes as the record says');
   t.ok(slowestMs < 10_000, 'scrapes were answered within the ten seconds that Prometheus gives them');
-  t.ok(lagSeconds > 0 && lagSeconds < 3, `the event loop turned all the time: its longest lag was ${lagSeconds.toFixed(2)} s`);
+  t.ok(lagSeconds > 0 && lagSeconds < 5, `the event loop turned all the time: its longest lag was ${lagSeconds.toFixed(2)} s`);
 }
