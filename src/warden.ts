@@ -197,7 +197,7 @@ export class Warden implements WardenPort {
   }
 
   async #start(): Promise<void> {
-    const { config, metricsPath, version, log } = this.#options;
+    const { config, metricsPath, version, clock, log } = this.#options;
     const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
       this.#parts;
     const { current } = config;
@@ -206,8 +206,8 @@ export class Warden implements WardenPort {
     const routes = [
       metricsRoute(this, metricsPath),
       managementRoutes(this),
-      alertsRoute(this),
-      restartRoute(this),
+      alertsRoute(this, log),
+      restartRoute(this, { clock, log }),
       pauseRoutes(this),
       appsRoutes(this),
       landingRoute({ version, metricsPath }),

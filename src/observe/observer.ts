@@ -6,6 +6,7 @@ import type { ProcessId, Slot, Supervisor } from '../supervisors/contract.js';
 import type { AgentHub } from './hub.js';
 import { sameProcess } from './identity.js';
 import type { Reading, Sampler } from './sampler.js';
+import { SharedLooks } from './shared-looks.js';
 import { describeStandstill, type Standstills } from './standstill.js';
 import { track, workerKey, type Moment, type Observation, type Workers, type WorkerState } from './tracker.js';
 import { UnmanagedSlots } from './unmanaged.js';
@@ -47,6 +48,9 @@ export class Observer {
   readonly #parts: ObserverParts;
   readonly #slots = new Map<string, Slot[]>();
   readonly #unmanaged = new UnmanagedSlots();
+  /** By app, and by worker. */
+  readonly #refreshes = new SharedLooks<void>();
+  readonly #measurements = new SharedLooks<WorkerState | null>();
   /** Looks overlap: which of them each worker's state comes from. */
   #looks = 0;
   #lookOf = new Map<string, number>();
@@ -87,13 +91,19 @@ export class Observer {
   }
 
   /**
-   * One worker measured again, now; null where there is no such worker. Where it cannot be measured, there is no
-   * reading: what was known before is no measurement.
+   * One worker measured again, now; null where there is no such worker, which costs no look at the machine. Where it
+   * cannot be measured, there is no reading: what was known before is no measurement. However many ask, they share
+   * looks, but for one that had begun before they asked.
    */
   async remeasure(app: string, worker: string): Promise<WorkerState | null> {
-    const { supervisors, hub, standstills } = this.#parts;
     const key = workerKey(app, worker);
-    if (!supervisors.has(app)) return this.workers.get(key) ?? null;
+    if (!this.#parts.supervisors.has(app)) return this.workers.get(key) ?? null;
+    return this.#measurements.look(key, () => this.#measureAgain(app, worker));
+  }
+
+  async #measureAgain(app: string, worker: string): Promise<WorkerState | null> {
+    const { hub, standstills } = this.#parts;
+    const key = workerKey(app, worker);
     const look = (this.#looks += 1);
     await this.#refreshSlots(app);
     const found = this.#slots.get(app)?.find((candidate) => candidate.worker === worker);
@@ -111,7 +121,11 @@ export class Observer {
     return this.workers.get(key) ?? null;
   }
 
-  async #refreshSlots(app: string): Promise<void> {
+  #refreshSlots(app: string): Promise<void> {
+    return this.#refreshes.look(app, () => this.#askForSlots(app));
+  }
+
+  async #askForSlots(app: string): Promise<void> {
     const answers = `${app}: its supervisor answers again`;
     const source = { name: sourceOf(app), failed: app, answers, fields: { app } };
     const slots = await this.#ask(source, async () => (await this.#parts.supervisors.get(app)?.slots()) ?? []);

@@ -217,6 +217,37 @@ t.test('measured again', async (t) => {
   t.match(await observer.remeasure('shop', '1'), null);
 });
 
+t.test('a storm of asks costs two looks at most, and each is told what was so after it asked', async (t) => {
+  const shop = new FakeSupervisor(running('0', 10), running('1', 11));
+  const { observer, sampler } = observe({ shop });
+  let lists = 0;
+  const slots = shop.answer;
+  shop.answer = () => (lists++, slots());
+  const sampled: number[][] = [];
+  const { sample } = sampler;
+  sampler.sample = (pids) => (sampled.push([...pids]), sample(pids));
+  sampler.set(readingOf(10), readingOf(11));
+
+  let release = () => {};
+  sampler.before = new Promise<void>((resolve) => (release = resolve));
+  const early = observer.remeasure('shop', '0');
+  await sleep(5);
+  sampler.set(readingOf(10, 10, 7e6), readingOf(11));
+  const late = Array.from({ length: 1000 }, () => observer.remeasure('shop', '0'));
+  await sleep(5);
+  t.strictSame(sampled, [[10]], 'one under way');
+  release();
+  t.equal((await early)!.reading!.treeRssBytes, 1e6);
+  for (const state of await Promise.all(late)) if (state?.reading?.treeRssBytes !== 7e6) t.fail('an old figure');
+  t.strictSame([sampled, lists], [[[10], [10]], 2], 'and one for all who came meanwhile');
+
+  await Promise.all([observer.remeasure('shop', '0'), observer.remeasure('shop', '1')]);
+  t.strictSame([sampled.length, lists], [4, 3], 'workers are measured each for itself');
+  const unknown = Array.from({ length: 1000 }, (_, i) => [observer.remeasure('shop', `w${i}`), observer.remeasure(`app${i}`, '0')]);
+  t.strictSame(new Set(await Promise.all(unknown.flat())), new Set([null]));
+  t.strictSame([sampled.length, lists], [4, 4], 'what is unknown costs no look at the machine');
+});
+
 t.test('a reload that removes an app', async (t) => {
   const { observer, supervisors, sampler } = observe({
     shop: new FakeSupervisor(running('0', 10)),
