@@ -7,7 +7,7 @@ import { quietly } from './quietly.cjs';
  * inherits the variable alone finds another socket at `fd`, or none, and leaves the variable where it is.
  */
 export interface SharedPortOrder {
-  host: string;
+  /** On which the app calls listen(); whatever host it names, the socket is the one at `fd`. */
   port: number;
   fd: number;
   /** Of the socket at `fd`. */
