@@ -20,6 +20,7 @@ const DIFFERENCES = {
   // JSON leaves these out.
   pm_id: undefined,
   created_at: undefined,
+  _tree_pids: undefined,
   cron_restart: undefined,
   increment_var: undefined,
   max_memory_restart: undefined,
