@@ -101,12 +101,11 @@ export class GracefulRestarts {
   }
 
   async #start(target: Pm2Process, options: RestartOptions, bus: Pm2Bus): Promise<number> {
-    const { client, name } = this.#parts;
+    const { name } = this.#parts;
     const { pmId, pid } = target;
     try {
       const standIn = await startStandIn(target, options, bus, this.#parts);
-      const now = (await client.listNow()).find((found) => found.pmId === pmId && found.name === name);
-      if (now?.pid === pid) return standIn;
+      if ((await this.#find(target))?.pid === pid) return standIn;
       await removeStandIn(standIn, options, this.#parts);
       const why = 'while the new process was coming up, somebody else replaced or removed the old one';
       throw new HeapwardenError('SUPERVISOR_REFUSED', `"${name}" (pm_id ${pmId}) was not restarted: ${why}`);
@@ -134,13 +133,19 @@ export class GracefulRestarts {
       const never = new AbortController().signal;
       const report = await restartByPm2(target, { stopTimeoutMs, signal: never }, bus, this.#parts);
       const process = report.pid === null ? null : await processes.identify(report.pid);
-      const ready = process !== null && (await comesUp(target, process, options, bus, this.#parts));
+      const isUp = process !== null && (await comesUp(target, process, options, bus, this.#parts));
+      // PM2's processes end a moment after its daemon.
+      const ready = isUp && (await this.#find(target))?.pid === process.pid;
       return { ...report, goneAt: null, ready };
     } catch (error) {
       const until = `until "${name}" is back, or "pm2 delete ${standIn}"`;
       log.warn(`a restart was cut short; the stand-in for "${name}" (pm_id ${standIn}) stays ${until}`, { app: name });
       throw error;
     }
+  }
+
+  async #find({ pmId, name }: Pm2Process): Promise<Pm2Process | undefined> {
+    return (await this.#parts.client.listNow()).find((found) => found.pmId === pmId && found.name === name);
   }
 
   async #drain({ pid, pmId }: Pm2Process, stopTimeoutMs: number): Promise<void> {

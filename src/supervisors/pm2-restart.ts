@@ -1,4 +1,4 @@
-import { HeapwardenError } from '../errors.js';
+import { HeapwardenError, messageOf } from '../errors.js';
 import type { Drain, RestartOptions, RestartReport, StopOutcome } from './contract.js';
 import type { Pm2Bus } from './pm2-bus.js';
 import { Family, KILL_MARGIN_MS, type FamilyParts } from './pm2-family.js';
@@ -35,7 +35,7 @@ export async function restartByPm2(
   try {
     const answer = client.call('restartProcessId', { id: pmId }, patienceMs, signal);
     await Promise.all([
-      family.killAfter(stopTimeoutMs, asked.signal),
+      killOverdue(family, stopTimeoutMs, asked.signal, parts),
       answer.catch((error: unknown) => Promise.reject(unfinished(error, parts.name))).finally(() => asked.abort()),
     ]);
     // With treekill off PM2 leaves the children alone, and an orphan may hold the port the new process needs.
@@ -47,6 +47,19 @@ export async function restartByPm2(
     return { stop, pid: now?.pid ?? null, goneAt: await gone, ready: null };
   } finally {
     over.abort();
+  }
+}
+
+/** While PM2 does not answer, nobody would start the process again that is killed now. */
+async function killOverdue(family: Family, stopTimeoutMs: number, signal: AbortSignal, parts: Pm2Parts): Promise<void> {
+  const { client, clock, log, name } = parts;
+  await clock.sleep(stopTimeoutMs, signal);
+  if (signal.aborted) return;
+  try {
+    await client.listNow();
+    if (!signal.aborted) await family.kill();
+  } catch (error) {
+    log.warn(`"${name}" has outlived stop_timeout, and is not killed now: ${messageOf(error)}`, { app: name });
   }
 }
 
