@@ -1,4 +1,4 @@
-/** Graceful restarts against a real PM2's cluster mode: what stays, and what happens where the new process does not come up. */
+/** Graceful restarts against a real PM2: what stays as it was, and what happens where the new process fails. */
 import { writeFileSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -40,7 +40,8 @@ t.test('all but the process stays as it was, while a stand-in serves', async (t)
   const parts = needParts(t, 'pm2');
   if (!parts) return;
   const pm2 = await realPm2(t, parts.pm2);
-  await webCluster(pm2, { cron_restart: '0 0 1 1 *', max_memory_restart: '1G', max_restarts: 7, watch: [join(pm2.reports, 'watched')] });
+  const watch = [join(pm2.reports, 'watched')];
+  await webCluster(pm2, { cron_restart: '0 0 1 1 *', max_memory_restart: '1G', max_restarts: 7, watch });
   const drained: number[] = [];
   const web = supervisePm2(t, pm2, 'web', { drain: async ({ pid }) => drained.push(pid) > 0 });
   const [zero, one] = await running(web);
@@ -68,7 +69,8 @@ t.test('all but the process stays as it was, while a stand-in serves', async (t)
   t.strictSame(drained, [old.pid, first!.process.pid], 'the old one was drained, then the stand-in');
   t.notOk(await lives(first!.process), 'the stand-in has gone');
   const standIn = await pm2.report(first!.process.pid);
-  t.match(standIn, { instance: '2', standIn: `0:${old.pid}`, foo: 'kept' }, 'it had a number of its own, and knew what it was');
+  const own = { instance: '2', standIn: `0:${old.pid}`, foo: 'kept' };
+  t.match(standIn, own, 'it had a number of its own, and knew what it was');
   t.match(await pm2.report(report.pid!), { instance: '0', standIn: null, foo: 'kept' }, "the new one has the old one's");
 
   const settings = await settingsOf(pm2);
@@ -94,12 +96,15 @@ t.test('a new process that does not come up leaves the old one in place', async 
   };
 
   writeFileSync(breaks, 'exits');
-  await fails('it exits at once', /did not come up: it ended.*"pm2 logs web" .*; the old one \(pm_id 0\) was left in place$/);
+  await fails('it exits at once', /did not come up: it ended.*"pm2 logs web".*; the old one \(pm_id 0\) was left in place$/);
   writeFileSync(breaks, 'silent');
   await fails('it never says ready', /it runs, but did not become ready, or never said "ready" to PM2/);
   await rm(breaks);
   await fails('the check says no', /it runs, but did not become ready/, { isReady: async () => false });
-  const isReady: RestartOptions['isReady'] = async ({ process: { pid } }) => (process.kill(pid, 'SIGKILL'), new Promise(() => {}));
+  const isReady: RestartOptions['isReady'] = async ({ process: { pid } }) => {
+    process.kill(pid, 'SIGKILL');
+    return new Promise(() => {});
+  };
   await fails('it dies while it is checked', /: it ended/, { isReady });
 
   const begun = performance.now();
@@ -139,19 +144,23 @@ t.test('a restart that a warden left undone', async (t) => {
   if (!parts) return;
   const pm2 = await realPm2(t, parts.pm2);
   await webCluster(pm2, { instances: 1 });
-  const dying = new AbortController();
-  const dead = supervisePm2(t, pm2, 'web', { drain: async () => (dying.abort(new Error('dies')), dead.close(), true) });
-  const [old] = await running(dead);
-  const process = await identify(old!.pid);
-  await dead.restart('0', graceful({ signal: dying.signal })).catch(() => {});
-  // The old one may have been drained, so that it must go; its stand-in serves.
+  // As a warden that is killed while the old process drains: from there on it does nothing more.
+  const reached = new Promise<void>((resolve) => {
+    const dead = supervisePm2(t, pm2, 'web', { drain: () => (resolve(), new Promise(() => {})) });
+    void dead.restart('0', graceful());
+  });
+  await reached;
+  const old = await identify((await pm2.list('web'))[0]!.pid);
+
   const log = memoryLog();
   const next = supervisePm2(t, pm2, 'web', { log, clock: { ...systemClock, now: () => Date.now() + 3_600_000 } });
-  await until('the next warden to finish it', async () => (await next.slots(), !(await lives(process))));
+  // The old one takes no request any more, so that it must go; its stand-in serves.
+  await until('the next warden to finish it', async () => (await next.slots(), !(await lives(old))));
   await until('the stand-in to go', async () => (await next.slots(), (await pm2.list('web')).length === 1));
   const [after] = await running(next);
-  t.not(after!.pid, old!.pid);
+  t.not(after!.pid, old.pid);
   t.equal((await settingsOf(pm2))[0]!['restart_time'], 1, 'restarted once');
+  t.match(log.warnings, [/^a restart of "web" was cut short, .*: the restart of pm_id 0 is finished now$/]);
 });
 
 t.test('somebody else restarts the old one meanwhile', async (t) => {
