@@ -15,6 +15,7 @@ import { STAND_IN_VARIABLE, type Pm2Process } from './pm2-rpc.js';
 const DIFFERENCES = {
   instances: 1,
   merge_logs: true,
+  autostart: true,
   autorestart: false,
   watch: false,
   // JSON leaves these out.
