@@ -334,6 +334,13 @@ function createSupervisor(app: AppConfig, parts: SupervisorParts): Supervisor {
     const stopTimeoutMs = () => (parts.appConfig(app.name) ?? app).restart.stop_timeout;
     return new ChildSupervisor({ ...parts, app: app.name, config: child, agentEntry, stopTimeoutMs });
   }
-  if (pm2 !== undefined) return new Pm2Supervisor({ ...parts, name: pm2, home: pm2Home(process.env, homedir()), client: parts.pm2 });
+  if (pm2 !== undefined) {
+    const readyMessageMs = () => {
+      const { ready } = (parts.appConfig(app.name) ?? app).restart;
+      return ready?.pm2 ? ready.timeout : null;
+    };
+    const home = pm2Home(process.env, homedir());
+    return new Pm2Supervisor({ ...parts, name: pm2, home, client: parts.pm2, readyMessageMs });
+  }
   throw new HeapwardenError('CONFIG_INVALID', `${app.name}: its supervisor is not available in this version`);
 }
