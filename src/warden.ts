@@ -33,7 +33,10 @@ import { Observer } from './observe/observer.js';
 import { processSource, type ProcessSource } from './observe/processes.js';
 import { releaseOf } from './observe/release.js';
 import { Sampler } from './observe/sampler.js';
+import { signReader } from './observe/signs.js';
+import { Standstills } from './observe/standstill.js';
 import type { WorkerState } from './observe/tracker.js';
+import { Vigil } from './observe/vigil.js';
 import { Counters, type AlertDecision } from './publish/counters.js';
 import type { View } from './publish/family.js';
 import { incidentStatus, type IncidentStatus } from './publish/incidents.js';
@@ -195,7 +198,7 @@ export class Warden implements WardenPort {
 
   async #start(): Promise<void> {
     const { config, metricsPath, version, clock, log } = this.#options;
-    const { lock, journal, history, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
+    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
       this.#parts;
     const { current } = config;
     this.#opened.push(() => lock.release(), () => journal.close(), () => meter.close(), () => self.close(), () => pm2.close());
@@ -209,6 +212,8 @@ export class Warden implements WardenPort {
       appsRoutes(this),
       landingRoute({ version, metricsPath }),
     ];
+    vigil.start();
+    this.#opened.push(() => vigil.close());
     await hub.listen();
     this.#opened.push(() => hub.close());
     const server = createServer(routes, log);
@@ -269,12 +274,16 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const counters = new Counters();
   const meter = createMeter();
   const self = new SelfMetrics(meter);
-  const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log });
+  const vigil = new Vigil(clock, log);
+  const deafUntil = () => vigil.blindUntil();
+  const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log, deafUntil });
+  const standstills = new Standstills({ hub, vigil, readSigns: signReader(), clock });
   const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
   const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, appConfig, clock, log, onOutput };
   const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
-  const observer = new Observer({ supervisors: supervisors.byApp, sampler: new Sampler(processes), hub, clock, log });
+  const sampler = new Sampler(processes);
+  const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });
   const restarter = new Restarter({
     app: appConfig,
     supervisors: supervisors.byApp,
@@ -294,7 +303,7 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const schedules = new Schedules(notes, clock);
   const aftercare = new Aftercare({ history, journal, notes, releaseOf, clock, log });
   const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, clock, log });
-  return { lock, journal, leftovers, history, notes, counters, meter, self, hub, pm2, supervisors, observer, restarter, intake, loop };
+  return { lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, restarter, intake, loop };
 }
 
 function damageOf(lines: number, setAside: string | null): string {
