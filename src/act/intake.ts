@@ -123,11 +123,11 @@ export class Intake {
   }
 
   /** What waits because of it, in a queue or behind a gate, waits no longer. */
-  #resolved({ app, worker, alert: { fingerprint } }: AlertRequest): AlertAnswer {
-    this.#parts.waiting.resolved(fingerprint);
-    const cancelled = this.#parts.restarter.cancel(fingerprint);
+  #resolved({ app, worker, alert }: AlertRequest): AlertAnswer {
+    this.#parts.waiting.resolved(alert);
+    const cancelled = this.#parts.restarter.cancel(alert);
     const sentence = cancelled.length === 0 ? 'it is over' : 'it is over, and so is the restart that waited for it';
-    return { fingerprint, app, worker, decision: 'resolved', sentence, incident: cancelled[0] ?? null };
+    return { fingerprint: alert.fingerprint, app, worker, decision: 'resolved', sentence, incident: cancelled[0] ?? null };
   }
 
   /** At least one, so that an unknown app is refused by name and not passed over in silence. */

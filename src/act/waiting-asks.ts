@@ -1,4 +1,4 @@
-import type { Ask, Reason } from '../decide/decision.js';
+import { endsWith, type AlertRef, type Ask, type Reason } from '../decide/decision.js';
 import { workerKey } from '../observe/tracker.js';
 
 /** Refusals that pass by themselves, or when a person has done something about it. */
@@ -27,8 +27,8 @@ export class WaitingAsks {
   }
 
   /** The alert is over. */
-  resolved(fingerprint: string): void {
-    for (const [key, { alert }] of this.#asks) if (alert?.fingerprint === fingerprint) this.#asks.delete(key);
+  resolved(resolved: AlertRef): void {
+    for (const [key, { alert }] of this.#asks) if (endsWith(alert, resolved)) this.#asks.delete(key);
   }
 
   list(): Ask[] {

@@ -40,7 +40,7 @@ function intakeOf({ made = [], refuse = {}, cancels }: Setting) {
         if (refusal) return { action: 'refuse', reason: refusal, ...common };
         return { action: 'restart', reason, ...common };
       },
-      cancel: (fingerprint) => (fingerprint === cancels ? ['i9'] : []),
+      cancel: ({ fingerprint }) => (fingerprint === cancels ? ['i9'] : []),
     },
     waiting,
     onAlert: (decision) => decisions.push(decision),
@@ -226,7 +226,7 @@ t.test('what is over in a body is over, wherever in the body it says so', async 
         order.push(`ask ${alert?.fingerprint}`);
         return { action: 'restart', reason: 'rss', sentence: '', app, worker, incident: 'i1' };
       },
-      cancel: (fingerprint) => {
+      cancel: ({ fingerprint }) => {
         order.push(`cancel ${fingerprint}`);
         return ['i1'];
       },
