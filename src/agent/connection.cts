@@ -24,7 +24,7 @@ const MAX_UNREAD_BYTES = ['linux', 'win32'].includes(process.platform) ? 65_536 
 export interface AgentSource {
   hello(): HelloFrame;
   stats(): RuntimeStats;
-  /** See Drainage; never rejects. */
+  /** See Drainage. */
   drain(timeoutMs: number): Promise<boolean>;
   /** See StopSignals. */
   arm(timeoutMs: number): void;
@@ -111,7 +111,9 @@ export class Connection {
   #drain(request: number, timeoutMs: number): void {
     this.#tell({ type: 'heard', request });
     const tell = quietly((complete: boolean) => this.#tell({ type: 'drained', request, complete }));
-    void this.#source.drain(timeoutMs).then(tell);
+    void Promise.resolve()
+      .then(() => this.#source.drain(timeoutMs))
+      .then(tell, () => tell(false));
   }
 
   /** Frames without a number: few, small, and asked for. */

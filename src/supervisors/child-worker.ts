@@ -212,7 +212,7 @@ export class ChildWorker {
     if (!run.id) return;
     run.expectEnd();
     const drained = await Promise.race([this.#parts.drain(run.id, timeoutMs), aborted(signal)]);
-    if (drained || run.ending !== null) return;
+    if (drained || run.ending !== null || !run.listens) return;
     this.#parts.log.info(
       `${this.#name}: process ${run.id.pid} is stopped with connections open (WebSockets, requests of more than ` +
         `${formatElapsed(timeoutMs)}), or it does not answer`,
