@@ -1,4 +1,5 @@
 import { endsWith, type AlertRef, type Ask, type Reason } from '../decide/decision.js';
+import type { Breach } from '../decide/guard.js';
 import { workerKey } from '../observe/tracker.js';
 
 /** Refusals that pass by themselves, or when a person has done something about it. */
@@ -31,9 +32,16 @@ export class WaitingAsks {
     for (const [key, { alert }] of this.#asks) if (endsWith(alert, resolved)) this.#asks.delete(key);
   }
 
+  /** Whether an alert waits that asks for this worker and this reason. */
+  hasAlert({ worker: { app, worker }, resource }: Breach): boolean {
+    return this.#asks.has(keyOf({ app, worker, reason: resource, origin: 'alertmanager' }));
+  }
+
   list(): Ask[] {
     return [...this.#asks.values()];
   }
 }
 
-const keyOf = ({ app, worker, reason, origin }: Ask): string => `${workerKey(app, worker)}\u0000${origin}\u0000${reason}`;
+function keyOf({ app, worker, reason, origin }: Pick<Ask, 'app' | 'worker' | 'reason' | 'origin'>): string {
+  return `${workerKey(app, worker)}\u0000${origin}\u0000${reason}`;
+}
