@@ -33,7 +33,10 @@ import { Observer } from './observe/observer.js';
 import { processSource, type ProcessSource } from './observe/processes.js';
 import { releaseOf } from './observe/release.js';
 import { Sampler } from './observe/sampler.js';
+import { signReader } from './observe/signs.js';
+import { Standstills } from './observe/standstill.js';
 import type { WorkerState } from './observe/tracker.js';
+import { Vigil } from './observe/vigil.js';
 import { Counters, type AlertDecision } from './publish/counters.js';
 import type { View } from './publish/family.js';
 import { incidentStatus, type IncidentStatus } from './publish/incidents.js';
@@ -46,8 +49,8 @@ import { SelfMetrics } from './publish/self.js';
 import { appStatuses, type AppStatus } from './publish/status.js';
 import { wardenFamilies } from './publish/warden.js';
 import { ChildSupervisor } from './supervisors/child.js';
-import type { OutputStream } from './supervisors/child-worker.js';
-import type { Supervisor } from './supervisors/contract.js';
+import type { OutputStream } from './supervisors/child-run.js';
+import type { Drain, Supervisor } from './supervisors/contract.js';
 import { Leftovers } from './supervisors/leftovers.js';
 import { formatDuration } from './units.js';
 import { Pm2Supervisor, pm2Home } from './supervisors/pm2.js';
@@ -195,8 +198,8 @@ export class Warden implements WardenPort {
   }
 
   async #start(): Promise<void> {
-    const { config, metricsPath, version, log } = this.#options;
-    const { lock, journal, history, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
+    const { config, metricsPath, version, clock, log } = this.#options;
+    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
       this.#parts;
     const { current } = config;
     this.#opened.push(() => lock.release(), () => journal.close(), () => meter.close(), () => self.close(), () => pm2.close());
@@ -204,12 +207,14 @@ export class Warden implements WardenPort {
     const routes = [
       metricsRoute(this, metricsPath),
       managementRoutes(this),
-      alertsRoute(this),
-      restartRoute(this),
+      alertsRoute(this, log),
+      restartRoute(this, { clock, log }),
       pauseRoutes(this),
       appsRoutes(this),
       landingRoute({ version, metricsPath }),
     ];
+    vigil.start();
+    this.#opened.push(() => vigil.close());
     await hub.listen();
     this.#opened.push(() => hub.close());
     const server = createServer(routes, log);
@@ -275,12 +280,17 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const waiting = new WaitingAsks();
   const meter = createMeter();
   const self = new SelfMetrics(meter);
-  const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log });
+  const vigil = new Vigil(clock, log);
+  const deafUntil = () => vigil.blindUntil();
+  const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log, deafUntil });
+  const standstills = new Standstills({ hub, vigil, readSigns: signReader(), clock });
   const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
-  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, appConfig, clock, log, onOutput };
+  const drain: Drain = ({ pid }, timeoutMs) => hub.drain(pid, timeoutMs);
+  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput };
   const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
-  const observer = new Observer({ supervisors: supervisors.byApp, sampler: new Sampler(processes), hub, clock, log });
+  const sampler = new Sampler(processes);
+  const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });
   const restarter = new Restarter({
     app: appConfig,
     supervisors: supervisors.byApp,
@@ -300,7 +310,7 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const schedules = new Schedules(notes, clock);
   const aftercare = new Aftercare({ history, journal: { complete: (id, outcome) => counted(journal.complete(id, outcome)) }, notes, releaseOf, clock, log });
   const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, clock, log });
-  return { lock, journal, leftovers, history, notes, counters, meter, self, hub, pm2, supervisors, observer, restarter, intake, loop };
+  return { lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, restarter, intake, loop };
 }
 
 function damageOf(lines: number, setAside: string | null): string {
@@ -314,6 +324,7 @@ interface SupervisorParts {
   leftovers: Leftovers;
   /** One for all its apps, so that one list serves them. */
   pm2: Pm2Client;
+  drain: Drain;
   /** The app's config as it is now; null where it is no longer configured. */
   appConfig(name: string): AppConfig | null;
   clock: Clock;
@@ -329,6 +340,13 @@ function createSupervisor(app: AppConfig, parts: SupervisorParts): Supervisor {
     const stopTimeoutMs = () => (parts.appConfig(app.name) ?? app).restart.stop_timeout;
     return new ChildSupervisor({ ...parts, app: app.name, config: child, agentEntry, stopTimeoutMs });
   }
-  if (pm2 !== undefined) return new Pm2Supervisor({ ...parts, name: pm2, home: pm2Home(process.env, homedir()), client: parts.pm2 });
+  if (pm2 !== undefined) {
+    const readyMessageMs = () => {
+      const { ready } = (parts.appConfig(app.name) ?? app).restart;
+      return ready?.pm2 ? ready.timeout : null;
+    };
+    const home = pm2Home(process.env, homedir());
+    return new Pm2Supervisor({ ...parts, name: pm2, home, client: parts.pm2, readyMessageMs });
+  }
   throw new HeapwardenError('CONFIG_INVALID', `${app.name}: its supervisor is not available in this version`);
 }

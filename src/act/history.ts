@@ -18,6 +18,8 @@ const CURABLE: readonly string[] = ['rss', 'heap', 'freeze'];
 export class History {
   /** Oldest first. */
   #incidents: Incident[];
+  /** Those of each app that were restarts, oldest first: asked for several times a decision. Null after a change. */
+  #restartsByApp: Map<string, Incident[]> | null = null;
   #added = 0;
   readonly #clock: Clock;
   readonly #apps: Map<string, AppState>;
@@ -34,17 +36,23 @@ export class History {
   add(incident: Incident): void {
     this.#incidents.push(incident);
     this.#date(incident);
-    if (++this.#added % SLACK === 0) this.#incidents = remembered(this.#incidents);
+    if (incident.action === 'restart') this.#restartsByApp = null;
+    if (++this.#added % SLACK > 0) return;
+    this.#incidents = remembered(this.#incidents);
+    this.#restartsByApp = null;
   }
 
   complete(id: string, outcome: Outcome): void {
     const incident = this.find(id);
-    if (incident) incident.outcome = outcome;
+    if (!incident) return;
+    incident.outcome = outcome;
+    this.#restartsByApp = null;
   }
 
   /** For an intent that could not be put on disk: it never happened. */
   withdraw(id: string): void {
     this.#incidents = this.#incidents.filter((incident) => incident.id !== id);
+    this.#restartsByApp = null;
   }
 
   stateOf(app: string): AppState {
@@ -67,11 +75,11 @@ export class History {
 
   /** Restarts whose outcome is not on record: under way, or cut off by the warden's own death. */
   open(): Incident[] {
-    return this.#restarts().filter(({ outcome }) => outcome === null);
+    return this.#incidents.filter(({ action, outcome }) => action === 'restart' && outcome === null);
   }
 
   lastRestart(app: string, worker: string): Incident | null {
-    return this.#restarts().findLast((incident) => incident.app === app && incident.worker === worker) ?? null;
+    return this.#restartsOf(app).findLast((incident) => incident.worker === worker) ?? null;
   }
 
   /** Milliseconds since the worker's last restart was decided; null where there was none. */
@@ -86,7 +94,7 @@ export class History {
   }
 
   restartsWithin(app: string, windowMs: number): number {
-    return this.#restarts().filter((incident) => incident.app === app && this.age(incident) < windowMs).length;
+    return this.#restartsOf(app).filter((incident) => this.age(incident) < windowMs).length;
   }
 
   /** Restarts of the app that its budget still allows. */
@@ -102,8 +110,8 @@ export class History {
   fruitless(app: string, worker: string): Incident[] {
     const { freshSinceMs } = this.stateOf(app);
     const fruitless: Incident[] = [];
-    for (const incident of this.#restarts().toReversed()) {
-      if (incident.app !== app || incident.worker !== worker) continue;
+    for (const incident of this.#restartsOf(app).toReversed()) {
+      if (incident.worker !== worker) continue;
       const { asked: reason, origin, force, outcome, atMs } = incident;
       if (isByPerson({ origin, reason, force }) || (freshSinceMs !== null && atMs <= freshSinceMs)) break;
       if (!CURABLE.includes(reason) || !outcome || outcome.result === 'failed' || outcome.result === 'not_ready') continue;
@@ -116,11 +124,10 @@ export class History {
 
   /** Whether this alert is leading, or has led, to a new process of this worker. */
   hasAnswered(alert: AlertRef, app: string, worker: string): boolean {
-    return this.#restarts().some(
+    return this.#restartsOf(app).some(
       (incident) =>
         incident.alert?.fingerprint === alert.fingerprint &&
         incident.alert.startsAtMs === alert.startsAtMs &&
-        incident.app === app &&
         incident.worker === worker &&
         incident.outcome?.result !== 'failed' &&
         !(incident.outcome && sameProcess(incident.outcome.after, incident.before)),
@@ -134,7 +141,16 @@ export class History {
   }
 
   /** Those that were cancelled never happened. */
-  #restarts(): Incident[] {
-    return this.#incidents.filter(({ action, outcome }) => action === 'restart' && outcome?.result !== 'cancelled');
+  #restartsOf(app: string): Incident[] {
+    if (!this.#restartsByApp) {
+      this.#restartsByApp = new Map();
+      for (const incident of this.#incidents) {
+        if (incident.action !== 'restart' || incident.outcome?.result === 'cancelled') continue;
+        const known = this.#restartsByApp.get(incident.app);
+        if (known) known.push(incident);
+        else this.#restartsByApp.set(incident.app, [incident]);
+      }
+    }
+    return this.#restartsByApp.get(app) ?? [];
   }
 }

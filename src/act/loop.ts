@@ -54,9 +54,10 @@ export class ControlLoop {
     const configs = new Map(apps.map((app) => [app.name, app]));
     for (const change of changes) this.#tell(change, configs.get(change.worker.app)!);
     await aftercare.look(apps, workers);
-    // With both, Alertmanager leads: its alert has had `fallback_after` to come.
-    const patienceMs = trigger === 'both' ? fallback_after : 0;
-    const isDue = (breach: Breach) => this.#heldFor(breach, configs, now) >= patienceMs;
+    // With both, Alertmanager leads: its alert has had `fallback_after` to come. One that came and was refused for now
+    // is asked again below, and stays the one that asks: so it can still be resolved.
+    const isDue = (breach: Breach) =>
+      trigger === 'embedded' || (this.#heldFor(breach, configs, now) >= fallback_after && !waiting.hasAlert(breach));
     const due = trigger === 'alertmanager' ? [] : breaches.filter(isDue);
     const asks = [...due.map(askOf), ...(await schedules.due(apps, workers)), ...waiting.list()];
     for (const ask of asks) await this.#ask(ask);

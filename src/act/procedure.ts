@@ -147,7 +147,7 @@ export class Procedure {
     const check = app.restart.ready;
     if (!check || check.pm2) return true; // of PM2's own message PM2's supervisor knows
     if (check.agent) return this.#hasReported(check, target, closing);
-    return waitUntilReady(check, this.#parts.clock, closing);
+    return waitUntilReady(check, target, this.#parts.clock, closing);
   }
 
   async #hasReported({ timeout }: ReadyCheck, { process }: ReadyTarget, closing: AbortSignal): Promise<boolean> {

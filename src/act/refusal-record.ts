@@ -5,8 +5,9 @@ const SAME_STORY_MS = 60_000;
 /** Refusals that are remembered; anybody's alert may name what it likes. */
 const MOST = 1000;
 
-interface Told {
+export interface Told {
   id: string;
+  app: string;
   alert: string;
   atMs: number;
 }
@@ -16,14 +17,14 @@ export class RefusalRecord {
   /** Oldest first. */
   readonly #told = new Map<string, Told>();
 
-  /** The incident that tells this refusal already; null where it is news, which from now on it is not. */
-  alreadyTold(incident: Incident, monotonicMs: number): string | null {
+  /** The incident that tells this refusal already, perhaps of another name; null where it is news, until now. */
+  alreadyTold(incident: Incident, monotonicMs: number): Told | null {
     const key = keyOf(incident);
     const alert = alertOf(incident);
     const told = this.#told.get(key);
-    if (told && (told.alert === alert || monotonicMs - told.atMs < SAME_STORY_MS)) return told.id;
+    if (told && (told.alert === alert || monotonicMs - told.atMs < SAME_STORY_MS)) return told;
     this.#told.delete(key);
-    this.#told.set(key, { id: incident.id, alert, atMs: monotonicMs });
+    this.#told.set(key, { id: incident.id, app: incident.app, alert, atMs: monotonicMs });
     if (this.#told.size > MOST) this.#told.delete(this.#told.keys().next().value!);
     return null;
   }
@@ -36,10 +37,12 @@ export class RefusalRecord {
 
 const prefixOf = (app: string, worker: string): string => `${app}\u0000${worker}\u0000`;
 
+/** Anybody's alert may name what it likes: all names that are not configured are one story. */
 function keyOf({ app, worker, asked, origin, reason, before }: Incident): string {
+  if (reason === 'unknown_app') return JSON.stringify([asked, origin, reason]);
   return prefixOf(app, worker) + JSON.stringify([asked, origin, reason, before?.pid, before?.start]);
 }
 
-function alertOf({ alert }: Incident): string {
-  return JSON.stringify([alert?.fingerprint, alert?.startsAtMs]);
+function alertOf({ app, alert }: Incident): string {
+  return JSON.stringify([app, alert?.fingerprint, alert?.startsAtMs]);
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Ask } from '../decide/decision.js';
+import { endsWith, type AlertRef, type Ask } from '../decide/decision.js';
 import { decide, type Judgement } from '../decide/policy.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
@@ -70,8 +70,8 @@ export class Restarter {
   }
 
   /** The alert is over: cancels what waits because of it. Returns the incidents that it cancels. */
-  cancel(fingerprint: string): string[] {
-    const over = [...this.#waiting.values()].filter(({ incident }) => incident.alert?.fingerprint === fingerprint);
+  cancel(resolved: AlertRef): string[] {
+    const over = [...this.#waiting.values()].filter(({ incident }) => endsWith(incident.alert, resolved));
     for (const { cancel } of over) cancel.abort('for its alert was resolved while it waited');
     return over.map(({ incident }) => incident.id);
   }
@@ -102,7 +102,7 @@ export class Restarter {
     this.#parts.onIncident(incident);
     const answer = { ...judgement, app: ask.app, worker: ask.worker };
     const told = this.#refusals.alreadyTold(incident, clock.monotonic());
-    if (told !== null) return { ...answer, incident: told };
+    if (told) return { ...answer, incident: told.app === ask.app ? told.id : null };
     log.info(judgement.sentence, { app: ask.app, worker: ask.worker, decision: 'refuse', reason: judgement.reason });
     history.add(incident);
     await journal.record(incident).catch((error: unknown) => this.#journalFailed(error));

@@ -1,4 +1,5 @@
-import type { Ask, Reason } from '../decide/decision.js';
+import { endsWith, type AlertRef, type Ask, type Reason } from '../decide/decision.js';
+import type { Breach } from '../decide/guard.js';
 import { workerKey } from '../observe/tracker.js';
 
 /** Refusals that pass by themselves, or when a person has done something about it. */
@@ -27,8 +28,13 @@ export class WaitingAsks {
   }
 
   /** The alert is over. */
-  resolved(fingerprint: string): void {
-    for (const [key, { alert }] of this.#asks) if (alert?.fingerprint === fingerprint) this.#asks.delete(key);
+  resolved(resolved: AlertRef): void {
+    for (const [key, { alert }] of this.#asks) if (endsWith(alert, resolved)) this.#asks.delete(key);
+  }
+
+  /** Whether an alert waits that asks for this worker and this reason. */
+  hasAlert({ worker: { app, worker }, resource }: Breach): boolean {
+    return this.#asks.has(keyOf({ app, worker, reason: resource, origin: 'alertmanager' }));
   }
 
   list(): Ask[] {
@@ -36,4 +42,6 @@ export class WaitingAsks {
   }
 }
 
-const keyOf = ({ app, worker, reason, origin }: Ask): string => `${workerKey(app, worker)}\u0000${origin}\u0000${reason}`;
+function keyOf({ app, worker, reason, origin }: Pick<Ask, 'app' | 'worker' | 'reason' | 'origin'>): string {
+  return `${workerKey(app, worker)}\u0000${origin}\u0000${reason}`;
+}

@@ -1,9 +1,38 @@
 import { hello } from './hello.cjs';
 import { Link } from './link.cjs';
 import { createMeter } from './meter.cjs';
+import { Servers } from './servers.cjs';
+import type { SharedPort } from './shared-port.cjs';
 
 /** Measures this process and reports to the warden for as long as the process lives. */
 export function start(): void {
+  const servers = new Servers();
+  servers.watch(inheritedPort());
   const meter = createMeter();
-  new Link({ hello, stats: () => meter.read() }).open();
+  const drainage = once(() => {
+    const { Drainage } = require('./drain.cjs') as typeof import('./drain.cjs');
+    return new Drainage(servers);
+  });
+  const signals = once(() => {
+    const { StopSignals } = require('./signals.cjs') as typeof import('./signals.cjs');
+    return new StopSignals(drainage());
+  });
+  new Link({
+    hello,
+    stats: () => meter.read(),
+    drain: (timeoutMs) => drainage().drain(timeoutMs),
+    arm: (timeoutMs) => signals().arm(timeoutMs),
+  }).open();
+}
+
+// Most apps never need them, and loading a file costs every start of an app about half a millisecond.
+function inheritedPort(): SharedPort | null {
+  if (process.env['HEAPWARDEN_LISTEN'] === undefined) return null;
+  const { SharedPort } = require('./shared-port.cjs') as typeof import('./shared-port.cjs');
+  return SharedPort.inherit(process.env);
+}
+
+function once<T extends object>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }

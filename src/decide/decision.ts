@@ -37,6 +37,12 @@ export interface AlertRef {
   endsAtMs: number | null;
 }
 
+/** Whether this alert is over with the resolved one: the same, and not one that began anew since. */
+export function endsWith(alert: AlertRef | null, resolved: AlertRef): boolean {
+  if (alert?.fingerprint !== resolved.fingerprint) return false;
+  return alert.startsAtMs <= (resolved.endsAtMs ?? resolved.startsAtMs);
+}
+
 /** A request to restart one worker. */
 export interface Ask {
   app: string;

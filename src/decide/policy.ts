@@ -1,10 +1,11 @@
 /** Pure: whether a restart that was asked for may be done, and if not, why not. Time and facts are arguments. */
 import type { AppConfig, Resource } from '../config/schema.js';
+import { describeStandstill } from '../observe/standstill.js';
 import type { WorkerState } from '../observe/tracker.js';
 import { formatElapsed } from '../units.js';
 import type { AlertRef, Ask, Decision, RestartReason } from './decision.js';
 import { gateRefusal, pauseRefusal, type Past, type Pause, type Refused } from './gates.js';
-import { RESOURCE_NAMES, describeValue, limitOf, measure } from './measure.js';
+import { RESOURCE_NAMES, describeValue, limitOf, measure, standstillOf } from './measure.js';
 
 export interface Facts extends Past {
   /** The app's config; null where no app of that name is configured. */
@@ -81,6 +82,10 @@ export function notBreaching(reason: RestartReason, app: AppConfig, worker: Work
   if (limit === null) return `the app has no restart limit for ${resource}`;
   if (value === null) return `its ${name} cannot be measured now`;
   if (value >= limit) return null;
+  const standstill = resource === 'freeze' ? standstillOf(worker) : null;
+  if (standstill && worker.observedAt - worker.agent!.heartbeatAt >= limit) {
+    return `its event loop does not turn, but ${describeStandstill(standstill, worker.observedAt)}`;
+  }
   const [is, line] = [describeValue(resource, value), describeValue(resource, limit)];
   return `measured again, its ${name} is ${is}, below the limit of ${line}`;
 }

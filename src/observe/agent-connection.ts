@@ -10,17 +10,36 @@ import {
 import type { Clock } from '../clock.js';
 import { BadFrame, parseAgentFrame } from './agent-frames.js';
 
-/** What an agent has told; times are `clock.now()` when the warden read it. */
+/** What an agent has told; times are `clock.monotonic()` when the warden read it, but for the last one. */
 export interface AgentReport {
   pid: number;
   /** Node.js version without the `v`. */
   node: string;
   app: string;
-  connectedAtMs: number;
+  connectedAt: number;
   /** The last time the loop is known to have turned. */
-  heartbeatAtMs: number;
+  heartbeatAt: number;
+  /** Null while its inspector is not open. */
+  inspectorPort: number | null;
   stats: RuntimeStats | null;
-  statsAtMs: number | null;
+  statsAt: number | null;
+  /**
+   * The heartbeat as a time of day, for others to read; milliseconds since the epoch. By the clock as it goes now, and
+   * not before the warden itself could hear.
+   */
+  heartbeatAtMs: number;
+}
+
+/** A process that turns its loop says within this many milliseconds that it has heard; a frozen one never does. */
+const HEARD_MS = 500;
+/** For the last word of a drain to arrive, in milliseconds. */
+const LAST_WORD_MS = 500;
+
+/** Something asked of an agent that it says to have heard, and later may say to have done. */
+interface Errand {
+  heard: AbortController;
+  over: AbortController;
+  complete: boolean;
 }
 
 export interface AgentConnectionEvents {
@@ -41,6 +60,7 @@ export class AgentConnection {
   readonly #lines = new LineReader(MAX_FRAME_BYTES);
   /** By number of the request. */
   readonly #waiting = new Map<number, AbortController>();
+  readonly #errands = new Map<number, Errand>();
   #lastRequest = 0;
   #answered = 0;
 
@@ -52,6 +72,7 @@ export class AgentConnection {
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => {
       for (const answer of this.#waiting.values()) answer.abort();
+      for (const { over } of this.#errands.values()) over.abort();
       events.closed(this);
     });
   }
@@ -70,6 +91,34 @@ export class AgentConnection {
     await this.#clock.sleep(timeoutMs, answer.signal);
     this.#waiting.delete(request);
     return this.#answered >= request ? this.report : null;
+  }
+
+  /**
+   * Asks the process to take no new connections and to finish its requests. True when no connection is left; false
+   * where some are after `timeoutMs`, and at once where it does not hear, being frozen.
+   */
+  drain(timeoutMs: number): Promise<boolean> {
+    return this.#send((request) => ({ type: 'drain', request, timeout_ms: timeoutMs }), async (errand) => {
+      await this.#clock.sleep(timeoutMs + LAST_WORD_MS, errand.over.signal);
+      return errand.complete;
+    });
+  }
+
+  /** Asks the process to drain, within `timeoutMs`, when a stop signal comes. True when it has heard. */
+  arm(timeoutMs: number): Promise<boolean> {
+    return this.#send((request) => ({ type: 'arm', request, timeout_ms: timeoutMs }), async () => true);
+  }
+
+  async #send(frame: (request: number) => WardenFrame, then: (errand: Errand) => Promise<boolean>): Promise<boolean> {
+    if (!this.#canTake()) return false;
+    const request = (this.#lastRequest += 1);
+    const errand = { heard: new AbortController(), over: new AbortController(), complete: false };
+    this.#errands.set(request, errand);
+    this.#write(frame(request));
+    await this.#clock.sleep(HEARD_MS, AbortSignal.any([errand.heard.signal, errand.over.signal]));
+    const done = errand.heard.signal.aborted && (await then(errand));
+    this.#errands.delete(request);
+    return done;
   }
 
   close(): void {
@@ -94,22 +143,30 @@ export class AgentConnection {
   #take(line: string): number | null {
     const frame = parseAgentFrame(line);
     if (!frame) return null;
-    const nowMs = this.#clock.now();
+    const now = this.#clock.monotonic();
+    const heard = { heartbeatAt: now, heartbeatAtMs: this.#clock.now() };
     if (frame.type === 'hello') {
       if (this.report) throw new BadFrame('a second hello');
       const { pid, node, app } = frame;
       const statsIntervalMs = this.#events.hello(this, frame);
-      this.report = { pid, node, app, connectedAtMs: nowMs, heartbeatAtMs: nowMs, stats: null, statsAtMs: null };
+      this.report = { pid, node, app, connectedAt: now, ...heard, inspectorPort: null, stats: null, statsAt: null };
       this.welcome(statsIntervalMs);
       return null;
     }
     if (!this.report) throw new BadFrame('no hello first');
-    this.report = { ...this.report, heartbeatAtMs: nowMs };
+    this.report = { ...this.report, ...heard };
+    if (frame.type === 'beat') this.report.inspectorPort = frame.inspector_port ?? null;
+    if (frame.type === 'heard') this.#errands.get(frame.request)?.heard.abort();
+    if (frame.type === 'drained') {
+      const errand = this.#errands.get(frame.request);
+      if (errand) errand.complete = frame.complete;
+      errand?.over.abort();
+    }
     if (frame.type === 'stats') {
-      this.report = { ...this.report, stats: frame.stats, statsAtMs: nowMs };
+      this.report = { ...this.report, stats: frame.stats, statsAt: now };
       if (frame.request !== undefined) this.#answer(frame.request);
     }
-    return frame.n;
+    return 'n' in frame ? frame.n : null;
   }
 
   #answer(newest: number): void {

@@ -22,6 +22,8 @@ export interface AgentHubOptions {
   /** Whether a process of this machine has this pid; an agent that claims another is refused. */
   pidExists?: (pid: number) => boolean;
   maxConnections?: number;
+  /** Until when the warden itself could not hear, by `clock.monotonic()`. */
+  deafUntil?: () => number;
 }
 
 /** Where agents report in. Whatever one of them says, it can harm nothing but its own connection. */
@@ -68,17 +70,34 @@ export class AgentHub {
   /** Null where no agent of this process is connected. */
   report(pid: number): AgentReport | null {
     const report = this.#byPid.get(pid)?.report;
-    return report ? this.#withoutStale(report) : null;
+    return report ? this.#asOfNow(report) : null;
   }
 
   /** Connected agents only. */
   reports(): AgentReport[] {
-    return [...this.#byPid.values()].flatMap(({ report }) => (report ? this.#withoutStale(report) : []));
+    return [...this.#byPid.values()].flatMap(({ report }) => (report ? this.#asOfNow(report) : []));
   }
 
   /** Asks for stats now; null where the agent is not connected or does not answer within `timeoutMs`. */
   async sample(pid: number, timeoutMs: number): Promise<AgentReport | null> {
     return (await this.#byPid.get(pid)?.sample(timeoutMs)) ?? null;
+  }
+
+  /**
+   * Asks a process to take no new connections and to finish its requests; see contract.ts's Drain. False at once where
+   * no agent is connected, and after half a second where the process does not turn its loop.
+   */
+  async drain(pid: number, timeoutMs: number): Promise<boolean> {
+    return (await this.#byPid.get(pid)?.drain(timeoutMs)) ?? false;
+  }
+
+  /**
+   * Asks a process to do the same, within `timeoutMs`, when SIGINT or SIGTERM comes, where the app has no listener of
+   * its own for it, and to end by that signal then. For supervisors that stop a process by themselves. True when the
+   * agent has heard; it lasts for as long as the process lives.
+   */
+  async arm(pid: number, timeoutMs: number): Promise<boolean> {
+    return (await this.#byPid.get(pid)?.arm(timeoutMs)) ?? false;
   }
 
   /** Ends all connections and removes the socket file. */
@@ -91,10 +110,18 @@ export class AgentHub {
     });
   }
 
-  /** A frozen process sends none: what it said before is its healthy past, and no measurement of now. */
-  #withoutStale(report: AgentReport): AgentReport {
-    const oldestMs = this.#options.clock.now() - STALE_INTERVALS * this.#statsIntervalMs - STALE_MARGIN_MS;
-    return report.statsAtMs !== null && report.statsAtMs < oldestMs ? { ...report, stats: null } : report;
+  #asOfNow(report: AgentReport): AgentReport {
+    const { clock, deafUntil } = this.#options;
+    const now = clock.monotonic();
+    const silentMs = now - Math.max(report.heartbeatAt, deafUntil?.() ?? -Infinity);
+    // A frozen process sends no stats: what it said before is its healthy past, and no measurement of now.
+    const oldest = now - STALE_INTERVALS * this.#statsIntervalMs - STALE_MARGIN_MS;
+    const isStale = report.statsAt !== null && report.statsAt < oldest;
+    return {
+      ...report,
+      ...(isStale ? { stats: null } : {}),
+      heartbeatAtMs: Math.round(clock.now() - Math.max(0, silentMs)),
+    };
   }
 
   #welcome(connection: AgentConnection, { pid, app, node }: HelloFrame): number {

@@ -5,7 +5,8 @@ import { gauge, labelsOf, seconds, type Family, type Sample, type View } from '.
 /** What the journal knows of restarts; the counters of the same name stem are in counters.ts. */
 export function restartFamilies(view: View): Family[] {
   const { config, history, workers } = view;
-  const restarts = history.list({ limit: Infinity }).filter(({ action }) => action === 'restart');
+  // One that still waits may yet be cancelled, and would go back in time then.
+  const restarts = history.list({ limit: Infinity }).filter(({ outcome }) => outcome && outcome.result !== 'cancelled');
   const perManagedWorker = (value: (restartsOfIt: Incident[]) => number | null): Sample[] =>
     workers.flatMap(({ app, worker, supervisor }) => {
       if (supervisor === 'none') return [];
@@ -20,7 +21,7 @@ export function restartFamilies(view: View): Family[] {
     ),
     gauge(
       'heapwarden_restart_last_timestamp_seconds',
-      "When the worker's last restart was decided, in seconds since the Unix epoch.",
+      "When the worker's last restart that has been carried out was decided, in seconds since the Unix epoch.",
       perManagedWorker(([newest]) => (newest ? seconds(newest.atMs) : null)),
     ),
     gauge(

@@ -2,7 +2,8 @@
 import type { History } from '../act/history.js';
 import { RESOURCES, type Config, type Level, type Resource } from '../config/schema.js';
 import { isPaused, type Pause } from '../decide/gates.js';
-import { levelsReached, measure } from '../decide/measure.js';
+import { levelsReached, measure, standstillOf } from '../decide/measure.js';
+import type { StandstillCause } from '../observe/standstill.js';
 import type { WorkerState } from '../observe/tracker.js';
 import { blocksOf, type Block } from './blocks.js';
 import { seconds } from './family.js';
@@ -19,6 +20,8 @@ export interface WorkerStatus {
   uptime_seconds: number | null;
   /** The highest level that each resource is at or above now. */
   levels: Partial<Record<Resource, Level>>;
+  /** Why its agent may be silent though it has not frozen. */
+  standstill: StandstillCause | null;
   restarting: boolean;
   /** What stops its automatic restarts for longer than a cooldown does. */
   blocked: Block[];
@@ -72,6 +75,7 @@ export function appStatuses(
           heap_limit_bytes: agent?.stats?.heap_limit ?? null,
           uptime_seconds: reading ? Math.max(0, (nowMs - reading.startedAtMs) / 1000) : null,
           levels,
+          standstill: standstillOf(worker)?.cause ?? null,
           restarting: isBusy(name, worker.worker),
           blocked: app ? blocksOf(app, worker.worker, history, nowMs) : [],
         };

@@ -40,7 +40,7 @@ function intakeOf({ made = [], refuse = {}, cancels }: Setting) {
         if (refusal) return { action: 'refuse', reason: refusal, ...common };
         return { action: 'restart', reason, ...common };
       },
-      cancel: (fingerprint) => (fingerprint === cancels ? ['i9'] : []),
+      cancel: ({ fingerprint }) => (fingerprint === cancels ? ['i9'] : []),
     },
     waiting,
     onAlert: (decision) => decisions.push(decision),
@@ -150,6 +150,95 @@ t.test('a request names one worker, or means all', async (t) => {
     app: 'shop', worker: '1', reason: 'heap', origin: 'api', force: true, dryRun: true, alert: null, dueAtMs: null,
   });
   t.equal((await intake.requestRestart({ ...request, app: 'nobody' })).length, 1);
+});
+
+t.test('10,000 alerts in one body', async (t) => {
+  const made = [{ worker: '0' }, { worker: '1' }];
+  const { intake, asks, decisions } = intakeOf({ made, refuse: { 1: 'cooldown' } });
+  const alerts = Array.from({ length: 10_000 }, (_, i) => ({
+    ...alert({ app: 'shop', worker: String(i % 2) }).alerts[0]!,
+    status: i % 10 === 9 ? 'resolved' : 'firing',
+    fingerprint: `f${i % 5000}`,
+  }));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const answers = await intake.receiveAlerts({ alerts });
+  clearInterval(timer);
+  t.strictSame(answers.map(({ fingerprint }) => fingerprint), alerts.map(({ fingerprint }) => fingerprint), 'in the order of the body');
+  t.strictSame(
+    answers.slice(0, 10).map(({ decision }) => decision),
+    ['restart', 'cooldown', 'restart', 'cooldown', 'restart', 'cooldown', 'restart', 'cooldown', 'restart', 'resolved'],
+  );
+  t.equal(asks.length, 4500, 'each distinct one that fires is asked about once');
+  t.strictSame(answers.slice(5000), answers.slice(0, 5000), 'and its repetition is answered the same');
+  t.equal(decisions.length, 10_000, 'each is counted');
+  t.ok(turns > 2, 'and the event loop turned meanwhile');
+});
+
+t.test('the same fingerprint is another alert with another start, app, worker, status or reason', async (t) => {
+  const { intake, asks } = intakeOf({ made: [{ worker: '0' }, { worker: '1' }] });
+  const [one] = alert({ app: 'shop', worker: '0' }).alerts;
+  const labels = one!.labels;
+  const alerts = [
+    one!,
+    { ...one!, startsAt: '2026-11-21T00:00:01Z' },
+    { ...one!, labels: { ...labels, worker: '1' } },
+    { ...one!, labels: { ...labels, app: 'other' } },
+    { ...one!, labels: { ...labels, reason: 'heap' } },
+    { ...one!, status: 'resolved' },
+    { ...one!, startsAt: '2026-11-21T01:00:00+01:00' },
+  ];
+  t.equal((await intake.receiveAlerts({ alerts })).length, 7);
+  t.equal(asks.length, 5, 'all that fire, but for the last: it is the first again, in another time zone');
+});
+
+t.test('where the journal fails, the rest of a body is not asked about', async (t) => {
+  let asked = 0;
+  const intake = new Intake({
+    config: () => CONFIG,
+    observer: { workers: workersOf(workerOf()) },
+    restarter: {
+      ask: async () => {
+        asked++;
+        throw new HeapwardenError('JOURNAL_UNWRITABLE', 'the journal cannot be written');
+      },
+      cancel: () => [],
+    },
+    waiting: new WaitingAsks(),
+    onAlert: () => t.fail('nothing was decided'),
+  });
+  const alerts = Array.from({ length: 10_000 }, (_, i) => alert({ app: 'shop' }, { fingerprint: `f${i}` }).alerts[0]!);
+  await t.rejects(intake.receiveAlerts({ alerts }), { code: 'JOURNAL_UNWRITABLE' });
+  const before = asked;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  t.equal(asked, before);
+  t.ok(asked <= 500, `${asked} of 10,000`);
+});
+
+t.test('what is over in a body is over, wherever in the body it says so', async (t) => {
+  const order: string[] = [];
+  const intake = new Intake({
+    config: () => CONFIG,
+    observer: { workers: workersOf(workerOf()) },
+    restarter: {
+      ask: async ({ app, worker, alert }) => {
+        await new Promise((resolve) => setTimeout(resolve, 5)); // as a look takes
+        order.push(`ask ${alert?.fingerprint}`);
+        return { action: 'restart', reason: 'rss', sentence: '', app, worker, incident: 'i1' };
+      },
+      cancel: ({ fingerprint }) => {
+        order.push(`cancel ${fingerprint}`);
+        return ['i1'];
+      },
+    },
+    waiting: new WaitingAsks(),
+    onAlert: () => {},
+  });
+  const [firing] = alert({ app: 'shop', worker: '0' }).alerts;
+  const over = { ...firing!, status: 'resolved', endsAt: '2026-11-21T00:05:00Z' };
+  const answers = await intake.receiveAlerts({ alerts: [over, firing!] });
+  t.strictSame(order, ['ask f1', 'cancel f1']);
+  t.strictSame(answers.map(({ decision }) => decision), ['resolved', 'restart'], 'the answers are in the order of the body');
 });
 
 t.test("an intent that cannot be written is the sender's to hear of", async (t) => {

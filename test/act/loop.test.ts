@@ -80,6 +80,20 @@ t.test('trigger both: it asks where no alert came in fallback_after', async (t) 
   t.strictSame(await asksOf('trigger: both\nfallback_after: 5s'), { ...both, 15: ASKED, 129: ASKED, 130: ASKED });
 });
 
+t.test('trigger both: an alert that came and waits is the one that asks, until it is over', async (t) => {
+  const fixture = new Fixture(configWith('trigger: both', 'limits: { rss: { restart: 500MB, for: 10s }, uptime: { restart: 30m } }'));
+  const alert = { fingerprint: 'f1', startsAtMs: NOW + 10 * SECOND, endsAtMs: null };
+  const ask = { app: 'shop', worker: '0', reason: 'rss', origin: 'alertmanager', force: false, dryRun: false } as const;
+  fixture.world.put({ rssBytes: 600 * MB });
+  await fixture.turnAt(NOW);
+  fixture.waiting.answered({ ...ask, alert, dueAtMs: null }, { action: 'refuse', reason: 'cooldown' });
+  fixture.refusals['shop/0'] = 'cooldown';
+  const byUptime = 'shop/0 uptime guard'; // of which no alert has come
+  t.strictSame(await fixture.turnAt(NOW + 130 * SECOND), [byUptime, 'shop/0 rss alertmanager']);
+  fixture.waiting.resolved('f1'); // as when Prometheus is away, and Alertmanager lets its alert expire
+  t.strictSame(await fixture.turnAt(NOW + 135 * SECOND), ['shop/0 rss guard', byUptime]);
+});
+
 t.test('what is being restarted is not asked for', async (t) => {
   const fixture = new Fixture(configWith('trigger: embedded'));
   fixture.world.put({ rssBytes: 600 * MB });

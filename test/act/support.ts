@@ -97,12 +97,16 @@ export class World {
     await turn(); // as a real look does, it takes time in which others may act
     this.beforeLook();
     const known = this.workers.get(workerKey(app, worker));
-    return known ? { ...known, observedAtMs: this.clock.nowMs } : null;
+    return known ? this.#seenNow(known) : null;
   }
 
   async observe(): Promise<Workers> {
     await turn();
-    return this.workers;
+    return new Map([...this.workers].map(([key, worker]) => [key, this.#seenNow(worker)]));
+  }
+
+  #seenNow(worker: WorkerState): WorkerState {
+    return { ...worker, observedAtMs: this.clock.now(), observedAt: this.clock.monotonic() };
   }
 
   /** A restarter on this folder's journal, as a warden that starts has it. */

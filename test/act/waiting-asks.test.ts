@@ -27,8 +27,10 @@ t.test('until it is done, void or resolved', async (t) => {
   const repeated = { ...byAlert, alert: { ...alert('f1'), endsAtMs: NOW + 1 } };
   waiting.answered(repeated, refused('budget'));
   t.strictSame(waiting.list(), [repeated, other, scheduled], 'one of a kind, the latest');
-  waiting.resolved('f3');
-  waiting.resolved('f2');
+  waiting.resolved(alert('f3'));
+  waiting.resolved({ ...alert('f2'), startsAtMs: NOW - 2, endsAtMs: NOW - 1 });
+  t.strictSame(waiting.list(), [repeated, other, scheduled], 'another alert, or this one an earlier time');
+  waiting.resolved(alert('f2'));
   waiting.answered(repeated, { action: 'restart', reason: 'rss' });
   t.strictSame(waiting.list(), [scheduled]);
   waiting.answered(scheduled, refused('already_restarted'));

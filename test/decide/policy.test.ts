@@ -150,6 +150,39 @@ const cases: Case[] = [
       'measured again, its time without an event-loop turn is 0.2 s, below the limit of 15 s',
   },
   {
+    name: 'an event loop that a debugger holds',
+    ask: { reason: 'freeze' },
+    facts: {
+      worker: workerOf({ heartbeatAtMs: NOW - MINUTE, standstill: { cause: 'debugged', until: NOW, lasts: true } }),
+    },
+    reason: 'not_breaching',
+    sentence:
+      'shop/0: heapwarden asked for a restart (freeze): refused, ' +
+      'its event loop does not turn, but a debugger is attached to its inspector',
+  },
+  {
+    name: 'a freeze of which the warden has seen too little',
+    ask: { reason: 'freeze' },
+    facts: {
+      worker: workerOf({ heartbeatAtMs: NOW - MINUTE, standstill: { cause: 'blind', until: NOW - 16_999, lasts: false } }),
+    },
+    reason: 'not_breaching',
+    sentence:
+      'shop/0: heapwarden asked for a restart (freeze): refused, ' +
+      'its event loop does not turn, but heapwarden itself stood still, or the clock jumped, until 17 s ago',
+  },
+  {
+    name: 'a stop that has little to do with it',
+    ask: { reason: 'freeze' },
+    facts: {
+      worker: workerOf({ heartbeatAtMs: NOW - 14_999, standstill: { cause: 'stopped', until: NOW, lasts: true } }),
+    },
+    reason: 'not_breaching',
+    sentence:
+      'shop/0: heapwarden asked for a restart (freeze): refused, ' +
+      'measured again, its time without an event-loop turn is 0.0 s, below the limit of 15 s',
+  },
+  {
     name: 'a resource without a restart limit',
     facts: { app: appOf() },
     reason: 'not_breaching',

@@ -17,7 +17,7 @@ import { createServer } from '../../src/http/server.js';
 import type { Exposition } from '../../src/publish/render.js';
 import type { AppStatus } from '../../src/publish/status.js';
 import { landingRoute } from '../../src/web/landing.js';
-import { MemoryLog, incidentOf } from '../act/support.js';
+import { FakeClock, MemoryLog, incidentOf } from '../act/support.js';
 
 export const TOKEN = 'correct-horse';
 export const BEARER = { authorization: `Bearer ${TOKEN}` };
@@ -88,16 +88,17 @@ export function answerOf(action: 'restart' | 'refuse', reason: Answer['reason'],
 export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
   const warden = new FakeWarden();
   const log = new MemoryLog();
+  const clock = new FakeClock();
   const routes = [
     metricsRoute(warden, metricsPath),
     managementRoutes(warden),
-    alertsRoute(warden),
-    restartRoute(warden),
+    alertsRoute(warden, log),
+    restartRoute(warden, { clock, log }),
     pauseRoutes(warden),
     appsRoutes(warden),
     landingRoute({ version: warden.version, metricsPath }),
   ];
   const server: FastifyInstance = createServer(routes, log);
   t.teardown(() => server.close());
-  return { warden, log, server };
+  return { warden, log, clock, server };
 }

@@ -25,6 +25,7 @@ t.test('every configured app, and those whose agents report in', async (t) => {
       heap_limit_bytes: 100 * MB,
       uptime_seconds: 3600,
       levels: {},
+      standstill: null,
       restarting: false,
       blocked: [],
     },
@@ -39,6 +40,7 @@ t.test('every configured app, and those whose agents report in', async (t) => {
       heap_limit_bytes: null,
       uptime_seconds: null,
       levels: {},
+      standstill: null,
       restarting: false,
       blocked: [],
     },
@@ -48,7 +50,7 @@ t.test('every configured app, and those whose agents report in', async (t) => {
 t.test('memory as the config means it, and the highest level of each resource', async (t) => {
   const [running] = VIEW.workers;
   const reading = { ...running!.reading!, treeRssBytes: 700 * MB, startedAtMs: NOW - 7 * 3_600_000 };
-  const workers = [{ ...running!, reading, agent: { ...running!.agent!, heartbeatAtMs: NOW - 5000 } }];
+  const workers = [{ ...running!, reading, agent: { ...running!.agent!, heartbeatAt: NOW - 5000 } }];
   const [shop] = appStatuses(VIEW.config, workers, new History([], CLOCK), () => false, NOW);
   t.strictSame(shop!.workers[0]!.levels, { rss: 'critical', freeze: 'critical', uptime: 'restart' });
   t.equal(shop!.workers[0]!.resident_memory_bytes, 700 * MB);

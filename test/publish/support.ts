@@ -12,6 +12,8 @@ import { HOUR, MB, MINUTE, NOW, SECOND, configOf, workerOf } from '../decide/sup
 
 export const CLOCK = new FakeClock();
 
+const CANCELLED = { ...incidentOf({ id: '' }).outcome!, result: 'cancelled' } as const;
+
 const CONFIG = configOf(`
 apps:
   - name: shop
@@ -80,6 +82,12 @@ export const VIEW: View = {
         after: { ...measured, rssBytes: 68 * MB },
         downtimeMs: null, release: null, relapsedAtMs: null, interrupted: false,
       },
+    }),
+    incidentOf({
+      id: 'c',
+      atMs: NOW - MINUTE,
+      before: { ...measured, rssBytes: 800 * MB },
+      outcome: { ...CANCELLED, after: { ...measured, rssBytes: 790 * MB } },
     }),
     incidentOf({ id: 'b', atMs: NOW - SECOND, outcome: null, before: { ...measured, rssBytes: 800 * MB } }),
   ], CLOCK),

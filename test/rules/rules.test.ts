@@ -140,6 +140,7 @@ t.test('the tests in test/rules stand guard over each line and each `for`', asyn
       [/>= 3$/, '>= 2'],
       [/> 0$/, '>= 0'],
       [/(==|<=) 0/, '<= 1'],
+      [/== 1$/, '>= 0'],
     ]);
     // its line is a time alone, and `without for` has moved that
     const all = names.filter((name) => name !== 'HeapwardenRestartOverdue').toSorted();
