@@ -79,7 +79,11 @@ function isIncident(incident: unknown): boolean {
 
 function isOutcome(outcome: unknown): boolean {
   if (!isGroup(outcome)) return false;
-  return hasAll(outcome, 'string', 'result', 'sentence') && hasAll(outcome, 'number', 'atMs') && isNullOr(outcome['after'], isMeasurement);
+  return (
+    hasAll(outcome, 'string', 'result', 'sentence') &&
+    hasAll(outcome, 'number', 'atMs') &&
+    isNullOr(outcome['after'], isMeasurement)
+  );
 }
 
 const isMeasurement = (value: Group): boolean => hasAll(value, 'number', 'pid', 'start', 'startedAtMs', 'rssBytes');
@@ -94,7 +98,8 @@ function isState(state: unknown): boolean {
   );
 }
 
-const isNullOr = (value: unknown, is: (group: Group) => boolean): boolean => value === null || (isGroup(value) && is(value));
+const isNullOr = (value: unknown, is: (group: Group) => boolean): boolean =>
+  value === null || (isGroup(value) && is(value));
 
 const hasAll = (group: Group, type: 'string' | 'number', ...keys: string[]): boolean =>
   keys.every((key) => typeof group[key] === type);

@@ -144,7 +144,8 @@ export class Journal {
 }
 
 function unwritable(error: unknown): never {
-  throw new HeapwardenError('JOURNAL_UNWRITABLE', `the journal cannot be written: ${messageOf(error)}`, { cause: error });
+  const message = `the journal cannot be written: ${messageOf(error)}`;
+  throw new HeapwardenError('JOURNAL_UNWRITABLE', message, { cause: error });
 }
 
 /** The journal's new file, opened for appending. It takes the old one's place in one step, or not at all. */

@@ -3,11 +3,17 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { appFile } from './warden-process.js';
 
-/** The value of the app's `supervisor` key. */
-export function slowService(folder: string, env: { PORT?: number; READY_MS?: number; STOP_MS?: number } = {}): string {
+interface Settings {
+  PORT?: number;
+  READY_MS?: number;
+  STOP_MS?: number;
+}
+
+/** The value of the app's `supervisor` key; `listen`: the port that its processes share, or null. */
+export function slowService(folder: string, env: Settings = {}, listen: string | null = null): string {
   const command = JSON.stringify([process.execPath, appFile('slow-service.mjs')]);
   const all = Object.entries({ REPORT_DIR: folder, ...env }).map(([key, value]) => `${key}: "${value}"`);
-  return `{ child: { command: ${command}, env: { ${all.join(', ')} } } }`;
+  return `{ child: { command: ${command}, env: { ${all.join(', ')} }${listen === null ? '' : `, listen: "${listen}"`} } }`;
 }
 
 /** Pids of all of its processes that were ever started, in their order. */
