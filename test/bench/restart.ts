@@ -22,8 +22,9 @@ import { Scope } from './scope.js';
 import { failureList, loadedTable, promiseList, timedTable } from './table.js';
 
 const USAGE = `npm run bench:restart -- [flags]
-  --runs=N       restarts for memory by PM2 (default 6, some 35 s each); heapwarden does five times as many meanwhile
-  --restarts=N   restarts of each contestant under load (default 5)
+  --runs=N       restarts for memory by PM2 (default 6, some 35 s each; 0: leave this part out); heapwarden does
+                 five times as many meanwhile
+  --restarts=N   restarts of each contestant under load (default 5; 0: leave this part out)
   --only=TEXT    only contestants whose name holds this
   --json=FILE    every measurement, as JSON`;
 
@@ -107,7 +108,8 @@ async function main(): Promise<number> {
     },
   });
   const [runs, restarts] = [Number(values.runs), Number(values.restarts)];
-  if (values.help || !(runs >= 1 && restarts >= 1)) {
+  const makeSense = Number.isInteger(runs) && Number.isInteger(restarts) && Math.min(runs, restarts) >= 0 && runs + restarts > 0;
+  if (values.help || !makeSense) {
     console.error(USAGE);
     return values.help ? 0 : 2;
   }
@@ -119,24 +121,24 @@ async function main(): Promise<number> {
   const chosen = <T extends Contestant>(all: readonly T[]) => all.filter(({ name }) => name.includes(values.only));
   const timed = await scoped(pm2Program, (parts) =>
     Promise.all(
-      chosen(TIMED).map((one) => time(one, one.role === 'yardstick' ? runs : runs * RUNS_PER_PM2_RUN, parts)),
+      chosen(runs > 0 ? TIMED : []).map((one) => time(one, one.role === 'yardstick' ? runs : runs * RUNS_PER_PM2_RUN, parts)),
     ),
   );
   const loaded: LoadedResult[] = [];
-  for (const one of chosen(LOADED)) loaded.push(await scoped(pm2Program, (parts) => load(one, restarts, parts)));
+  for (const one of chosen(restarts > 0 ? LOADED : [])) loaded.push(await scoped(pm2Program, (parts) => load(one, restarts, parts)));
   const after = loadavg()[0]!;
   const promises = judge(timed, loaded);
 
   const { cpu, memory_bytes, linux, node, pm2, load_average } = before;
   console.log(`${cpu}, ${formatBytes(memory_bytes)}, Linux ${linux}, Node ${node}, PM2 ${pm2}; \
-load average ${load_average.toFixed(2)} before, ${after.toFixed(2)} after
-limit ${LIMIT_MIB} MiB, leak 10 MB/s; heapwarden: sample_interval 1s, for 0s
-`);
-  console.log(`${timedTable(timed)}\n`);
-  console.log(`${REQUESTS_PER_SECOND} requests/s, a fifth of them slow (200 ms), half on kept connections; \
-hanging: no answer in ${HANGING_MS / 1000} s`);
-  console.log(`${loadedTable(loaded)}\n`);
-  for (const line of failureList(loaded)) console.log(line);
+load average ${load_average.toFixed(2)} before, ${after.toFixed(2)} after\n`);
+  if (timed.length > 0) {
+    console.log(`limit ${LIMIT_MIB} MiB, leak 10 MB/s; heapwarden: sample_interval 1s, for 0s\n${timedTable(timed)}\n`);
+  }
+  if (loaded.length > 0) {
+    console.log(`${REQUESTS_PER_SECOND} requests/s, a fifth of them slow (200 ms), half on kept connections; \
+hanging: no answer in ${HANGING_MS / 1000} s\n${[loadedTable(loaded), ...failureList(loaded)].join('\n')}\n`);
+  }
   for (const { name, error } of [...timed, ...loaded]) if (error !== null) console.log(`${name}: ${error}`);
   console.log(promiseList(promises));
   if (values.json !== undefined) {
