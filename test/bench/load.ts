@@ -76,7 +76,7 @@ export class Load {
         response.on('end', () => finish(judge(response.statusCode, body)));
       });
       request.on('error', (error: NodeJS.ErrnoException) => {
-        // Such a connection was closed by the app while the request was on its way: a race that some clients retry.
+        // Maybe only closed by the app while the request was on its way to it, which some clients try again.
         finish(request.reusedSocket ? `${codeOf(error)} (kept connection)` : codeOf(error));
       });
       const timer = setTimeout(() => {
