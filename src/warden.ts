@@ -39,8 +39,8 @@ import { SelfMetrics } from './publish/self.js';
 import { appStatuses, type AppStatus } from './publish/status.js';
 import { wardenFamilies } from './publish/warden.js';
 import { ChildSupervisor } from './supervisors/child.js';
-import type { OutputStream } from './supervisors/child-worker.js';
-import type { Supervisor } from './supervisors/contract.js';
+import type { OutputStream } from './supervisors/child-run.js';
+import type { Drain, Supervisor } from './supervisors/contract.js';
 import { Leftovers } from './supervisors/leftovers.js';
 import { Pm2Supervisor, pm2Home } from './supervisors/pm2.js';
 import { Pm2Client } from './supervisors/pm2-rpc.js';
@@ -243,7 +243,8 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log });
   const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
-  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, appConfig, clock, log, onOutput };
+  const drain: Drain = ({ pid }, timeoutMs) => hub.drain(pid, timeoutMs);
+  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput };
   const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
   const observer = new Observer({ supervisors: supervisors.byApp, sampler: new Sampler(processes), hub, clock, log });
   const restarter = new Restarter({
@@ -269,6 +270,7 @@ interface SupervisorParts {
   leftovers: Leftovers;
   /** One for all its apps, so that one list serves them. */
   pm2: Pm2Client;
+  drain: Drain;
   /** The app's config as it is now; null where it is no longer configured. */
   appConfig(name: string): AppConfig | null;
   clock: Clock;

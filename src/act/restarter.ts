@@ -231,7 +231,7 @@ export class Restarter {
 
   async #isReady(app: AppConfig): Promise<boolean> {
     const check = app.restart.ready;
-    return check ? waitUntilReady(check, this.#parts.clock, this.#closing.signal) : true;
+    return check ? waitUntilReady(check, { socketPath: null }, this.#parts.clock, this.#closing.signal) : true;
   }
 
   /** Measures what is there now and puts it on record. A warden that closes leaves the record open for the next one. */

@@ -9,6 +9,8 @@ const DEFAULT_STATS_MS = 5000;
 /** A warden that asks for stats more often than this would cost the app. */
 const MIN_STATS_MS = 100;
 const MAX_STATS_MS = 3_600_000;
+/** Node's timers overflow beyond 24 days; nobody waits that long for a drain. */
+const MAX_DRAIN_MS = 3_600_000;
 /** Beats without a word from the warden until it counts as stuck. Beats, not time: a frozen app hears nothing. */
 const MAX_SILENT_BEATS = 30;
 const MAX_UNREAD_FRAMES = 32;
@@ -21,6 +23,10 @@ const MAX_UNREAD_BYTES = ['linux', 'win32'].includes(process.platform) ? 65_536 
 export interface AgentSource {
   hello(): HelloFrame;
   stats(): RuntimeStats;
+  /** See Drainage; never rejects. */
+  drain(timeoutMs: number): Promise<boolean>;
+  /** See StopSignals. */
+  arm(timeoutMs: number): void;
 }
 
 /** One connection to a warden, from connect to close. Keeps the app alive for no longer than the connect itself. */
@@ -86,6 +92,11 @@ export class Connection {
     for (const frame of frames) {
       if (frame?.type === 'ack') this.#acknowledge(frame.n);
       if (frame?.type === 'sample') request = frame.request;
+      if (frame?.type === 'drain') this.#drain(frame.request, drainMs(frame.timeout_ms));
+      if (frame?.type === 'arm') {
+        this.#source.arm(drainMs(frame.timeout_ms));
+        this.#tell({ type: 'heard', request: frame.request });
+      }
       if (frame?.type === 'welcome' && typeof frame.stats_interval_ms === 'number') {
         this.welcomed = true;
         statsDue = true;
@@ -94,6 +105,17 @@ export class Connection {
     }
     // One answer to all that piled up while the app was busy.
     if (statsDue || request !== undefined) this.#sendStats(request);
+  }
+
+  #drain(request: number, timeoutMs: number): void {
+    this.#tell({ type: 'heard', request });
+    const tell = quietly((complete: boolean) => this.#tell({ type: 'drained', request, complete }));
+    void this.#source.drain(timeoutMs).then(tell);
+  }
+
+  /** Frames without a number: few, small, and asked for. */
+  #tell(frame: AgentFrame): void {
+    if (this.#socket.readyState === 'open') this.#write(encode(frame));
   }
 
   #acknowledge(n: number): void {
@@ -116,6 +138,8 @@ export class Connection {
     if (this.#socket.writableLength > 0 && process.platform !== 'win32') this.#socket.destroy();
   }
 }
+
+const drainMs = (ms: unknown): number => Math.min(MAX_DRAIN_MS, Math.max(0, Number(ms) || 0));
 
 function encode(frame: AgentFrame): Buffer {
   return Buffer.from(`${JSON.stringify(frame)}\n`);

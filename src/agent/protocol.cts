@@ -69,7 +69,11 @@ export type AgentFrame =
   /** The loop has turned. `n` counts a connection's beats and stats, from 1. */
   | { type: 'beat'; n: number }
   /** `request` echoes the newest `sample` frame that this answers; older ones are answered with it. */
-  | { type: 'stats'; n: number; request?: number; stats: RuntimeStats };
+  | { type: 'stats'; n: number; request?: number; stats: RuntimeStats }
+  /** The `drain` or `arm` of this number has been read: no frozen process says so. */
+  | { type: 'heard'; request: number }
+  /** The end of a drain: `complete` where no connection was left, else its time was over. */
+  | { type: 'drained'; request: number; complete: boolean };
 
 export type WardenFrame =
   | { type: 'welcome'; protocol: number; stats_interval_ms: number }
@@ -79,4 +83,8 @@ export type WardenFrame =
    */
   | { type: 'ack'; n: number }
   /** Asks for stats now. */
-  | { type: 'sample'; request: number };
+  | { type: 'sample'; request: number }
+  /** Asks to take no new connections, and to finish the requests that have begun within `timeout_ms`. */
+  | { type: 'drain'; request: number; timeout_ms: number }
+  /** Asks for the same, but only when a stop signal comes on which the app does nothing of its own. */
+  | { type: 'arm'; request: number; timeout_ms: number };

@@ -23,6 +23,18 @@ export interface AgentReport {
   statsAtMs: number | null;
 }
 
+/** A process that turns its loop says within this many milliseconds that it has heard; a frozen one never does. */
+const HEARD_MS = 500;
+/** For the last word of a drain to arrive, in milliseconds. */
+const LAST_WORD_MS = 500;
+
+/** Something asked of an agent that it says to have heard, and later may say to have done. */
+interface Errand {
+  heard: AbortController;
+  over: AbortController;
+  complete: boolean;
+}
+
 export interface AgentConnectionEvents {
   /** The first good frame; throws BadFrame to refuse the agent. Returns the stats interval in milliseconds. */
   hello(connection: AgentConnection, hello: HelloFrame): number;
@@ -41,6 +53,7 @@ export class AgentConnection {
   readonly #lines = new LineReader(MAX_FRAME_BYTES);
   /** By number of the request. */
   readonly #waiting = new Map<number, AbortController>();
+  readonly #errands = new Map<number, Errand>();
   #lastRequest = 0;
   #answered = 0;
 
@@ -52,6 +65,7 @@ export class AgentConnection {
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => {
       for (const answer of this.#waiting.values()) answer.abort();
+      for (const { over } of this.#errands.values()) over.abort();
       events.closed(this);
     });
   }
@@ -70,6 +84,34 @@ export class AgentConnection {
     await this.#clock.sleep(timeoutMs, answer.signal);
     this.#waiting.delete(request);
     return this.#answered >= request ? this.report : null;
+  }
+
+  /**
+   * Asks the process to take no new connections and to finish its requests. True when no connection is left; false
+   * where some are after `timeoutMs`, and at once where it does not hear, being frozen.
+   */
+  drain(timeoutMs: number): Promise<boolean> {
+    return this.#send((request) => ({ type: 'drain', request, timeout_ms: timeoutMs }), async (errand) => {
+      await this.#clock.sleep(timeoutMs + LAST_WORD_MS, errand.over.signal);
+      return errand.complete;
+    });
+  }
+
+  /** Asks the process to drain, within `timeoutMs`, when a stop signal comes. True when it has heard. */
+  arm(timeoutMs: number): Promise<boolean> {
+    return this.#send((request) => ({ type: 'arm', request, timeout_ms: timeoutMs }), async () => true);
+  }
+
+  async #send(frame: (request: number) => WardenFrame, then: (errand: Errand) => Promise<boolean>): Promise<boolean> {
+    if (!this.#canTake()) return false;
+    const request = (this.#lastRequest += 1);
+    const errand = { heard: new AbortController(), over: new AbortController(), complete: false };
+    this.#errands.set(request, errand);
+    this.#write(frame(request));
+    await this.#clock.sleep(HEARD_MS, AbortSignal.any([errand.heard.signal, errand.over.signal]));
+    const done = errand.heard.signal.aborted && (await then(errand));
+    this.#errands.delete(request);
+    return done;
   }
 
   close(): void {
@@ -105,11 +147,17 @@ export class AgentConnection {
     }
     if (!this.report) throw new BadFrame('no hello first');
     this.report = { ...this.report, heartbeatAtMs: nowMs };
+    if (frame.type === 'heard') this.#errands.get(frame.request)?.heard.abort();
+    if (frame.type === 'drained') {
+      const errand = this.#errands.get(frame.request);
+      if (errand) errand.complete = frame.complete;
+      errand?.over.abort();
+    }
     if (frame.type === 'stats') {
       this.report = { ...this.report, stats: frame.stats, statsAtMs: nowMs };
       if (frame.request !== undefined) this.#answer(frame.request);
     }
-    return frame.n;
+    return 'n' in frame ? frame.n : null;
   }
 
   #answer(newest: number): void {

@@ -38,6 +38,10 @@ export function parseAgentFrame(line: string): AgentFrame | null {
         ...(frame['request'] === undefined ? {} : { request: count(frame, 'request') }),
         stats: runtimeStats(object(frame['stats'], 'stats')),
       };
+    case 'heard':
+      return { type: 'heard', request: count(frame, 'request') };
+    case 'drained':
+      return { type: 'drained', request: count(frame, 'request'), complete: flag(frame, 'complete') };
     default:
       text(frame, 'type', MAX_KEY_LENGTH);
       return null;
@@ -115,6 +119,12 @@ function count(fields: Fields, key: string): number {
   const value = fields[key];
   if (!Number.isSafeInteger(value) || Number(value) < 1) throw new BadFrame(`"${key}" is not a positive integer`);
   return Number(value);
+}
+
+function flag(fields: Fields, key: string): boolean {
+  const value = fields[key];
+  if (typeof value !== 'boolean') throw new BadFrame(`"${key}" is neither true nor false`);
+  return value;
 }
 
 function amount(fields: Fields, key: string): number {

@@ -81,6 +81,23 @@ export class AgentHub {
     return (await this.#byPid.get(pid)?.sample(timeoutMs)) ?? null;
   }
 
+  /**
+   * Asks a process to take no new connections and to finish its requests; see contract.ts's Drain. False at once where
+   * no agent is connected, and after half a second where the process does not turn its loop.
+   */
+  async drain(pid: number, timeoutMs: number): Promise<boolean> {
+    return (await this.#byPid.get(pid)?.drain(timeoutMs)) ?? false;
+  }
+
+  /**
+   * Asks a process to do the same, within `timeoutMs`, when SIGINT or SIGTERM comes, where the app has no listener of
+   * its own for it, and to end by that signal then. For supervisors that stop a process by themselves. True when the
+   * agent has heard; it lasts for as long as the process lives.
+   */
+  async arm(pid: number, timeoutMs: number): Promise<boolean> {
+    return (await this.#byPid.get(pid)?.arm(timeoutMs)) ?? false;
+  }
+
   /** Ends all connections and removes the socket file. */
   async close(): Promise<void> {
     if (!this.#server.listening) return;

@@ -1,62 +1,46 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import type { Clock } from '../clock.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
 import { formatElapsed } from '../units.js';
 import { backoffMs, CRASH_LOOP_EXITS, STABLE_AFTER_MS } from './backoff.js';
-import type { ProcessId, ProcessTable, SlotState, StopOutcome } from './contract.js';
-import { stopTree } from './stop.js';
-
-export type OutputStream = 'stdout' | 'stderr';
-
-export interface ChildSpec {
-  app: string;
-  worker: string;
-  command: readonly string[];
-  cwd: string;
-  env: NodeJS.ProcessEnv;
-}
+import { notSharing, watchDoor, whyNotReady } from './child-ready.js';
+import { ChildRun, whyNot, type ChildSpec, type OutputStream } from './child-run.js';
+import type { Drain, ProcessId, ProcessTable, RestartOptions, RestartReport, SlotState } from './contract.js';
+import type { SharedPort } from './shared-port.js';
 
 export interface ChildWorkerParts {
   processes: ProcessTable;
   clock: Clock;
   log: Log;
+  drain: Drain;
+  /** The port that all workers of the app share; null where the app opens its own. */
+  port(): SharedPort | null;
+  /** Where the agent is to make the Unix socket of the n-th process: two in turn, for no more run at once. */
+  door(turn: 0 | 1): string;
   /** What the process writes; where it ends, so does its last line. */
   onOutput(worker: string, stream: OutputStream, chunk: Buffer): void;
-  /** Told when the slot's process has changed, before anything else is done with it. */
+  /** Told when the slot's processes have changed, before anything else is done with them. */
   onChange(): Promise<void>;
 }
 
-/** One process, from its start to its end. */
-interface Run {
-  child: ChildProcess;
-  /** By the clock that never jumps. */
-  startedAt: number;
-  /** null until the system has told it. */
-  id: ProcessId | null;
-  /** Its end is wanted. */
-  stopping: boolean;
-  /** It has ended, or never began. */
-  over: Promise<void>;
-  /** Everything that it wrote has been read too. */
-  closed: Promise<void>;
-}
-
-/** How long the last words of a process are read; a daemon it has left behind may hold its output open for ever. */
-const LAST_WORDS_MS = 1000;
-/** How long the end of a process that has no identity any more takes to be told. */
-const END_TIMEOUT_MS = 1000;
+/**
+ * How long requests may take to end while nobody accepts new ones, in milliseconds, and at most half of stop_timeout:
+ * whoever waits in the queue waits for them, too.
+ */
+const PAUSED_DRAIN_MS = 5000;
 
 /** One slot of a child app: keeps one process running in it. */
 export class ChildWorker {
   readonly #spec: ChildSpec;
   readonly #parts: ChildWorkerParts;
-  #run: Run | null = null;
+  #run: ChildRun | null = null;
+  /** Not in the slot yet, or no longer: there only during a graceful restart, or where a stop has failed. */
+  readonly #beside = new Set<ChildRun>();
   #state: SlotState = 'stopped';
   #crashes = 0;
-  /** Nothing is started any more. */
-  #closed = false;
+  #starts = 0;
+  /** Nothing is started any more once it has aborted. */
+  readonly #closing = new AbortController();
   /** Aborts the wait before the next start. */
   #wait = new AbortController();
   /** Starts and stops take turns: two at once would lose sight of a process. */
@@ -80,29 +64,37 @@ export class ChildWorker {
     return this.#run?.id ?? null;
   }
 
+  /** Every process of the slot, those too that are on their way in or out. */
+  get ids(): ProcessId[] {
+    return [this.#run, ...this.#beside].flatMap((run) => run?.id ?? []);
+  }
+
   /** Starts the process. Resolves when it runs, or when it could not be started (then it is tried again later). */
   start(): Promise<void> {
     return this.#inTurn(() => this.#start());
   }
 
   /**
-   * Stops what runs and starts anew. Where `signal` has aborted when the old process is gone, as when heapwarden
-   * itself stops, nothing is started; the stop is seen through in any case.
+   * Gracefully where it is asked for and the process that runs shares its port with others; else what runs is stopped
+   * first. Where `signal` has aborted when the old process is gone, as when heapwarden itself stops, nothing is
+   * started; the stop is seen through in any case.
    */
-  restart(stopTimeoutMs: number, signal: AbortSignal): Promise<StopOutcome> {
+  restart(options: RestartOptions): Promise<RestartReport> {
     return this.#inTurn(async () => {
-      signal.throwIfAborted();
-      const outcome = await this.#stop(stopTimeoutMs);
-      this.#crashes = 0;
-      if (!signal.aborted) await this.#start();
-      return outcome;
+      options.signal.throwIfAborted();
+      const old = this.#run;
+      const isPossible = old?.id && this.#state === 'running' && old.listens;
+      return options.mode === 'graceful' && isPossible ? this.#startBeside(old, options) : this.#stopFirst(options);
     });
   }
 
   async close(stopTimeoutMs: number): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     this.#wait.abort();
-    await this.#inTurn(() => this.#stop(stopTimeoutMs));
+    await this.#inTurn(async () => {
+      await this.#stop(stopTimeoutMs);
+      for (const run of this.#beside) await this.#end(run, stopTimeoutMs);
+    });
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
@@ -112,97 +104,146 @@ export class ChildWorker {
   }
 
   async #start(): Promise<void> {
-    if (this.#closed || this.#run) return;
+    if (this.#closing.signal.aborted || this.#run) return;
     const { clock, log, onChange } = this.#parts;
     const startedAt = clock.monotonic();
     this.#state = 'starting';
-    let child: ChildProcess;
+    let run: ChildRun;
     try {
-      child = this.#spawn();
+      run = this.#launch({ hold: false });
     } catch (error) {
-      return this.#crashed(`could not be started: ${this.#whyNot(error)}`, startedAt);
+      return this.#crashed(`could not be started: ${whyNot(error, this.#spec)}`, startedAt);
     }
-    const run: Run = { child, startedAt, id: null, stopping: false, over: endOf(child), closed: closeOf(child) };
     this.#run = run;
-    child.on('error', (error) => this.#ended(run, `could not be started: ${this.#whyNot(error)}`));
-    child.on('exit', (code, signal) => {
-      this.#ended(run, signal ? `was ended by ${signal}` : `exited with code ${code}`);
-    });
-    const id = await this.#identify(child);
-    if (!id) await within(run.over, END_TIMEOUT_MS, clock);
+    const id = await this.#identify(run);
     if (this.#run !== run) return; // it has ended, and #ended took it from there
     if (!id) return log.error(`${this.#name} runs, but cannot be seen: does it run as another user?`, this.#fields);
-    run.id = id;
     this.#state = 'running';
+    const port = this.#parts.port();
+    if (port) void watchDoor(run, (ms) => log.warn(notSharing(this.#name, port.address, ms), this.#fields));
     await onChange();
   }
 
-  async #identify(child: ChildProcess): Promise<ProcessId | null> {
-    if (child.pid === undefined) return null;
-    return this.#parts.processes.identify(child.pid).catch((error: unknown) => {
-      this.#parts.log.error(`${this.#name} cannot be watched, so it is ended: ${messageOf(error)}`, this.#fields);
-      killGroup(child);
-      return null;
+  /** Throws where the system refuses at once. */
+  #launch({ hold }: { hold: boolean }): ChildRun {
+    const { processes, clock, door, onOutput } = this.#parts;
+    const port = this.#parts.port();
+    this.#starts += 1;
+    return new ChildRun(this.#spec, port && { port, hold, door: door(this.#starts % 2 === 0 ? 0 : 1) }, {
+      processes,
+      clock,
+      onOutput: (stream, chunk) => onOutput(this.worker, stream, chunk),
+      onEnd: (run, how) => this.#ended(run, how),
     });
   }
 
-  #spawn(): ChildProcess {
-    const { command: [program = '', ...args], cwd, env, worker } = this.#spec;
-    // A session of its own: Ctrl-C in heapwarden's terminal must not reach it past a graceful stop.
-    const detached = process.platform !== 'win32';
-    const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached });
-    for (const name of ['stdout', 'stderr'] as const) {
-      let wholeLine = true;
-      const stream = child[name] as ChildProcess['stdout'] | undefined; // undefined where descriptors have run out
-      stream?.on('data', (chunk: Buffer) => {
-        wholeLine = chunk.at(-1) === NEWLINE;
-        this.#parts.onOutput(worker, name, chunk);
-      });
-      stream?.on('end', () => {
-        // The next process' first line must not be glued to it.
-        if (!wholeLine) this.#parts.onOutput(worker, name, Buffer.of(NEWLINE));
-      });
-    }
-    return child;
+  async #identify(run: ChildRun): Promise<ProcessId | null> {
+    const id = await run.identify().catch((error: unknown) => {
+      this.#parts.log.error(`${this.#name} cannot be watched, so it is ended: ${messageOf(error)}`, this.#fields);
+      run.killGroup();
+      return null;
+    });
+    if (!id) await run.untilOver();
+    return id;
   }
 
-  /** Stops the process with its children and leaves the slot empty. */
-  async #stop(stopTimeoutMs: number): Promise<StopOutcome> {
+  async #stopFirst({ stopTimeoutMs, signal }: RestartOptions): Promise<RestartReport> {
+    const run = this.#run;
+    if (run && this.#parts.port()) {
+      await this.#drain(run, Math.min(stopTimeoutMs / 2, PAUSED_DRAIN_MS), AbortSignal.any([signal, this.#closing.signal]));
+    }
+    const gone = await this.#stop(stopTimeoutMs);
+    this.#crashes = 0;
+    if (!signal.aborted) await this.#start();
+    const pid = this.id?.pid ?? null;
+    return { stop: gone?.outcome ?? 'gone', pid, goneAt: gone?.goneAt ?? this.#parts.clock.monotonic(), ready: null };
+  }
+
+  /** The new process takes the slot when it is ready; where it does not become so, the old one has never lost it. */
+  async #startBeside(old: ChildRun, { stopTimeoutMs, isReady, signal }: RestartOptions): Promise<RestartReport> {
+    const abort = AbortSignal.any([signal, this.#closing.signal]);
+    const next = await this.#bringUp(stopTimeoutMs, isReady, abort);
+    this.#wait.abort(); // where the old one has crashed meanwhile
+    this.#beside.delete(next);
+    this.#beside.add(old);
+    this.#run = next;
+    this.#state = 'running';
+    this.#crashes = 0;
+    next.letIn();
+    next.shutDoor();
+    const isAlone = new AbortController();
+    void next.over.then(() => isAlone.abort());
+    // All of stop_timeout, and as much again for the stop: while the new one serves, it costs nobody anything.
+    await this.#drain(old, stopTimeoutMs, AbortSignal.any([abort, isAlone.signal]));
+    const { outcome } = await this.#end(old, stopTimeoutMs);
+    this.#beside.delete(old);
+    await this.#parts.onChange();
+    return { stop: outcome, pid: next.id?.pid ?? null, goneAt: null, ready: true };
+  }
+
+  /** A second process that is ready to accept. Throws NOT_READY, or what `signal` aborts with, and leaves none then. */
+  async #bringUp(stopTimeoutMs: number, isReady: RestartOptions['isReady'], signal: AbortSignal): Promise<ChildRun> {
+    const { clock, onChange, port } = this.#parts;
+    let next: ChildRun;
+    try {
+      next = this.#launch({ hold: true });
+    } catch (error) {
+      throw this.#notReady(`could not be started: ${whyNot(error, this.#spec)}`);
+    }
+    this.#beside.add(next);
+    const id = await this.#identify(next);
+    await onChange();
+    const why = id ? await whyNotReady(next, id, { isReady, signal, clock, address: port()?.address }) : 'cannot be seen';
+    if (why === null && next.ending === null && !signal.aborted) return next;
+    await this.#end(next, stopTimeoutMs);
+    this.#beside.delete(next);
+    await onChange();
+    signal.throwIfAborted();
+    throw this.#notReady(next.ending ?? why ?? 'ended');
+  }
+
+  #notReady(why: string): HeapwardenError {
+    const still = this.#run ? 'the old one was left in place and still runs' : 'the old one has ended meanwhile';
+    return new HeapwardenError('NOT_READY', `${this.#name}: the new process ${why}; ${still}`);
+  }
+
+  async #drain(run: ChildRun, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (!run.id) return;
+    run.expectEnd();
+    const drained = await Promise.race([this.#parts.drain(run.id, timeoutMs), aborted(signal)]);
+    if (drained || run.ending !== null) return;
+    this.#parts.log.info(
+      `${this.#name}: process ${run.id.pid} is stopped with connections open (WebSockets, requests of more than ` +
+        `${formatElapsed(timeoutMs)}), or it does not answer`,
+      this.#fields,
+    );
+  }
+
+  /** Stops the process with its children and leaves the slot empty; null where it was. */
+  async #stop(stopTimeoutMs: number): Promise<Awaited<ReturnType<ChildRun['stop']>> | null> {
     this.#wait.abort();
     this.#state = 'stopped';
     const run = this.#run;
-    if (!run) return 'gone';
-    run.stopping = true;
-    const outcome = await this.#end(run, stopTimeoutMs);
-    await within(run.closed, LAST_WORDS_MS, this.#parts.clock);
-    run.child.stdout?.destroy();
-    run.child.stderr?.destroy();
+    if (!run) return null;
+    const gone = await this.#end(run, stopTimeoutMs);
     this.#run = null;
     await this.#parts.onChange();
-    return outcome;
+    return gone;
   }
 
-  async #end(run: Run, stopTimeoutMs: number): Promise<StopOutcome> {
-    const { processes, clock } = this.#parts;
-    if (!run.id) {
-      killGroup(run.child);
-      await within(run.over, END_TIMEOUT_MS, clock);
-      return 'killed';
-    }
+  async #end(run: ChildRun, stopTimeoutMs: number): ReturnType<ChildRun['stop']> {
     try {
-      return await stopTree(run.id, { processes, clock, stopTimeoutMs, ownsGroup: true });
+      return await run.stop(stopTimeoutMs);
     } catch (error) {
-      run.stopping = false;
-      this.#state = 'running';
-      if (hasEnded(run.child)) this.#ended(run, 'ended');
+      if (this.#run === run) this.#state = 'running';
       throw new HeapwardenError('SUPERVISOR_REFUSED', `${this.#name} could not be stopped: ${messageOf(error)}`);
     }
   }
 
-  #ended(run: Run, how: string): void {
-    if (this.#run !== run || run.stopping) return;
+  #ended(run: ChildRun, how: string): void {
+    if (this.#beside.delete(run)) void this.#parts.onChange();
+    if (this.#run !== run) return;
     this.#run = null;
-    killGroup(run.child); // a crashed process may leave children that keep its port
     this.#crashed(how, run.startedAt);
   }
 
@@ -235,12 +276,6 @@ export class ChildWorker {
     if (!signal.aborted) await this.start();
   }
 
-  /** Node says `spawn node ENOENT` for a working directory that is not there, too. */
-  #whyNot(error: unknown): string {
-    const { cwd } = this.#spec;
-    return existsSync(cwd) ? messageOf(error) : `its cwd ${cwd} does not exist`;
-  }
-
   get #name(): string {
     return `${this.#spec.app}/${this.worker}`;
   }
@@ -250,37 +285,10 @@ export class ChildWorker {
   }
 }
 
-const NEWLINE = 0x0a;
-
 const inShell = (word: string): string => (/^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
-const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
-
-function endOf(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    child.once('exit', () => resolve());
-    child.once('error', () => resolve());
+const aborted = (signal: AbortSignal): Promise<false> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve(false);
+    signal.addEventListener('abort', () => resolve(false), { once: true });
   });
-}
-
-function closeOf(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    child.once('close', () => resolve());
-  });
-}
-
-async function within(event: Promise<void>, ms: number, clock: Clock): Promise<void> {
-  const done = new AbortController();
-  await Promise.race([event, clock.sleep(ms, done.signal)]);
-  done.abort();
-}
-
-/** The group of a process that has not been waited for, or was just now: its id cannot have been given away yet. */
-function killGroup({ pid }: ChildProcess): void {
-  if (pid === undefined || process.platform === 'win32') return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // ESRCH: nobody is left, as it should be.
-  }
-}

@@ -1,85 +1,16 @@
 /**
- * What PM2's daemon says on its sockets. Nothing here starts a process: a daemon that is not there is an error.
+ * What PM2's daemon says on its sockets. Nothing here starts a daemon: one that is not there is an error.
  *
- * Two layers, both published by PM2's own packages and learnt by reading what they send:
- * - AMP (https://github.com/tj/node-amp) frames a message: one byte, protocol version 1 in the high nibble and the
- *   number of arguments in the low one, then for each argument its length (uint32, big endian) and its bytes.
- * - axon (https://github.com/tj/axon, axon-rpc) gives arguments a type by two leading bytes, `j:` JSON and `s:` text.
- *   A call is [{type: 'call', method, args}, id]; its answer is [{args: [result]} or {error, stack}, id].
- *   A message of the bus is [topic, data].
+ * Messages are AMP (pm2-amp.ts). On top of it axon (https://github.com/tj/axon, axon-rpc), learnt by reading what PM2
+ * sends, gives arguments a type by two leading bytes, `j:` JSON and `s:` text. A call is [{type: 'call', method, args},
+ * id]; its answer is [{args: [result]} or {error, stack}, id]. A message of the bus is [topic, data].
  */
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { HeapwardenError } from '../errors.js';
 import { formatElapsed } from '../units.js';
-
-const AMP_VERSION = 1;
-/** A list has some 4 kB a process, and more where environments are large (it holds them twice): room for thousands. */
-const MAX_MESSAGE_BYTES = 64 * 2 ** 20;
-
-/** One AMP message. At most 15 arguments, as their number has four bits. */
-export function encodeAmp(args: readonly Buffer[]): Buffer {
-  if (args.length > 15) throw new RangeError(`an AMP message holds at most 15 arguments, not ${args.length}`);
-  return Buffer.concat([Buffer.of((AMP_VERSION << 4) | args.length), ...args.flatMap((arg) => [lengthOf(arg), arg])]);
-}
-
-function lengthOf(arg: Buffer): Buffer {
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(arg.length);
-  return length;
-}
-
-/** Reads as the format does; yields how many bytes it wants next. */
-function* readMessages(emit: (args: Buffer[]) => void, maxBytes: number): Generator<number, never, Buffer> {
-  for (;;) {
-    const meta = (yield 1).readUInt8();
-    if (meta >> 4 !== AMP_VERSION) throw new Error('the answer is not in the AMP format');
-    const args: Buffer[] = [];
-    let bytes = 0;
-    for (let left = meta & 0x0f; left > 0; left--) {
-      const length = (yield 4).readUInt32BE();
-      bytes += length;
-      if (bytes > maxBytes) throw new Error(`the answer is larger than ${maxBytes} bytes`);
-      args.push(yield length);
-    }
-    emit(args);
-  }
-}
-
-/** AMP messages out of a stream cut anywhere. Throws on what is not AMP or too large; it is of no use after that. */
-export class AmpDecoder {
-  readonly #reader: Generator<number, never, Buffer>;
-  #wanted: number;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
-  #messages: Buffer[][] = [];
-
-  constructor(maxBytes = MAX_MESSAGE_BYTES) {
-    this.#reader = readMessages((args) => this.#messages.push(args), maxBytes);
-    this.#wanted = this.#reader.next().value;
-  }
-
-  /** The messages, as lists of arguments, that this chunk completes. */
-  push(chunk: Buffer): Buffer[][] {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    while (this.#bytes >= this.#wanted) this.#wanted = this.#reader.next(this.#take(this.#wanted)).value;
-    return this.#messages.splice(0);
-  }
-
-  #take(count: number): Buffer {
-    const parts: Buffer[] = [];
-    for (let left = count; left > 0; ) {
-      const head = this.#chunks.shift()!;
-      parts.push(head.subarray(0, left));
-      if (head.length > left) this.#chunks.unshift(head.subarray(left));
-      left -= Math.min(left, head.length);
-    }
-    this.#bytes -= count;
-    return parts.length === 1 ? parts[0]! : Buffer.concat(parts, count);
-  }
-}
+import { AmpDecoder, encodeAmp } from './pm2-amp.js';
 
 /** A process as PM2 lists it. */
 export interface Pm2Process {
@@ -89,9 +20,22 @@ export interface Pm2Process {
   status: string;
   /** null where PM2 holds no live process; it keeps the pid of a dead one while it waits to start the next. */
   pid: number | null;
-  /** Milliseconds that PM2 waits for the app's `ready` message before it answers a restart; 0 without wait_ready. */
-  readyTimeoutMs: number;
+  /** In cluster mode, where PM2's daemon holds the port and its processes share it. */
+  clustered: boolean;
+  /** Whether PM2 waits for the app's `ready` message before it answers a restart (wait_ready). */
+  waitsReady: boolean;
+  /** Milliseconds that PM2 waits for a new process to be ready (listen_timeout). */
+  listenTimeoutMs: number;
+  /** When PM2 started it, in milliseconds since the Unix epoch. */
+  startedAtMs: number;
+  /** The process whose place it holds, as it was then, where it is a stand-in of ours (pm2-graceful.ts). */
+  standsInFor: { pmId: number; pid: number } | null;
 }
+
+/** The variable by which a stand-in is known, in PM2 and to itself. Its value is `ID:PID` of whom it stands in for. */
+export const STAND_IN_VARIABLE = 'HEAPWARDEN_STAND_IN';
+/** PM2's GRACEFUL_LISTEN_TIMEOUT (constants.js). */
+const LISTEN_TIMEOUT_MS = 3000;
 
 export interface Pm2ClientOptions {
   /** PM2_HOME. */
@@ -136,13 +80,23 @@ export class Pm2Client {
    * of the daemon's CPU time: the cost is the list itself, not pidusage.
    */
   async listNow(): Promise<Pm2Process[]> {
+    return (await this.#entries()).map(toProcess).filter((found) => found !== null);
+  }
+
+  /** All that PM2 knows of a process (its pm2_env); null where it has none of this id. */
+  async settings(pmId: number): Promise<Record<string, unknown> | null> {
+    const entries = (await this.#entries()) as ({ pm_id?: unknown; pm2_env?: Record<string, unknown> } | null)[];
+    return entries.find((entry) => entry?.pm_id === pmId)?.pm2_env ?? null;
+  }
+
+  async #entries(): Promise<unknown[]> {
     const list = await this.call('getMonitorData', {});
     if (!Array.isArray(list)) throw this.#unreachable('it answers, but not as PM2 does');
-    return list.map(toProcess).filter((found) => found !== null);
+    return list;
   }
 
   /** The result of one RPC. Rejects with the signal's reason where that aborts first. */
-  call(method: string, argument: object, timeoutMs = this.timeoutMs, signal?: AbortSignal): Promise<unknown> {
+  call(method: string, argument: object | number, timeoutMs = this.timeoutMs, signal?: AbortSignal): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const timer = new AbortController();
       const socket = this.#open(
@@ -170,13 +124,11 @@ export class Pm2Client {
     });
   }
 
-  /** PM2's own log, line by line, until the returned function is called. A bus that cannot be read says nothing. */
-  watchLog(onLine: (line: string) => void): () => void {
+  /** What PM2 publishes under these topics, until the returned function is called. An unreadable bus says nothing. */
+  watchBus(topics: Record<string, (data: object) => void>): () => void {
     const socket = this.#open(this.#paths.bus, ([topic, data]) => {
-      // The bus also carries the output of all apps: only what is ours is parsed.
-      if (topic?.toString() !== 's:log:PM2') return;
-      const { data: line } = parseJson(data) as { data?: unknown };
-      if (typeof line === 'string') onLine(line);
+      // The bus also carries the output of all apps: only what is asked for is parsed.
+      topics[topic?.toString().slice(2) ?? '']?.(parseJson(data));
     });
     return () => socket.destroy();
   }
@@ -226,16 +178,21 @@ function parseJson(arg: Buffer | undefined): object {
 
 /** Null for an entry without an id, which PM2 does not make. PM2 writes pid 0 for none. */
 function toProcess(entry: unknown): Pm2Process | null {
-  const { pm_id: pmId, name, pid, pm2_env: env } = (entry ?? {}) as Record<string, unknown>;
-  const { status, wait_ready: waits, listen_timeout: readyTimeout } = (env ?? {}) as Record<string, unknown>;
+  const { pm_id: pmId, name, pid, pm2_env } = (entry ?? {}) as Record<string, unknown>;
+  const env = (pm2_env ?? {}) as Record<string, unknown>;
+  const { status } = env;
   if (typeof pmId !== 'number' || typeof name !== 'string' || typeof status !== 'string') return null;
   const lives = status !== 'stopped' && status !== 'waiting restart';
+  const [, ofPmId, ofPid] = /^(\d+):(\d+)$/.exec(String(env[STAND_IN_VARIABLE])) ?? [];
   return {
     pmId,
     name,
     status,
     pid: lives && typeof pid === 'number' && pid > 0 ? pid : null,
-    // 3000 is PM2's GRACEFUL_LISTEN_TIMEOUT (constants.js).
-    readyTimeoutMs: waits ? Number(readyTimeout ?? 3000) : 0,
+    clustered: env['exec_mode'] === 'cluster_mode',
+    waitsReady: Boolean(env['wait_ready']),
+    listenTimeoutMs: Number(env['listen_timeout'] || LISTEN_TIMEOUT_MS),
+    startedAtMs: Number(env['pm_uptime'] ?? 0),
+    standsInFor: ofPmId && ofPid ? { pmId: Number(ofPmId), pid: Number(ofPid) } : null,
   };
 }

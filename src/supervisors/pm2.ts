@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
-import { formatElapsed } from '../units.js';
-import { isAlive } from './alive.js';
 import type {
-  ProcessId, ProcessTable, RestartOptions, RestartReport, Slot, SlotState, StopOutcome, Supervisor,
+  Drain, ProcessTable, RestartOptions, RestartReport, Slot, SlotState, Supervisor,
 } from './contract.js';
+import { Pm2Bus } from './pm2-bus.js';
+import { GracefulRestarts } from './pm2-graceful.js';
+import { saysReady } from './pm2-ready.js';
+import { restartByPm2, type Pm2Parts } from './pm2-restart.js';
 import { Pm2Client, type Pm2Process } from './pm2-rpc.js';
 
 /** Where PM2 keeps its sockets: `$PM2_HOME`, else `~/.pm2` (PM2's paths.js). */
@@ -49,10 +51,6 @@ const BUSY: Record<string, string> = {
 
 const START_HINT = 'start it with "pm2 start", its name being the one in heapwarden.yml';
 
-/** Milliseconds in which a killed process is gone, and PM2 has seen it (it looks every 100 ms). */
-const KILL_MARGIN_MS = 2000;
-const POLL_MS = 20;
-
 export interface Pm2Options {
   /** The app's name in PM2; every process of that name is a worker. */
   name: string;
@@ -65,10 +63,15 @@ export interface Pm2Options {
   timeoutMs?: number;
   /** For several apps of one PM2, so that one list serves all; its owner closes it. By default one of its own. */
   client?: Pm2Client;
+  /** By default nobody can be asked to finish its requests. */
+  drain?: Drain;
+  /** Milliseconds to wait for the app's `ready` message, or null where the config does not ask for it; the default. */
+  readyMessageMs?: () => number | null;
 }
 
 /**
- * An app under PM2, in fork or cluster mode.
+ * An app under PM2, in fork or cluster mode. A graceful restart in cluster mode is described in pm2-graceful.ts; in
+ * fork mode PM2 must stop the old process before it can start the new one.
  *
  * Of PM2's ways, these matter to whoever reads its figures:
  * - A restart asked of PM2 counts in its restart column, and sets `unstable_restarts` and the restart delay back to
@@ -81,11 +84,15 @@ export class Pm2Supervisor implements Supervisor {
   readonly kind = 'pm2';
   readonly #options: Pm2Options;
   readonly #client: Pm2Client;
+  readonly #parts: Pm2Parts;
+  readonly #graceful: GracefulRestarts;
   #placed = new Map<number, number>();
 
   constructor(options: Pm2Options) {
     this.#options = options;
     this.#client = options.client ?? new Pm2Client(options);
+    this.#parts = { drain: async () => false, readyMessageMs: () => null, ...options, client: this.#client };
+    this.#graceful = new GracefulRestarts(this.#parts);
   }
 
   /** Starts nothing: PM2 and its apps are their owner's. Tells the log where there is nothing to watch yet. */
@@ -100,7 +107,9 @@ export class Pm2Supervisor implements Supervisor {
   }
 
   async slots(): Promise<Slot[]> {
-    const found = this.#place(await this.#client.list());
+    const list = await this.#client.list();
+    this.#graceful.sweep(list);
+    const found = this.#place(list);
     if (found.size === 0) return [{ worker: '0', pid: null, state: 'stopped' }];
     return [...found]
       .toSorted(([a], [b]) => a - b)
@@ -108,35 +117,21 @@ export class Pm2Supervisor implements Supervisor {
   }
 
   /**
-   * Asks PM2 to restart one of its ids, without a word on environment or settings, which therefore stay. What is left
-   * of the old process and its children after stopTimeoutMs, or when PM2 is done, is killed. `killed` comes from the
-   * signal PM2 says the process died of, or from our own kill; where PM2's bus is silent, its own kill reads `exited`.
-   * Rejects with the signal's reason where that aborts.
+   * Where the config asks for PM2's `ready` message, the report says whether it came. Rejects with the signal's reason
+   * where that aborts.
    */
-  async restart(worker: string, { stopTimeoutMs, signal }: RestartOptions): Promise<RestartReport> {
-    const { processes } = this.#options;
-    signal.throwIfAborted();
+  async restart(worker: string, options: RestartOptions): Promise<RestartReport> {
+    options.signal.throwIfAborted();
     const target = this.#find(worker, await this.#client.listNow());
-    const { pmId, pid, readyTimeoutMs } = target;
-    const old = pid === null ? null : await processes.identify(pid);
-    const family = old ? await processes.tree(old) : [];
-    signal.throwIfAborted();
-
-    const done = new AbortController();
-    const ending = this.#watchEnd(target);
-    const patienceMs = stopTimeoutMs + KILL_MARGIN_MS + readyTimeoutMs + this.#client.timeoutMs;
+    const bus = new Pm2Bus(this.#client, this.#options.name);
     try {
-      const [overdue] = await Promise.all([
-        this.#killAfter(stopTimeoutMs, family, done.signal),
-        this.#client.call('restartProcessId', { id: pmId }, patienceMs, signal).finally(() => done.abort()),
-      ]);
-      // With treekill off PM2 leaves the children alone, and an orphan may hold the port the new process needs.
-      const killed = [...overdue, ...(await this.#kill(family))];
-      await this.#waitUntilGone(killed, signal);
-      const now = (await this.#client.listNow()).find((found) => found.pmId === pmId);
-      return { stop: this.#outcome(old, killed, ending.signal()), pid: now?.pid ?? null, goneAt: null, ready: null };
+      const canOverlap = target.clustered && target.status === 'online' && target.pid !== null;
+      if (options.mode === 'graceful' && canOverlap) return await this.#graceful.restart(target, options, bus);
+      const report = await restartByPm2(target, options, bus, this.#parts);
+      const asks = this.#parts.readyMessageMs() !== null;
+      return { ...report, ready: asks ? await saysReady(target.pmId, bus, this.#parts, options.signal) : null };
     } finally {
-      ending.close();
+      bus.close();
     }
   }
 
@@ -144,9 +139,9 @@ export class Pm2Supervisor implements Supervisor {
     if (!this.#options.client) this.#client.close();
   }
 
-  /** The app's processes by slot. */
+  /** The app's processes by slot. A stand-in has none: it is there for a moment, in another one's place. */
   #place(list: readonly Pm2Process[]): Map<number, Pm2Process> {
-    const mine = list.filter(({ name }) => name === this.#options.name);
+    const mine = list.filter(({ name, standsInFor }) => name === this.#options.name && standsInFor === null);
     this.#placed = placeSlots(this.#placed, mine.map(({ pmId }) => pmId));
     return new Map(mine.map((found) => [this.#placed.get(found.pmId)!, found]));
   }
@@ -163,73 +158,5 @@ export class Pm2Supervisor implements Supervisor {
     }
     if (found.size === 0 && worker === '0') throw refuse(`it has no process of that name; ${START_HINT}`);
     throw new HeapwardenError('UNKNOWN_WORKER', `"${name}" has no worker "${worker}" in PM2`);
-  }
-
-  /** The signal that ended the process, in PM2's words (God.js, handleExit); null until it is told. */
-  #watchEnd({ name, pmId }: Pm2Process): { signal: () => string | null; close: () => void } {
-    let signal: string | null = null;
-    const close = this.#client.watchLog((line) => {
-      if (!line.startsWith(`App [${name}:${pmId}] exited with code [`)) return;
-      signal ??= /via signal \[(\w+)\]/.exec(line)?.[1] ?? null;
-    });
-    return { signal: () => signal, close };
-  }
-
-  #outcome(old: ProcessId | null, killed: readonly ProcessId[], signal: string | null): StopOutcome {
-    if (!old) return 'gone';
-    if (killed.some(({ pid }) => pid === old.pid)) return 'killed';
-    if (signal !== 'SIGKILL') return 'exited';
-    const { name, log } = this.#options;
-    log.info("killed before stop_timeout was over, most likely by PM2; raise the app's kill_timeout in PM2", {
-      app: name,
-      pid: old.pid,
-    });
-    return 'killed';
-  }
-
-  async #killAfter(ms: number, family: readonly ProcessId[], signal: AbortSignal): Promise<ProcessId[]> {
-    await this.#options.clock.sleep(ms, signal);
-    return signal.aborted ? [] : this.#kill(family);
-  }
-
-  /** Kills what still lives of these, and their children by now. Returns whom it killed. */
-  async #kill(family: readonly ProcessId[]): Promise<ProcessId[]> {
-    const { processes, log, name } = this.#options;
-    const victims = new Map<number, ProcessId>();
-    for (const member of family) {
-      if (!(await this.#lives(member))) continue;
-      for (const victim of await processes.tree(member)) victims.set(victim.pid, victim);
-    }
-    const killed: ProcessId[] = [];
-    for (const victim of victims.values()) {
-      if (!(await this.#lives(victim))) continue;
-      try {
-        process.kill(victim.pid, 'SIGKILL');
-        killed.push(victim);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ESRCH') continue;
-        log.warn(`cannot kill what is left of "${name}": ${messageOf(error)}`, { app: name, pid: victim.pid });
-      }
-    }
-    return killed;
-  }
-
-  #lives(id: ProcessId): Promise<boolean> {
-    return isAlive(id, this.#options.processes);
-  }
-
-  async #waitUntilGone(ids: readonly ProcessId[], signal: AbortSignal): Promise<void> {
-    const { clock, log, name } = this.#options;
-    const deadline = clock.monotonic() + KILL_MARGIN_MS;
-    for (const id of ids) {
-      while (await this.#lives(id)) {
-        signal.throwIfAborted();
-        if (clock.monotonic() >= deadline) {
-          const waited = formatElapsed(KILL_MARGIN_MS);
-          return log.warn(`what is left of "${name}" outlives SIGKILL for ${waited}`, { app: name, pid: id.pid });
-        }
-        await clock.sleep(POLL_MS, signal);
-      }
-    }
   }
 }

@@ -18,6 +18,7 @@ const supervisor = new ChildSupervisor({
   stopTimeoutMs: () => 1000,
   processes,
   leftovers: await Leftovers.open(join(folder, 'children.json'), { processes, clock: systemClock, log }),
+  drain: async () => false,
   clock: systemClock,
   log,
   onOutput: () => {},

@@ -222,6 +222,41 @@ t.test('asks for stats now', async (t) => {
   t.equal(await abandoned, null, 'the agent went');
 });
 
+t.test('asks to drain, and gives up at once where nobody hears', async (t) => {
+  const fixture = await listening(t);
+  const { hub } = fixture;
+  t.equal(await hub.drain(PID, 60_000), false, 'nobody to ask');
+  const client = await welcomed(t, fixture);
+  const startedAt = performance.now();
+  t.equal(await hub.drain(PID, 60_000), false, 'an older agent, or a frozen process');
+  t.equal(await hub.arm(PID, 60_000), false);
+  t.ok(performance.now() - startedAt < 5000);
+  t.same(await client.hear(2), [
+    { type: 'drain', request: 1, timeout_ms: 60_000 }, { type: 'arm', request: 2, timeout_ms: 60_000 },
+  ]);
+
+  const both = [hub.drain(PID, 60_000), hub.drain(PID, 60_000)];
+  await client.hear(2);
+  client.say({ type: 'heard', request: 3 }, { type: 'heard', request: 4 }, { type: 'drained', request: 4, complete: false });
+  t.equal(await both[1], false, 'its time was over');
+  client.say({ type: 'drained', request: 99, complete: true }, { type: 'drained', request: 3, complete: true });
+  t.equal(await both[0], true);
+
+  const silent = hub.drain(PID, 100);
+  await client.hear();
+  client.say({ type: 'heard', request: 5 });
+  t.equal(await silent, false, 'no last word');
+  const armed = hub.arm(PID, 100);
+  await client.hear();
+  client.say({ type: 'heard', request: 6 });
+  t.equal(await armed, true);
+  const gone = hub.drain(PID, 60_000);
+  await client.hear();
+  client.say({ type: 'heard', request: 7 });
+  client.socket.end();
+  t.equal(await gone, false, 'it has ended meanwhile');
+});
+
 t.test('never piles up for an agent that does not read', async (t) => {
   const fixture = await listening(t);
   const { hub } = fixture;
@@ -276,6 +311,8 @@ const BAD: Record<string, { first?: object; line: string | object }> = {
   'too many heap spaces': { first: HELLO, line: wrongStats({ heap_spaces: manyKeys }) },
   'too many types of resources': { first: HELLO, line: wrongStats({ active_resources: manyKeys }) },
   'a key that is too long': { first: HELLO, line: wrongStats({ active_resources: { ['x'.repeat(65)]: 1 } }) },
+  'a drain that says not how it ended': { first: HELLO, line: { type: 'drained', request: 1, complete: 1 } },
+  'what has been heard, without its number': { first: HELLO, line: { type: 'heard' } },
   'a request that is none': { first: HELLO, line: { type: 'stats', n: 1, request: 'all', stats: STATS } },
 };
 

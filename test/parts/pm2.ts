@@ -12,7 +12,7 @@ import type { Log } from '../../src/log.js';
 import { LinuxProcesses } from '../../src/observe/linux.js';
 import { isAlive } from '../../src/supervisors/alive.js';
 import type { ProcessId, ProcessTable, Slot, Supervisor } from '../../src/supervisors/contract.js';
-import { Pm2Supervisor } from '../../src/supervisors/pm2.js';
+import { Pm2Supervisor, type Pm2Options } from '../../src/supervisors/pm2.js';
 
 const run = promisify(execFile);
 /** Behaves as its HOW says: `stubborn`, `orphan`, `exits`; reports itself to REPORT_DIR. */
@@ -121,8 +121,9 @@ const nothing = () => {};
 export const silent: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 /** The supervisor of one of its apps. */
-export function supervisePm2(t: Test, { home }: Pm2, name: string): Pm2Supervisor {
-  const supervisor = new Pm2Supervisor({ name, home, processes: procTable, clock: systemClock, log: silent });
+export function supervisePm2(t: Test, { home }: Pm2, name: string, settings: Partial<Pm2Options> = {}): Pm2Supervisor {
+  const parts = { processes: procTable, clock: systemClock, log: silent };
+  const supervisor = new Pm2Supervisor({ name, home, ...parts, ...settings });
   t.teardown(() => supervisor.close());
   return supervisor;
 }

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { AmpDecoder, encodeAmp } from '../../src/supervisors/pm2-rpc.js';
+import { AmpDecoder, encodeAmp } from '../../src/supervisors/pm2-amp.js';
 
 const texts = (messages: Buffer[][]) => messages.map((args) => args.map(String));
 

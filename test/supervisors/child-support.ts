@@ -97,6 +97,7 @@ export async function supervise(t: Test, settings: Settings = {}): Promise<Super
     stopTimeoutMs: () => 5000,
     processes,
     leftovers: await Leftovers.open(join(folder, 'children'), { processes, clock, log }),
+    drain: async () => false,
     clock,
     log,
     onOutput: (app, worker, stream, chunk) => void output.push(`${app}/${worker} ${stream}: ${chunk}`),

@@ -185,9 +185,11 @@ t.test('a restart', async (t) => {
   await app.supervisor.start();
   const [zero, one] = [await app.ready('0'), await app.ready('1')];
   const old = await mustIdentify(one);
+  const begun = performance.now();
   const report = await app.supervisor.restart('1', options());
   const next = await app.ready('1');
-  t.strictSame(report, { stop: 'exited', pid: next, goneAt: null, ready: null });
+  t.match(report, { stop: 'exited', pid: next, ready: null });
+  t.ok(report.goneAt! > begun && report.goneAt! < performance.now(), 'told when the old one had gone');
   t.not(next, one);
   t.notOk(await isAlive(old));
   t.equal(await app.ready('0'), zero, 'the other worker is not touched');
@@ -333,7 +335,7 @@ t.test('an abort', async (t) => {
   const restart = app.supervisor.restart('0', stopFirst({ stopTimeoutMs: 10_000, signal: meanwhile.signal }));
   await sleep(50);
   meanwhile.abort();
-  t.strictSame(await restart, { stop: 'exited', pid: null, goneAt: null, ready: null });
+  t.match(await restart, { stop: 'exited', pid: null, goneAt: Number, ready: null });
   t.ok(hasFinished(app.folder, pid), 'meanwhile: the stop is seen through');
   t.strictSame(await app.supervisor.slots(), down('stopped'), 'and nothing is started');
   await app.supervisor.restart('0', options());

@@ -8,18 +8,12 @@ import t, { type Test } from 'tap';
 import { systemClock } from '../../src/clock.js';
 import type { Log } from '../../src/log.js';
 import type { ProcessTable } from '../../src/supervisors/contract.js';
-import { AmpDecoder, encodeAmp, Pm2Client } from '../../src/supervisors/pm2-rpc.js';
+import { AmpDecoder, encodeAmp } from '../../src/supervisors/pm2-amp.js';
+import { Pm2Client } from '../../src/supervisors/pm2-rpc.js';
 import { placeSlots, pm2Home, Pm2Supervisor } from '../../src/supervisors/pm2.js';
-import { stopFirst } from './options.js';
+import { memoryLog, stopFirst } from './options.js';
 
 const nobody: ProcessTable = { identify: async () => null, tree: async () => [] };
-
-const nothing = () => {};
-
-function memoryLog(): Log & { warnings: string[] } {
-  const warnings: string[] = [];
-  return { warnings, debug: nothing, info: nothing, warn: (message) => warnings.push(message), error: nothing };
-}
 
 type Call = { method: string; args: unknown[] };
 

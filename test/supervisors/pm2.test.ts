@@ -22,7 +22,7 @@ t.test('an app in fork mode', async (t) => {
 
   const report = await shop.restart('0', stopFirst({ stopTimeoutMs: 10_000, signal }));
   const [after] = await running(shop);
-  t.strictSame(report, { stop: 'exited', pid: after!.pid });
+  t.match(report, { stop: 'exited', pid: after!.pid, goneAt: Number, ready: null });
   t.not(report.pid, old.pid);
   t.notOk(await lives(old), 'the old process is gone');
   t.equal((await pm2.report(after!.pid)).foo, 'as started', 'the environment is kept');
@@ -40,7 +40,7 @@ t.test('an app in fork mode', async (t) => {
   await pm2.cli('stop', 'shop');
   t.strictSame(await shop.slots(), [{ worker: '0', pid: null, state: 'stopped' }]);
   const started = await shop.restart('0', stopFirst({ stopTimeoutMs: 10_000, signal }));
-  t.strictSame(started, { stop: 'gone', pid: (await running(shop))[0]!.pid }, 'a stopped one is started');
+  t.strictSame(started, { stop: 'gone', pid: (await running(shop))[0]!.pid, goneAt: null, ready: null }, 'a stopped one is started');
 
   await pm2.cli('delete', 'shop');
   t.strictSame(await shop.slots(), [{ worker: '0', pid: null, state: 'stopped' }]);

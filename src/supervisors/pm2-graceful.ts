@@ -1,0 +1,167 @@
+/**
+ * A graceful restart in PM2's cluster mode, behind a stand-in.
+ *
+ * 1. A stand-in is started: the same app, with the same settings, environment and log files, as if it had been scaled
+ *    up by one. It shares the port. Where it does not come up, it is removed, and the old process was never touched.
+ * 2. The old process is drained (its agent sees to that), and PM2 restarts it, stop first. The stand-in serves meanwhile.
+ * 3. When the new process is ready, the stand-in is drained and removed. Where it is not, the stand-in stays.
+ *
+ * Why not PM2's own reload: it kills the old worker after listen_timeout (3 s) whether or not the new one listens, with
+ * no way to break it off, and cuts off what the old one still has to answer. And why not the new process in the old
+ * one's place at once: PM2 knows no way to give a process another id, so that the id would change with each restart (and
+ * with it `pm2 logs 0`, `pm2 restart 0`, the pid file, the watch on files), while two processes with one
+ * NODE_APP_INSTANCE run side by side, both of which believe that the cron jobs are theirs. This way all of it stays as
+ * in any restart by PM2: id, NODE_APP_INSTANCE, environment, log files, counter (one up), cron_restart, watch. The price
+ * is a second start of the app, and a stand-in in `pm2 list` for some seconds; `pm2 save` in these would save it too.
+ *
+ * The stand-in's NODE_APP_INSTANCE is the next free one, and it finds HEAPWARDEN_STAND_IN in its environment. PM2
+ * numbers the process that is next to be added one higher after each such restart.
+ *
+ * No request fails where the app has the agent. Without it nothing can be drained: what is in flight at the stop may
+ * fail as in any restart. PM2 tells nobody when a process listens: an app that does not say `ready` (wait_ready) is
+ * waited for as long as its listen_timeout says, twice. One that takes longer to listen needs that raised.
+ */
+import { HeapwardenError, messageOf } from '../errors.js';
+import type { RestartOptions, RestartReport } from './contract.js';
+import { Pm2Bus } from './pm2-bus.js';
+import { comesUp } from './pm2-ready.js';
+import { restartByPm2, type Pm2Parts } from './pm2-restart.js';
+import type { Pm2Process } from './pm2-rpc.js';
+import { removeStandIn, startStandIn } from './pm2-stand-in.js';
+
+/** A process that is online for so long is not in a crash loop, and no other warden's restart is under way. */
+const SETTLED_MS = 30_000;
+const SWEEP_TIMEOUT_MS = 10_000;
+
+export class GracefulRestarts {
+  readonly #parts: Pm2Parts;
+  /** Ids of stand-ins that serve because the new process does not. */
+  readonly #kept = new Set<number>();
+  #busy = 0;
+
+  constructor(parts: Pm2Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * `goneAt` is null: somebody has served all the time. Throws HeapwardenError NOT_READY where no new process came up
+   * beside the old one, and SUPERVISOR_REFUSED where somebody else replaced the old one meanwhile.
+   */
+  async restart(target: Pm2Process, options: RestartOptions, bus: Pm2Bus): Promise<RestartReport> {
+    this.#busy += 1;
+    try {
+      const standIn = await this.#start(target, options, bus);
+      const report = await this.#replace(target, standIn, options, bus);
+      if (report.ready) {
+        for (const pmId of [standIn, ...this.#kept]) await removeStandIn(pmId, options, this.#parts);
+        this.#kept.clear();
+      } else this.#keep(standIn, target);
+      return report;
+    } finally {
+      this.#busy -= 1;
+    }
+  }
+
+  /** Sees to the stand-ins of restarts that were cut short: by the end of a warden or of PM2's daemon. */
+  sweep(list: readonly Pm2Process[]): void {
+    if (this.#busy > 0) return;
+    const { clock, name } = this.#parts;
+    const mine = list.filter((found) => found.name === name);
+    const isSettled = ({ status, startedAtMs }: Pm2Process) =>
+      status === 'online' && clock.now() - startedAtMs >= SETTLED_MS;
+    for (const standIn of mine) {
+      if (standIn.standsInFor === null || this.#kept.has(standIn.pmId)) continue;
+      if (clock.now() - standIn.startedAtMs < SETTLED_MS) continue;
+      const other = mine.find(({ pmId }) => pmId === standIn.standsInFor?.pmId);
+      if (other && !isSettled(other)) continue;
+      void this.#finish(standIn, other);
+      return; // one at a time
+    }
+  }
+
+  /** The old process may have been drained before its restart was cut short: then it is there, and takes no request. */
+  async #finish(standIn: Pm2Process, other: Pm2Process | undefined): Promise<void> {
+    const { client, log, name } = this.#parts;
+    const options = { stopTimeoutMs: SWEEP_TIMEOUT_MS, signal: new AbortController().signal };
+    const left = `a restart of "${name}" was cut short, and left a stand-in (pm_id ${standIn.pmId})`;
+    this.#busy += 1;
+    try {
+      if (!other || other.pid !== standIn.standsInFor?.pid || standIn.status !== 'online') {
+        log.info(`${left}: it is removed`, { app: name });
+        return await removeStandIn(standIn.pmId, options, this.#parts);
+      }
+      log.warn(`${left}: the restart of pm_id ${other.pmId} is finished now`, { app: name });
+      const bus = new Pm2Bus(client, name);
+      await restartByPm2(other, options, bus, this.#parts).finally(() => bus.close());
+    } catch (error) {
+      log.warn(messageOf(error), { app: name });
+    } finally {
+      this.#busy -= 1;
+    }
+  }
+
+  async #start(target: Pm2Process, options: RestartOptions, bus: Pm2Bus): Promise<number> {
+    const { name } = this.#parts;
+    const { pmId, pid } = target;
+    try {
+      const standIn = await startStandIn(target, options, bus, this.#parts);
+      if ((await this.#find(target))?.pid === pid) return standIn;
+      await removeStandIn(standIn, options, this.#parts);
+      const why = 'while the new process was coming up, somebody else replaced or removed the old one';
+      throw new HeapwardenError('SUPERVISOR_REFUSED', `"${name}" (pm_id ${pmId}) was not restarted: ${why}`);
+    } catch (error) {
+      if (!(error instanceof HeapwardenError) || error.code !== 'NOT_READY') throw error;
+      const message = `${error.message}; the old one (pm_id ${pmId}) was left in place`;
+      throw new HeapwardenError('NOT_READY', message, { cause: error });
+    }
+  }
+
+  /**
+   * Past the point of no return: a drained process takes no request any more, so that it is replaced even if `signal`
+   * aborts. An error leaves the stand-in where it is, as it may be all that serves: see sweep.
+   */
+  async #replace(
+    target: Pm2Process,
+    standIn: number,
+    options: RestartOptions,
+    bus: Pm2Bus,
+  ): Promise<RestartReport> {
+    const { processes, log, name } = this.#parts;
+    const { stopTimeoutMs } = options;
+    try {
+      await this.#drain(target, stopTimeoutMs);
+      const never = new AbortController().signal;
+      const report = await restartByPm2(target, { stopTimeoutMs, signal: never }, bus, this.#parts);
+      const process = report.pid === null ? null : await processes.identify(report.pid);
+      const isUp = process !== null && (await comesUp(target, process, options, bus, this.#parts));
+      // PM2's processes end a moment after its daemon.
+      const ready = isUp && (await this.#find(target))?.pid === process.pid;
+      return { ...report, goneAt: null, ready };
+    } catch (error) {
+      const until = `until "${name}" is back, or "pm2 delete ${standIn}"`;
+      log.warn(`a restart was cut short; the stand-in for "${name}" (pm_id ${standIn}) stays ${until}`, { app: name });
+      throw error;
+    }
+  }
+
+  async #find({ pmId, name }: Pm2Process): Promise<Pm2Process | undefined> {
+    return (await this.#parts.client.listNow()).find((found) => found.pmId === pmId && found.name === name);
+  }
+
+  async #drain({ pid, pmId }: Pm2Process, stopTimeoutMs: number): Promise<void> {
+    const { processes, drain, log, name } = this.#parts;
+    const old = pid === null ? null : await processes.identify(pid);
+    if (!old || (await drain(old, stopTimeoutMs))) return;
+    const why = 'its agent is not there, or they take longer than stop_timeout';
+    log.warn(`"${name}" (pm_id ${pmId}) is stopped though its requests may not be done: ${why}`, { app: name, pid });
+  }
+
+  #keep(standIn: number, { pmId }: Pm2Process): void {
+    const { log, name } = this.#parts;
+    this.#kept.add(standIn);
+    const until = `until a restart succeeds, or "pm2 delete ${standIn}"`;
+    log.error(`the new process of "${name}" (pm_id ${pmId}) is not ready; its stand-in (pm_id ${standIn}) serves ${until}`, {
+      app: name,
+    });
+  }
+}

@@ -1,0 +1,179 @@
+/** A process that is about to be stopped: nothing that has begun is broken off, and nothing new begins. */
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { AgentHub } from '../../src/observe/hub.js';
+import { until } from '../observe/support.js';
+import { NODE_MAJORS, needParts } from '../parts/index.js';
+import { get, keepAlive } from './load.js';
+import { builtAgent, openHub, runApp, shortFolder, untilStats, writeApp, type RunningApp } from './support.js';
+
+const NODES = NODE_MAJORS.map((major) => `node-${major}` as const);
+t.jobs = 3;
+
+/** Without any thought of its end; says its port. `/slow` takes a second. */
+const PLAIN = `
+  const server = require('node:http').createServer((request, response) => {
+    if (request.url === '/endless') return void response.write('it goes on');
+    setTimeout(() => response.end(String(process.pid)), request.url === '/slow' ? 1000 : 0);
+  });
+  process.stdin.once('data', () => server.listen(0, '127.0.0.1', () => console.log(server.address().port)));`;
+
+interface Server {
+  app: RunningApp;
+  hub: AgentHub;
+  url: string;
+}
+
+async function serve(t: Test, node: string, source = PLAIN): Promise<Server> {
+  const folder = shortFolder(t);
+  const socket = join(folder, 'agent.sock');
+  const { hub } = await openHub(t, socket);
+  const script = writeApp(folder, 'app.cjs', source);
+  const app = runApp(t, node, ['--require', builtAgent(folder), script], { HEAPWARDEN_SOCKET: socket });
+  const url = `http://127.0.0.1:${await app.ask('listen')}/`;
+  await untilStats(hub, app.pid);
+  return { app, hub, url };
+}
+
+const elapsed = () => {
+  const begun = performance.now();
+  return () => Math.round(performance.now() - begun);
+};
+
+for (const node of NODES) {
+  t.test(`${node}: requests end, connections are told to, none are taken`, async (t) => {
+    const parts = needParts(t, node);
+    if (!parts) return;
+    const { app, hub, url } = await serve(t, parts[node]);
+    const [idle, busy] = [keepAlive(t), keepAlive(t)];
+    t.equal((await get(url, idle)).connection, 'keep-alive');
+    t.equal((await get(url, busy)).connection, 'keep-alive');
+    const slow = [get(`${url}slow`, busy), get(`${url}slow`)];
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const ms = elapsed();
+    const drained = hub.drain(app.pid, 20_000);
+    await until('the port to be closed', () => isClosed(url));
+    t.ok(ms() < 1000, 'at once');
+    for (const answer of await Promise.all(slow)) t.match(answer, { status: 200, body: String(app.pid) });
+    t.match(await get(url, idle), { status: 200, connection: 'close' }, 'an idle connection was not cut');
+    t.match(await get(url, busy), { status: 200, connection: 'close' }, 'nor the one that was busy');
+    t.equal(await drained, true);
+    t.ok(ms() < 5000, `${ms()} ms: no longer than the requests took`);
+    app.child.kill('SIGTERM');
+    t.equal(await app.exited, 'SIGTERM', 'it waits for its signal, and ends as ever');
+    t.equal(app.output().split('\n').length, 2, 'it says nothing but its port');
+  });
+}
+
+/** Whether nobody listens on its port. */
+function isClosed(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.once('error', () => resolve(true));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+  });
+}
+
+t.test('what has no end is waited for until the time is over', async (t) => {
+  const { app, hub, url } = await serve(t, process.execPath);
+  const endless = connect(Number(new URL(url).port), '127.0.0.1');
+  endless.on('error', () => {});
+  t.teardown(() => endless.destroy());
+  endless.write('GET /endless HTTP/1.1\r\nHost: x\r\n\r\n');
+  await new Promise((resolve) => endless.once('data', resolve));
+  const idle = keepAlive(t);
+  await get(url, idle);
+  const ms = elapsed();
+  t.equal(await hub.drain(app.pid, 1500), false);
+  t.ok(ms() >= 1500 && ms() < 3000, `${ms()} ms`);
+  await t.rejects(get(url, idle), 'the idle connection was closed then');
+  t.notOk(endless.destroyed, 'the endless one was not');
+});
+
+t.test('idle connections are closed when their clients count on them no longer', async (t) => {
+  const { app, hub, url } = await serve(t, process.execPath, PLAIN.replace('process.stdin', 'server.keepAliveTimeout = 60_000; process.stdin'));
+  await get(url, keepAlive(t));
+  const ms = elapsed();
+  t.equal(await hub.drain(app.pid, 20_000), true);
+  t.ok(ms() >= 5500 && ms() < 9000, `${ms()} ms`);
+});
+
+t.test('an app that ends itself on SIGTERM does so, with its server closed already', async (t) => {
+  const { app, hub, url } = await serve(t, process.execPath, `${PLAIN}
+    process.on('SIGTERM', () => server.close((error) => { console.log(error.code); process.exitCode = 7; process.exit(); }));`);
+  await get(url);
+  t.equal(await hub.drain(app.pid, 5000), true);
+  app.child.kill('SIGTERM');
+  t.equal(await app.exited, 7);
+  t.match(app.output(), 'ERR_SERVER_NOT_RUNNING');
+});
+
+t.test('a process without a server has nothing to finish', async (t) => {
+  const { app, hub } = await serve(t, process.execPath, `process.stdin.once('data', () => console.log(0)).resume();`);
+  t.equal(await hub.drain(app.pid, 5000), true);
+});
+
+t.test('nobody waits for a process that does not hear', async (t) => {
+  const { app, hub } = await serve(t, process.execPath);
+  t.equal(await hub.drain(1, 20_000), false, 'nor for one without an agent');
+  app.child.kill('SIGSTOP');
+  const ms = elapsed();
+  t.equal(await hub.drain(app.pid, 20_000), false);
+  t.ok(ms() < 2000, `${ms()} ms`);
+  const other = await serve(t, process.execPath);
+  const endless = connect(Number(new URL(other.url).port), '127.0.0.1');
+  endless.on('error', () => {});
+  t.teardown(() => endless.destroy());
+  await new Promise((resolve) => endless.once('connect', resolve));
+  const drained = other.hub.drain(other.app.pid, 20_000);
+  await until('it to have heard', () => isClosed(other.url));
+  other.app.child.kill('SIGKILL');
+  t.equal(await drained, false, 'nor for one that has died of it');
+});
+
+t.test('armed, a plain app drains on the signal and ends by it', async (t) => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const { app, hub, url } = await serve(t, process.execPath);
+    t.equal(await hub.arm(app.pid, 10_000), true);
+    t.equal(await hub.arm(app.pid, 9000), true, 'twice is as well');
+    const slow = get(`${url}slow`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    app.child.kill(signal);
+    await until('the port to be closed', () => isClosed(url));
+    t.match(await slow, { status: 200 });
+    t.equal(await app.exited, signal);
+  }
+});
+
+t.test('armed, it ends when its time is over, or at the second signal', async (t) => {
+  for (const again of [false, true]) {
+    const { app, hub, url } = await serve(t, process.execPath);
+    t.equal(await hub.arm(app.pid, again ? 60_000 : 1000), true);
+    const endless = t.rejects(get(`${url}endless`));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const ms = elapsed();
+    app.child.kill('SIGINT');
+    await until('the port to be closed', () => isClosed(url));
+    if (again) app.child.kill('SIGINT');
+    t.equal(await app.exited, 'SIGINT');
+    t.ok(ms() >= (again ? 0 : 1000) && ms() < 4000, `${ms()} ms`);
+    await endless;
+  }
+});
+
+t.test('armed, an app with a mind of its own is left to it', async (t) => {
+  const own = `process.on('SIGINT', () => { console.log('mine'); process.exit(3); });`;
+  for (const late of [false, true]) {
+    const source = late ? `${PLAIN} setTimeout(() => { ${own} }, 1500);` : `${PLAIN} ${own}`;
+    const { app, hub } = await serve(t, process.execPath, source);
+    t.equal(await hub.arm(app.pid, 10_000), true);
+    await new Promise((resolve) => setTimeout(resolve, late ? 2000 : 100));
+    app.child.kill('SIGINT');
+    t.equal(await app.exited, 3, late ? 'even where it comes to it later' : 'from the beginning');
+    t.match(app.output(), 'mine');
+  }
+});
