@@ -11,8 +11,8 @@ import type { Scope } from './scope.js';
 const APP = fileURLToPath(new URL('leaky-app.cjs', import.meta.url));
 const NAME = 'bench';
 
-/** `closes`: the app handles signals as PM2's documentation asks; `none`: it does not. */
-export type Shutdown = 'none' | 'closes';
+/** `polite`: the app says when it is ready and handles signals, as PM2's documentation asks; `plain`: it does not. */
+export type Manners = 'plain' | 'polite';
 
 /** A running app whose process, or processes, may be replaced. */
 export interface BenchApp {
@@ -29,7 +29,7 @@ export interface AppSetup {
   mode: 'graceful' | 'stop_first';
   /** PM2's. */
   execMode: 'fork' | 'cluster';
-  shutdown: Shutdown;
+  manners: Manners;
 }
 
 /** PM2 alone, with its own limit. */
@@ -47,7 +47,7 @@ export async function startInPm2(setup: AppSetup): Promise<BenchApp> {
 export async function startInHeapwarden(setup: AppSetup): Promise<BenchApp> {
   const port = await freePort();
   const listen = setup.mode === 'graceful' ? `, listen: "127.0.0.1:${port}"` : '';
-  const env = `{ PORT: "${port}", SHUTDOWN: ${setup.shutdown} }`;
+  const env = `{ PORT: "${port}", MANNERS: ${setup.manners} }`;
   const supervisor = `child: { command: ["${process.execPath}", "${APP}"], env: ${env}${listen} }`;
   const warden = await WardenProcess.start(setup.scope, { config: configOf(supervisor, setup, port) });
   await warden.ready();
@@ -69,7 +69,7 @@ export async function startInBoth(setup: AppSetup): Promise<BenchApp> {
 
 async function startPm2App(
   pm2: Pm2,
-  { execMode, shutdown }: AppSetup,
+  { execMode, manners }: AppSetup,
   { port, ...settings }: { port: number; max_memory_restart?: string; node_args?: string },
   env: Record<string, string> = {},
 ): Promise<void> {
@@ -78,8 +78,9 @@ async function startPm2App(
     script: APP,
     exec_mode: execMode,
     ...(execMode === 'cluster' ? { instances: 2 } : {}),
+    ...(manners === 'polite' ? { wait_ready: true } : {}),
     ...settings,
-    env: { PORT: String(port), SHUTDOWN: shutdown, ...env },
+    env: { PORT: String(port), MANNERS: manners, ...env },
   });
   await waitFor('an answer of the app in PM2', () => answeringPid(port));
 }

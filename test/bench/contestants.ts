@@ -17,7 +17,7 @@ export interface TimedContestant extends Contestant {
 
 export const LIMIT_MIB = 100;
 
-const byLimit = { limitMib: LIMIT_MIB, mode: 'stop_first', execMode: 'fork', shutdown: 'none' } as const;
+const byLimit = { limitMib: LIMIT_MIB, mode: 'stop_first', execMode: 'fork', manners: 'plain' } as const;
 
 export const TIMED: readonly TimedContestant[] = [
   {
@@ -40,25 +40,24 @@ export const TIMED: readonly TimedContestant[] = [
   },
 ];
 
-const fork = { limitMib: null, mode: 'stop_first', execMode: 'fork', shutdown: 'none' } as const;
-const graceful = { limitMib: null, mode: 'graceful', execMode: 'cluster', shutdown: 'none' } as const;
-const closing = { ...graceful, shutdown: 'closes' } as const;
+const fork = { limitMib: null, mode: 'stop_first', execMode: 'fork', manners: 'plain' } as const;
+const graceful = { limitMib: null, mode: 'graceful', execMode: 'cluster', manners: 'plain' } as const;
+const polite = { ...graceful, manners: 'polite' } as const;
 
-/** `closing`: the app handles SIGINT and SIGTERM by server.close(); else the signal ends it. */
 export const LOADED: readonly Contestant[] = [
   { name: 'PM2 fork, restart', role: 'shown', start: (setup) => startInPm2({ ...setup, ...fork }) },
   { name: 'PM2 cluster of 2, reload', role: 'shown', start: (setup) => startInPm2({ ...setup, ...graceful }) },
-  { name: 'PM2 cluster of 2, reload, closing app', role: 'shown', start: (setup) => startInPm2({ ...setup, ...closing }) },
+  { name: 'PM2 cluster of 2, reload, polite app', role: 'shown', start: (setup) => startInPm2({ ...setup, ...polite }) },
   { name: 'heapwarden child, graceful', role: 'promise', start: (setup) => startInHeapwarden({ ...setup, ...graceful }) },
   {
-    name: 'heapwarden child, graceful, closing app',
+    name: 'heapwarden child, graceful, polite app',
     role: 'promise',
-    start: (setup) => startInHeapwarden({ ...setup, ...closing }),
+    start: (setup) => startInHeapwarden({ ...setup, ...polite }),
   },
   { name: 'heapwarden over PM2 cluster of 2', role: 'promise', start: (setup) => startInBoth({ ...setup, ...graceful }) },
   {
-    name: 'heapwarden over PM2 cluster of 2, closing app',
+    name: 'heapwarden over PM2 cluster of 2, polite app',
     role: 'promise',
-    start: (setup) => startInBoth({ ...setup, ...closing }),
+    start: (setup) => startInBoth({ ...setup, ...polite }),
   },
 ];

@@ -22,9 +22,9 @@ import { Scope } from './scope.js';
 import { failureList, loadedTable, promiseList, timedTable } from './table.js';
 
 const USAGE = `npm run bench:restart -- [flags]
-  --runs=N       restarts for memory by PM2 (default 6, some 35 s each; 0: leave this part out); heapwarden does
+  --runs=N       restarts for memory by PM2 (default 5, some 35 s each; 0: leave this part out); heapwarden does
                  five times as many meanwhile
-  --restarts=N   restarts of each contestant under load (default 5; 0: leave this part out)
+  --restarts=N   restarts of each contestant under load (default 4; 0: leave this part out)
   --only=TEXT    only contestants whose name holds this
   --json=FILE    every measurement, as JSON`;
 
@@ -100,8 +100,8 @@ function machine(pm2Program: string) {
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      runs: { type: 'string', default: '6' },
-      restarts: { type: 'string', default: '5' },
+      runs: { type: 'string', default: '5' },
+      restarts: { type: 'string', default: '4' },
       only: { type: 'string', default: '' },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
