@@ -1,22 +1,28 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Aftercare } from './act/aftercare.js';
+import { AppNotes } from './act/app-notes.js';
 import { History } from './act/history.js';
 import { Intake, type AlertAnswer, type RestartRequest } from './act/intake.js';
 import { Journal } from './act/journal.js';
 import { StateLock } from './act/lock.js';
 import { ControlLoop } from './act/loop.js';
 import { Restarter, type Answer } from './act/restarter.js';
+import { Schedules } from './act/schedules.js';
+import { WaitingAsks } from './act/waiting-asks.js';
 import { createMeter } from './agent/meter.cjs';
 import type { Clock } from './clock.js';
 import type { AppConfig } from './config/schema.js';
 import type { ConfigStore } from './config/store.js';
+import type { Pause } from './decide/gates.js';
 import type { Webhook } from './decide/alerts.js';
 import { HeapwardenError, messageOf } from './errors.js';
 import { alertsRoute } from './http/alerts.js';
 import { appsRoutes } from './http/apps.js';
 import { managementRoutes } from './http/management.js';
 import { metricsRoute } from './http/metrics.js';
+import { pauseRoutes } from './http/pause.js';
 import type { WardenPort } from './http/port.js';
 import { restartRoute } from './http/restart.js';
 import { closeServer, createServer, listen, type ListenAddress } from './http/server.js';
@@ -25,8 +31,12 @@ import type { Log } from './log.js';
 import { AgentHub } from './observe/hub.js';
 import { Observer } from './observe/observer.js';
 import { processSource, type ProcessSource } from './observe/processes.js';
+import { releaseOf } from './observe/release.js';
 import { Sampler } from './observe/sampler.js';
+import { signReader } from './observe/signs.js';
+import { Standstills } from './observe/standstill.js';
 import type { WorkerState } from './observe/tracker.js';
+import { Vigil } from './observe/vigil.js';
 import { Counters, type AlertDecision } from './publish/counters.js';
 import type { View } from './publish/family.js';
 import { incidentStatus, type IncidentStatus } from './publish/incidents.js';
@@ -42,6 +52,7 @@ import { ChildSupervisor } from './supervisors/child.js';
 import type { OutputStream } from './supervisors/child-run.js';
 import type { Drain, Supervisor } from './supervisors/contract.js';
 import { Leftovers } from './supervisors/leftovers.js';
+import { formatDuration } from './units.js';
 import { Pm2Supervisor, pm2Home } from './supervisors/pm2.js';
 import { Pm2Client } from './supervisors/pm2-rpc.js';
 import { SupervisorSet } from './supervisors/set.js';
@@ -147,6 +158,20 @@ export class Warden implements WardenPort {
     return this.#parts.intake.requestRestart(request);
   }
 
+  async pause(app: string, forMs: number | null): Promise<Pause | null> {
+    if (!this.#isConfigured(app)) return null;
+    const { log, clock } = this.#options;
+    log.info(`${app}: paused by a person: no automatic restarts${forMs === null ? '' : ` for ${formatDuration(forMs)}`}`, { app });
+    return this.#parts.notes.pause(app, forMs, clock.now());
+  }
+
+  async resume(app: string): Promise<boolean> {
+    if (!this.#isConfigured(app)) return false;
+    await this.#parts.notes.resume(app, this.#options.clock.now());
+    this.#options.log.info(`${app}: resumed by a person: automatic restarts are allowed`, { app });
+    return true;
+  }
+
   apps(): AppStatus[] {
     const { history, restarter } = this.#parts;
     const isBusy = (app: string, worker: string) => restarter.isBusy(app, worker);
@@ -167,9 +192,13 @@ export class Warden implements WardenPort {
     return readToken(this.#options.config.current.auth.token_file);
   }
 
+  #isConfigured(app: string): boolean {
+    return this.#options.config.current.apps.some(({ name }) => name === app);
+  }
+
   async #start(): Promise<void> {
-    const { config, metricsPath, version, log } = this.#options;
-    const { lock, journal, history, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
+    const { config, metricsPath, version, clock, log } = this.#options;
+    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
       this.#parts;
     const { current } = config;
     this.#opened.push(() => lock.release(), () => journal.close(), () => meter.close(), () => self.close(), () => pm2.close());
@@ -177,11 +206,14 @@ export class Warden implements WardenPort {
     const routes = [
       metricsRoute(this, metricsPath),
       managementRoutes(this),
-      alertsRoute(this),
-      restartRoute(this),
+      alertsRoute(this, log),
+      restartRoute(this, { clock, log }),
+      pauseRoutes(this),
       appsRoutes(this),
       landingRoute({ version, metricsPath }),
     ];
+    vigil.start();
+    this.#opened.push(() => vigil.close());
     await hub.listen();
     this.#opened.push(() => hub.close());
     const server = createServer(routes, log);
@@ -233,35 +265,51 @@ async function assemble({ config, clock, log, onOutput }: WardenOptions) {
   const { state_dir, agent_socket, sample_interval } = config.current;
   const processes = processSource();
   const lock = await StateLock.take(state_dir, processes);
-  const { journal, content } = await Journal.open(state_dir);
-  if (content.damaged > 0) log.warn(`${content.damaged} lines of the journal could not be read and were passed over`);
+  const { journal, content, setAside } = await Journal.open(state_dir);
+  if (content.damaged > 0) log.warn(damageOf(content.damaged, setAside));
   const leftovers = await Leftovers.open(join(state_dir, 'children.json'), { processes, clock, log });
-  const history = new History(content.incidents);
+  const history = new History(content.incidents, clock, content.apps);
+  const notes = new AppNotes(history, journal);
+  const waiting = new WaitingAsks();
   const counters = new Counters();
   const meter = createMeter();
   const self = new SelfMetrics(meter);
-  const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log });
+  const vigil = new Vigil(clock, log);
+  const deafUntil = () => vigil.blindUntil();
+  const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log, deafUntil });
+  const standstills = new Standstills({ hub, vigil, readSigns: signReader(), clock });
   const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
   const drain: Drain = ({ pid }, timeoutMs) => hub.drain(pid, timeoutMs);
   const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput };
   const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
-  const observer = new Observer({ supervisors: supervisors.byApp, sampler: new Sampler(processes), hub, clock, log });
+  const sampler = new Sampler(processes);
+  const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });
   const restarter = new Restarter({
     app: appConfig,
     supervisors: supervisors.byApp,
     observer,
     journal,
     history,
+    hasReported: async (process) => (await processes.tree(process)).some(({ pid }) => hub.report(pid)?.stats),
+    releaseOf,
+    random: Math.random,
     clock,
     log,
     onIncident: (incident) => counters.incident(incident, appConfig(incident.app) !== null),
     onJournalError: () => counters.journalError(),
   });
   const current = () => config.current;
-  const intake = new Intake({ config: current, observer, restarter, onAlert: (decision) => counters.alert(decision as AlertDecision) });
-  const loop = new ControlLoop({ config: current, observer, restarter, clock, log });
-  return { lock, journal, leftovers, history, counters, meter, self, hub, pm2, supervisors, observer, restarter, intake, loop };
+  const intake = new Intake({ config: current, observer, restarter, waiting, onAlert: (decision) => counters.alert(decision as AlertDecision) });
+  const schedules = new Schedules(notes, clock);
+  const aftercare = new Aftercare({ history, journal, notes, releaseOf, clock, log });
+  const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, clock, log });
+  return { lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, restarter, intake, loop };
+}
+
+function damageOf(lines: number, setAside: string | null): string {
+  const kept = setAside === null ? 'they stay where they are' : `the file as it was is kept as ${setAside}`;
+  return `${lines} ${lines === 1 ? 'line' : 'lines'} of the journal could not be read; all others were taken over, and ${kept}`;
 }
 
 interface SupervisorParts {
@@ -286,6 +334,13 @@ function createSupervisor(app: AppConfig, parts: SupervisorParts): Supervisor {
     const stopTimeoutMs = () => (parts.appConfig(app.name) ?? app).restart.stop_timeout;
     return new ChildSupervisor({ ...parts, app: app.name, config: child, agentEntry, stopTimeoutMs });
   }
-  if (pm2 !== undefined) return new Pm2Supervisor({ ...parts, name: pm2, home: pm2Home(process.env, homedir()), client: parts.pm2 });
+  if (pm2 !== undefined) {
+    const readyMessageMs = () => {
+      const { ready } = (parts.appConfig(app.name) ?? app).restart;
+      return ready?.pm2 ? ready.timeout : null;
+    };
+    const home = pm2Home(process.env, homedir());
+    return new Pm2Supervisor({ ...parts, name: pm2, home, client: parts.pm2, readyMessageMs });
+  }
   throw new HeapwardenError('CONFIG_INVALID', `${app.name}: its supervisor is not available in this version`);
 }

@@ -1,18 +1,40 @@
-import type { AlertRef } from '../decide/decision.js';
+import type { Clock } from '../clock.js';
+import { isByPerson, type AlertRef } from '../decide/decision.js';
+import { sameProcess } from '../observe/identity.js';
 import type { Budget } from '../units.js';
+import { UNTOLD, type AppState } from './app-state.js';
 import { remembered, type Incident, type Outcome } from './incident.js';
 
-/** The journal's content in memory: what the policy needs to know of the past. Times in ms since the epoch. */
+/** So many more than are remembered may be held before they are counted again. */
+const SLACK = 200;
+
+/** Resources of which a restart can be said not to have helped. */
+const CURABLE: readonly string[] = ['rss', 'heap', 'freeze'];
+
+/**
+ * The journal's content in memory: what the policy needs to know of the past. Ages are by the clock that never jumps,
+ * so that a cooldown outlives a change of the time of day; where a warden starts, it has only the latter to go by.
+ */
 export class History {
   /** Oldest first. */
   #incidents: Incident[];
+  #added = 0;
+  readonly #clock: Clock;
+  readonly #apps: Map<string, AppState>;
+  /** By incident: when it was decided, on the clock that never jumps. */
+  readonly #decidedAt = new WeakMap<Incident, number>();
 
-  constructor(incidents: readonly Incident[]) {
+  constructor(incidents: readonly Incident[], clock: Clock, apps: ReadonlyMap<string, AppState> = new Map()) {
     this.#incidents = [...incidents];
+    this.#clock = clock;
+    this.#apps = new Map(apps);
+    for (const incident of incidents) this.#date(incident);
   }
 
   add(incident: Incident): void {
-    this.#incidents = remembered([...this.#incidents, incident]);
+    this.#incidents.push(incident);
+    this.#date(incident);
+    if (++this.#added % SLACK === 0) this.#incidents = remembered(this.#incidents);
   }
 
   complete(id: string, outcome: Outcome): void {
@@ -23,6 +45,14 @@ export class History {
   /** For an intent that could not be put on disk: it never happened. */
   withdraw(id: string): void {
     this.#incidents = this.#incidents.filter((incident) => incident.id !== id);
+  }
+
+  stateOf(app: string): AppState {
+    return this.#apps.get(app) ?? UNTOLD;
+  }
+
+  setState(app: string, state: AppState): void {
+    this.#apps.set(app, state);
   }
 
   find(id: string): Incident | null {
@@ -44,16 +74,47 @@ export class History {
     return this.#restarts().findLast((incident) => incident.app === app && incident.worker === worker) ?? null;
   }
 
-  restartsSince(app: string, sinceMs: number): number {
-    return this.#restarts().filter((incident) => incident.app === app && incident.atMs > sinceMs).length;
+  /** Milliseconds since the worker's last restart was decided; null where there was none. */
+  sinceLastRestart(app: string, worker: string): number | null {
+    const last = this.lastRestart(app, worker);
+    return last && this.age(last);
+  }
+
+  /** Milliseconds since it was decided. */
+  age(incident: Incident): number {
+    return this.#clock.monotonic() - this.#decidedAt.get(incident)!;
+  }
+
+  restartsWithin(app: string, windowMs: number): number {
+    return this.#restarts().filter((incident) => incident.app === app && this.age(incident) < windowMs).length;
   }
 
   /** Restarts of the app that its budget still allows. */
-  budgetLeft(app: string, { count, windowMs }: Budget, nowMs: number): number {
-    return Math.max(0, count - this.restartsSince(app, nowMs - windowMs));
+  budgetLeft(app: string, { count, windowMs }: Budget): number {
+    return Math.max(0, count - this.restartsWithin(app, windowMs));
   }
 
-  /** Whether this alert has led to a restart of this worker that did not fail. */
+  /**
+   * The worker's last restarts in a row that did not help, newest first: above its critical line at once, or back at
+   * its limit within its startup grace. Those that failed, or were for another cause, say nothing of it. It begins anew
+   * with a person's word or a new release.
+   */
+  fruitless(app: string, worker: string): Incident[] {
+    const { freshSinceMs } = this.stateOf(app);
+    const fruitless: Incident[] = [];
+    for (const incident of this.#restarts().toReversed()) {
+      if (incident.app !== app || incident.worker !== worker) continue;
+      const { asked: reason, origin, force, outcome, atMs } = incident;
+      if (isByPerson({ origin, reason, force }) || (freshSinceMs !== null && atMs <= freshSinceMs)) break;
+      if (!CURABLE.includes(reason) || !outcome || outcome.result === 'failed' || outcome.result === 'not_ready') continue;
+      // Records of an older version do not know of relapses.
+      if (outcome.result !== 'ineffective' && (outcome.relapsedAtMs ?? null) === null) break;
+      fruitless.push(incident);
+    }
+    return fruitless;
+  }
+
+  /** Whether this alert is leading, or has led, to a new process of this worker. */
   hasAnswered(alert: AlertRef, app: string, worker: string): boolean {
     return this.#restarts().some(
       (incident) =>
@@ -61,11 +122,19 @@ export class History {
         incident.alert.startsAtMs === alert.startsAtMs &&
         incident.app === app &&
         incident.worker === worker &&
-        incident.outcome?.result !== 'failed',
+        incident.outcome?.result !== 'failed' &&
+        !(incident.outcome && sameProcess(incident.outcome.after, incident.before)),
     );
   }
 
+  /** Of a record from the future, as after the time of day was put back, no more is known than that it is past. */
+  #date(incident: Incident): void {
+    const ageMs = Math.max(0, this.#clock.now() - incident.atMs);
+    this.#decidedAt.set(incident, this.#clock.monotonic() - ageMs);
+  }
+
+  /** Those that were cancelled never happened. */
   #restarts(): Incident[] {
-    return this.#incidents.filter(({ action }) => action === 'restart');
+    return this.#incidents.filter(({ action, outcome }) => action === 'restart' && outcome?.result !== 'cancelled');
   }
 }

@@ -5,6 +5,7 @@ export const RESULTS = [
   'not_ready', // it was started, but did not become ready in time
   'failed', // the supervisor could not do it, or the old process still runs
   'ineffective', // it runs, and is above the critical line already
+  'cancelled', // nothing was done: when its turn came, there was no reason for it any more
 ] as const;
 export type Result = (typeof RESULTS)[number];
 
@@ -26,6 +27,12 @@ export interface Outcome {
   /** How the old process went; null where that is not known. */
   stop: 'exited' | 'killed' | 'gone' | null;
   after: Measurement | null;
+  /** Milliseconds without a process that was ready: 0 where the new one came first; null where it is not known. */
+  downtimeMs: number | null;
+  /** What was started, as a fingerprint (observe/release.ts); null where it is not known. */
+  release: string | null;
+  /** When the new process was back at its limit within its startup grace; null where it was not. */
+  relapsedAtMs: number | null;
   /** The warden died in the middle, and the record was completed by the next one. */
   interrupted: boolean;
 }
@@ -46,19 +53,26 @@ export type Incident = Decision & {
   outcome: Outcome | null;
 };
 
-// Counted apart, since any alert can cause a refusal, and budgets and cooldowns rest on the restarts.
+// Counted apart: any alert can cause a refusal, budgets and cooldowns rest on the restarts, and a failure is what a
+// person looks for long after.
 const REMEMBERED_RESTARTS_PER_APP = 1000;
+const REMEMBERED_FAILURES_PER_APP = 1000;
 const REMEMBERED_REFUSALS = 1000;
 
 /** What is kept of the past, in its order. Pure. */
 export function remembered(oldestFirst: readonly Incident[]): Incident[] {
-  const restartsOf = new Map<string, number>();
-  let refusals = 0;
-  const isKept = ({ action, app }: Incident): boolean => {
-    if (action === 'refuse') return ++refusals <= REMEMBERED_REFUSALS;
-    const restarts = (restartsOf.get(app) ?? 0) + 1;
-    restartsOf.set(app, restarts);
-    return restarts <= REMEMBERED_RESTARTS_PER_APP;
+  const counts = new Map<string, number>();
+  const isKept = (incident: Incident): boolean => {
+    const [kind, most] = kindOf(incident);
+    const count = (counts.get(kind) ?? 0) + 1;
+    counts.set(kind, count);
+    return count <= most;
   };
   return oldestFirst.toReversed().filter(isKept).toReversed();
+}
+
+function kindOf({ action, app, outcome }: Incident): [kind: string, most: number] {
+  if (action === 'refuse') return ['refusal', REMEMBERED_REFUSALS];
+  const failed = outcome !== null && outcome.result !== 'recovered' && outcome.result !== 'cancelled';
+  return failed ? [`failure ${app}`, REMEMBERED_FAILURES_PER_APP] : [`restart ${app}`, REMEMBERED_RESTARTS_PER_APP];
 }

@@ -1,10 +1,12 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { RESOURCES, type Config } from '../config/schema.js';
 import { readAlerts, type AlertRequest, type Webhook } from '../decide/alerts.js';
 import type { Ask, RestartReason } from '../decide/decision.js';
 import { levelsReached, measure } from '../decide/measure.js';
 import type { Observer } from '../observe/observer.js';
-import type { WorkerState } from '../observe/tracker.js';
+import { workerKey, type WorkerState } from '../observe/tracker.js';
 import type { Answer, Restarter } from './restarter.js';
+import type { WaitingAsks } from './waiting-asks.js';
 
 /** What became of one alert for one worker; `decision` is `restart`, a refusal, `ignored`, `resolved` or `invalid`. */
 export interface AlertAnswer {
@@ -28,30 +30,72 @@ export interface RestartRequest {
 export interface IntakeParts {
   config(): Config;
   observer: Pick<Observer, 'workers'>;
-  restarter: Pick<Restarter, 'ask'>;
+  restarter: Pick<Restarter, 'ask' | 'cancel'>;
+  /** Alerts that were refused only for now. */
+  waiting: WaitingAsks;
   onAlert(decision: string): void;
 }
+
+/**
+ * Alerts that are asked about together: those about one worker share one look at it, which takes 300 ms where it is
+ * frozen. Between so many the event loop turns. Bodies that are answered at the same time have equal parts of it, but not
+ * so small that each look serves only one alert of a body.
+ */
+const AT_ONCE = 500;
+const LEAST_AT_ONCE = 8;
 
 /** Turns what comes in from outside into asks. It can name a configured app and worker, and nothing else. */
 export class Intake {
   readonly #parts: IntakeParts;
+  /** That are being answered. */
+  #bodies = 0;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
   }
 
-  /** Resolves when each intent to restart is on disk. Throws HeapwardenError JOURNAL_UNWRITABLE: ask again later. */
+  /**
+   * Resolves when each intent to restart is on disk, with the answers in the body's order; an alert that it holds twice
+   * is asked about once. Throws HeapwardenError JOURNAL_UNWRITABLE: ask again later.
+   */
   async receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]> {
-    const answers: AlertAnswer[] = [];
-    for (const request of readAlerts(webhook)) answers.push(...(await this.#answer(request)));
+    const alerts = readAlerts(webhook).map((request) => ({ request, key: JSON.stringify(request) }));
+    const distinct = [...new Map(alerts.map(({ key, request }) => [key, request]))];
+    // What is over in this body is over, wherever in the body it says so.
+    const isOver = ([, { kind }]: [string, AlertRequest]) => kind === 'resolved';
+    const fired = await this.#answerAll(distinct.filter((alert) => !isOver(alert)));
+    const over = await this.#answerAll(distinct.filter(isOver));
+    const answers = alerts.flatMap(({ key }) => fired.get(key) ?? over.get(key) ?? []);
     for (const { decision } of answers) this.#parts.onAlert(decision);
     return answers;
+  }
+
+  async #answerAll(requests: readonly [key: string, AlertRequest][]): Promise<Map<string, AlertAnswer[]>> {
+    const answered = new Map<string, AlertAnswer[]>();
+    // Taken from by all lanes; where one fails, its loop closes the generator, and the others find nothing more.
+    const rest = (function* () {
+      yield* requests;
+    })();
+    const lane = async (): Promise<void> => {
+      for (const [key, request] of rest) {
+        answered.set(key, await this.#answer(request));
+        await turn();
+      }
+    };
+    this.#bodies++;
+    const lanes = Math.min(Math.max(LEAST_AT_ONCE, Math.floor(AT_ONCE / this.#bodies)), requests.length);
+    try {
+      await Promise.all(Array.from({ length: lanes }, lane));
+    } finally {
+      this.#bodies--;
+    }
+    return answered;
   }
 
   async requestRestart({ app, worker, reason, force, dryRun }: RestartRequest): Promise<Answer[]> {
     const answers: Answer[] = [];
     for (const name of worker === null ? this.#workersOf(app) : [worker]) {
-      const ask: Ask = { app, worker: name, reason, origin: 'api', force, dryRun, alert: null };
+      const ask: Ask = { app, worker: name, reason, origin: 'api', force, dryRun, alert: null, dueAtMs: null };
       answers.push(await this.#parts.restarter.ask(ask));
     }
     return answers;
@@ -60,18 +104,30 @@ export class Intake {
   async #answer(request: AlertRequest): Promise<AlertAnswer[]> {
     const { app, worker, alert } = request;
     const common = { fingerprint: alert.fingerprint, app };
+    if (request.kind === 'resolved') return [this.#resolved(request)];
     if (request.kind !== 'restart') {
       return [{ ...common, worker, decision: request.kind, sentence: NOT_ASKED[request.kind], incident: null }];
     }
     const answers: AlertAnswer[] = [];
     for (const name of worker === null ? this.#workersOf(app) : [worker]) {
       const asked = this.#reasonFor(request, name);
-      const { action, reason, sentence, incident } = await this.#parts.restarter.ask({
-        app, worker: name, reason: asked, origin: 'alertmanager', force: false, dryRun: false, alert,
-      });
+      const ask: Ask = {
+        app, worker: name, reason: asked, origin: 'alertmanager', force: false, dryRun: false, alert, dueAtMs: null,
+      };
+      const answer = await this.#parts.restarter.ask(ask);
+      this.#parts.waiting.answered(ask, answer);
+      const { action, reason, sentence, incident } = answer;
       answers.push({ ...common, worker: name, decision: action === 'restart' ? action : reason, sentence, incident });
     }
     return answers;
+  }
+
+  /** What waits because of it, in a queue or behind a gate, waits no longer. */
+  #resolved({ app, worker, alert: { fingerprint } }: AlertRequest): AlertAnswer {
+    this.#parts.waiting.resolved(fingerprint);
+    const cancelled = this.#parts.restarter.cancel(fingerprint);
+    const sentence = cancelled.length === 0 ? 'it is over' : 'it is over, and so is the restart that waited for it';
+    return { fingerprint, app, worker, decision: 'resolved', sentence, incident: cancelled[0] ?? null };
   }
 
   /** At least one, so that an unknown app is refused by name and not passed over in silence. */
@@ -84,7 +140,7 @@ export class Intake {
   #reasonFor({ app, resource }: AlertRequest, name: string): RestartReason {
     if (resource) return resource;
     const config = this.#parts.config().apps.find((candidate) => candidate.name === app);
-    const state = this.#workers().find((candidate) => candidate.app === app && candidate.worker === name);
+    const state = this.#parts.observer.workers.get(workerKey(app, name));
     const breached = RESOURCES.find((candidate) => {
       const value = config && state ? measure(state, candidate, config.memory) : null;
       return value !== null && levelsReached(config!, candidate, value).includes('restart');
@@ -97,8 +153,7 @@ export class Intake {
   }
 }
 
-const NOT_ASKED: Record<Exclude<AlertRequest['kind'], 'restart'>, string> = {
+const NOT_ASKED: Record<Exclude<AlertRequest['kind'], 'restart' | 'resolved'>, string> = {
   ignored: 'it carries no action="restart", so nothing was asked of heapwarden',
-  resolved: 'it is over',
   invalid: 'it has no app label, or one that no app can have, or its status or startsAt cannot be read',
 };

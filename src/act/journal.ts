@@ -1,24 +1,26 @@
-import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { copyFile, mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HeapwardenError, messageOf } from '../errors.js';
-import { remembered, type Incident, type Outcome } from './incident.js';
+import type { AppState } from './app-state.js';
+import type { Incident, Outcome } from './incident.js';
+import { linesOf, parseJournal, textOf, type JournalContent, type Line } from './journal-lines.js';
 import { stateUnwritable } from './state-folder.js';
-
-/**
- * The journal: one JSON object a line, appended and never changed. An `incident` line stands before anything is
- * touched; an `outcome` line completes it. A line that cannot be read (half written when the power went) is set
- * aside by the reader and harms no other.
- */
-type Line = { v: 1; type: 'incident'; incident: Incident } | { v: 1; type: 'outcome'; id: string; outcome: Outcome };
 
 /** Above this the journal is written anew, with what is still remembered. */
 const COMPACT_ABOVE_BYTES = 4 * 2 ** 20;
 
-export interface JournalContent {
-  /** Oldest first, as many as are remembered. */
-  incidents: Incident[];
-  /** Number of lines that could not be read. */
-  damaged: number;
+export interface OpenedJournal {
+  journal: Journal;
+  content: JournalContent;
+  /** Where the file was kept as it was found, because of its damaged lines; null where there is none, or no room. */
+  setAside: string | null;
+}
+
+/** A line that waits to be written. */
+interface Waiting {
+  text: string;
+  done(): void;
+  failed(error: unknown): void;
 }
 
 export class Journal {
@@ -29,8 +31,9 @@ export class Journal {
   #compactAt = 0;
   /** The last write failed, maybe half way: what follows must not continue its line. */
   #torn = false;
-  /** Appends go one after the other, so that lines never mix. */
-  #last: Promise<void> = Promise.resolve();
+  /** Lines that came while others were being written: they go together, in one write and one fsync. */
+  #waiting: Waiting[] = [];
+  #writing: Promise<void> | null = null;
 
   private constructor(path: string, file: FileHandle, compactAboveBytes: number) {
     this.#path = path;
@@ -38,22 +41,24 @@ export class Journal {
     this.#compactAboveBytes = compactAboveBytes;
   }
 
-  /** Reads what is there and opens it for appending. Throws HeapwardenError STATE_UNWRITABLE. */
-  static async open(
-    stateDir: string,
-    compactAboveBytes = COMPACT_ABOVE_BYTES,
-  ): Promise<{ journal: Journal; content: JournalContent }> {
+  /**
+   * Reads what is there and opens it for appending. A file with lines that cannot be read is kept beside it as it is,
+   * and the journal goes on without them. Throws HeapwardenError STATE_UNWRITABLE.
+   */
+  static async open(stateDir: string, compactAboveBytes = COMPACT_ABOVE_BYTES): Promise<OpenedJournal> {
     const path = join(stateDir, 'journal.jsonl');
     try {
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
       const file = await open(path, 'a', 0o600);
       await syncFolder(stateDir);
       const text = await readFile(path, 'utf8');
+      const content = parseJournal(text);
       const journal = new Journal(path, file, compactAboveBytes);
       journal.#torn = text !== '' && !text.endsWith('\n');
-      journal.#compactAt = compactAboveBytes;
+      const setAside = content.damaged > 0 ? await setAsideOf(path) : null;
+      journal.#compactAt = setAside === null ? compactAboveBytes : 0;
       await journal.#compactWhereLarge();
-      return { journal, content: parseJournal(text) };
+      return { journal, content, setAside };
     } catch (error) {
       throw stateUnwritable(stateDir, error);
     }
@@ -69,16 +74,36 @@ export class Journal {
     return this.#append({ v: 1, type: 'outcome', id, outcome });
   }
 
+  /** Resolves when the line is on disk (fsync). Throws HeapwardenError JOURNAL_UNWRITABLE. */
+  note(app: string, state: AppState): Promise<void> {
+    return this.#append({ v: 1, type: 'app', app, state });
+  }
+
   async close(): Promise<void> {
-    await this.#last;
+    await this.#writing;
     await this.#file.close();
   }
 
   #append(line: Line): Promise<void> {
-    const text = textOf(line);
-    const done = this.#last.then(() => this.#write(text));
-    this.#last = done.then(() => this.#compactWhereLarge()).catch(() => {}); // `done` has told its caller
-    return done;
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ text: textOf(line), done: resolve, failed: reject });
+      this.#writing ??= this.#writeAll();
+    });
+  }
+
+  /** Never rejects: whoever waits for a line is told. */
+  async #writeAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0);
+      try {
+        await this.#write(batch.map(({ text }) => text).join(''));
+        for (const { done } of batch) done();
+      } catch (error) {
+        for (const { failed } of batch) failed(error);
+      }
+      await this.#compactWhereLarge().catch(() => {}); // the journal stays as it is
+    }
+    this.#writing = null; // in the same turn as the last look at what waits
   }
 
   async #write(text: string): Promise<void> {
@@ -109,12 +134,12 @@ export class Journal {
 
 /** The journal's new file, opened for appending. It takes the old one's place in one step, or not at all. */
 async function rewritten(path: string): Promise<FileHandle> {
-  const { incidents } = parseJournal(await readFile(path, 'utf8'));
+  const lines = linesOf(parseJournal(await readFile(path, 'utf8')));
   const draft = `${path}.new`;
   await rm(draft, { force: true });
   const file = await open(draft, 'a', 0o600);
   try {
-    for (const incident of incidents) await file.appendFile(textOf({ v: 1, type: 'incident', incident }));
+    await file.appendFile(lines.map(textOf).join(''));
     await file.sync();
     await rename(draft, path);
   } catch (error) {
@@ -126,7 +151,12 @@ async function rewritten(path: string): Promise<FileHandle> {
   return file;
 }
 
-const textOf = (line: Line): string => `${JSON.stringify(line)}\n`;
+/** Keeps a copy of a damaged journal, named after the moment; null where that cannot be written. */
+async function setAsideOf(path: string): Promise<string | null> {
+  const time = new Date().toISOString().replace(/[-:.]/g, '');
+  const copy = path.replace(/\.jsonl$/, `.damaged-${time}.jsonl`);
+  return copyFile(path, copy).then(() => copy, () => null);
+}
 
 /** A new name in a folder is on disk when the folder is. */
 async function syncFolder(path: string): Promise<void> {
@@ -137,37 +167,4 @@ async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
-}
-
-/** Incidents with their outcomes, oldest first. Pure. */
-export function parseJournal(text: string): JournalContent {
-  const incidents = new Map<string, Incident>();
-  let damaged = 0;
-  for (const raw of text.split('\n')) {
-    if (raw === '') continue;
-    const line = parseLine(raw);
-    const known = line?.type === 'outcome' ? incidents.get(line.id) : undefined;
-    if (line?.type === 'incident') incidents.set(line.incident.id, line.incident);
-    else if (line?.type === 'outcome' && known) known.outcome = line.outcome;
-    else damaged++;
-  }
-  return { incidents: remembered([...incidents.values()]), damaged };
-}
-
-function parseLine(raw: string): Line | null {
-  try {
-    const line = JSON.parse(raw) as Partial<Line> | null;
-    if (line?.v !== 1) return null;
-    if (line.type === 'incident' && isIncident(line.incident)) return line as Line;
-    if (line.type === 'outcome' && typeof line.id === 'string' && line.outcome) return line as Line;
-    return null;
-  } catch {
-    return null;
-  }
-}
-
-/** What the policy counts by; the rest is for readers. */
-function isIncident(incident: Partial<Incident> | undefined): boolean {
-  const { id, app, worker, atMs } = incident ?? {};
-  return [id, app, worker].every((name) => typeof name === 'string') && Number.isFinite(atMs);
 }

@@ -1,19 +1,24 @@
 import type { Clock } from '../clock.js';
 import type { AppConfig, Config, Level, Resource } from '../config/schema.js';
-import type { RestartReason } from '../decide/decision.js';
+import type { Ask } from '../decide/decision.js';
 import { guard, type Breach, type GuardState, type LevelChange } from '../decide/guard.js';
 import { RESOURCE_NAMES, describeValue, holdOf, limitOf } from '../decide/measure.js';
-import { isDue as isScheduled } from '../decide/schedule.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
 import type { Observer } from '../observe/observer.js';
 import { formatDuration } from '../units.js';
+import type { Aftercare } from './aftercare.js';
 import type { Restarter } from './restarter.js';
+import type { Schedules } from './schedules.js';
+import type { WaitingAsks } from './waiting-asks.js';
 
 export interface LoopParts {
   config(): Config;
   observer: Pick<Observer, 'workers' | 'observe'>;
   restarter: Pick<Restarter, 'ask' | 'isBusy'>;
+  schedules: Pick<Schedules, 'due'>;
+  aftercare: Pick<Aftercare, 'look'>;
+  waiting: WaitingAsks;
   clock: Clock;
   log: Log;
 }
@@ -23,12 +28,10 @@ export class ControlLoop {
   readonly #parts: LoopParts;
   readonly #closing = new AbortController();
   #guardState: GuardState = new Map();
-  #schedulesSeenMs: number;
   #running: Promise<void> = Promise.resolve();
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
-    this.#schedulesSeenMs = parts.clock.now();
   }
 
   start(): void {
@@ -42,20 +45,21 @@ export class ControlLoop {
 
   /** One round. */
   async turn(): Promise<void> {
-    const { observer, clock } = this.#parts;
+    const { observer, clock, waiting, schedules, aftercare } = this.#parts;
     const { apps, trigger, fallback_after } = this.#parts.config();
     const workers = await observer.observe();
-    const nowMs = clock.now();
-    const { state, changes, breaches } = guard(this.#guardState, workers, apps, nowMs);
+    const now = clock.monotonic(); // a change of the time of day neither shortens nor lengthens what is held
+    const { state, changes, breaches } = guard(this.#guardState, workers, apps, now);
     this.#guardState = state;
     const configs = new Map(apps.map((app) => [app.name, app]));
     for (const change of changes) this.#tell(change, configs.get(change.worker.app)!);
+    await aftercare.look(apps, workers);
     // With both, Alertmanager leads: its alert has had `fallback_after` to come.
     const patienceMs = trigger === 'both' ? fallback_after : 0;
-    const isDue = (breach: Breach) => this.#heldFor(breach, configs, nowMs) >= patienceMs;
+    const isDue = (breach: Breach) => this.#heldFor(breach, configs, now) >= patienceMs;
     const due = trigger === 'alertmanager' ? [] : breaches.filter(isDue);
-    for (const { worker, resource } of due) await this.#ask(worker.app, worker.worker, resource, 'guard');
-    await this.#runSchedules(apps, nowMs);
+    const asks = [...due.map(askOf), ...(await schedules.due(apps, workers)), ...waiting.list()];
+    for (const ask of asks) await this.#ask(ask);
   }
 
   async #run(): Promise<void> {
@@ -68,24 +72,16 @@ export class ControlLoop {
     }
   }
 
-  #heldFor({ worker, resource, sinceMs }: Breach, configs: ReadonlyMap<string, AppConfig>, nowMs: number): number {
-    return nowMs - sinceMs - holdOf(configs.get(worker.app)!, resource);
+  #heldFor({ worker, resource, since }: Breach, configs: ReadonlyMap<string, AppConfig>, now: number): number {
+    return now - since - holdOf(configs.get(worker.app)!, resource);
   }
 
-  async #runSchedules(apps: readonly AppConfig[], nowMs: number): Promise<void> {
-    const sinceMs = this.#schedulesSeenMs;
-    this.#schedulesSeenMs = nowMs;
-    for (const { name, schedule } of apps) {
-      if (schedule === undefined || !isScheduled(schedule, sinceMs, nowMs)) continue;
-      // What does not run was stopped by somebody, or its supervisor is at work on it: a schedule starts nothing.
-      const running = [...this.#parts.observer.workers.values()].filter(({ app, reading }) => app === name && reading);
-      for (const { worker } of running) await this.#ask(name, worker, 'schedule', 'schedule');
-    }
-  }
-
-  async #ask(app: string, worker: string, reason: RestartReason, origin: 'guard' | 'schedule'): Promise<void> {
-    if (this.#closing.signal.aborted || this.#parts.restarter.isBusy(app, worker)) return;
-    await this.#parts.restarter.ask({ app, worker, reason, origin, force: false, dryRun: false, alert: null });
+  async #ask(ask: Ask): Promise<void> {
+    const { restarter, waiting } = this.#parts;
+    if (this.#closing.signal.aborted) return;
+    const busy = { action: 'refuse', reason: 'in_progress' } as const;
+    const answer = restarter.isBusy(ask.app, ask.worker) ? busy : await restarter.ask(ask);
+    if (ask.origin !== 'guard') waiting.answered(ask, answer); // the guard asks again by itself
   }
 
   #tell({ worker, resource, from, to, value }: LevelChange, app: AppConfig): void {
@@ -100,6 +96,10 @@ export class ControlLoop {
     const limit = describeValue(resource, limitOf(app, resource, to)!);
     this.#parts.log.warn(`${name}: ${now}, at or above its ${to} limit of ${limit}${heldWords(app, resource)}`, fields);
   }
+}
+
+function askOf({ worker: { app, worker }, resource }: Breach): Ask {
+  return { app, worker, reason: resource, origin: 'guard', force: false, dryRun: false, alert: null, dueAtMs: null };
 }
 
 const RANK: Record<Level, number> = { warning: 0, critical: 1, restart: 2 };

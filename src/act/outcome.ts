@@ -26,27 +26,32 @@ export interface Findings {
   now: WorkerState | null;
   ready: boolean;
   stop: Outcome['stop'];
-  /** What the supervisor said when it failed. */
-  error: string | null;
+  downtimeMs: number | null;
+  /** Of the process that is there now; see Outcome. */
+  release: string | null;
+  /** What the supervisor said when it failed; NOT_READY: the new process did not come up, and the old one stays. */
+  error: { code: string | null; message: string } | null;
   /** Why nothing was done in the end, its turn having come. */
   needless: string | null;
   interrupted: boolean;
 }
 
 export function judgeOutcome(incident: Incident, app: AppConfig | null, findings: Findings, nowMs: number): Outcome {
-  const { now, stop, interrupted } = findings;
+  const { now, stop, downtimeMs, release, interrupted } = findings;
   const [result, what] = resultOf(incident, app, findings, formatElapsed(nowMs - incident.atMs));
   const sentence = `${incident.app}/${incident.worker}: ${what}${interrupted ? INTERRUPTED : ''}`;
-  return { atMs: nowMs, result, sentence, stop, after: now && measurementOf(now, app), interrupted };
+  const after = now && measurementOf(now, app);
+  return { atMs: nowMs, result, sentence, stop, after, downtimeMs, release, relapsedAtMs: null, interrupted };
 }
 
 const INTERRUPTED = ' (heapwarden itself was stopped in the middle; this is what it found when it came back)';
 
 function resultOf(incident: Incident, app: AppConfig | null, findings: Findings, took: string): [Result, string] {
-  const { now, ready, stop, error, needless, interrupted } = findings;
+  const { now, ready, stop, downtimeMs, error, needless, interrupted } = findings;
   const { before } = incident;
-  if (needless !== null) return ['recovered', `nothing was done, ${needless}`];
-  if (error !== null) return ['failed', `the restart failed: ${error}`];
+  if (needless !== null) return ['cancelled', `nothing was done, ${needless}`];
+  if (error?.code === 'NOT_READY') return ['not_ready', `the restart was given up: ${error.message}`];
+  if (error !== null) return ['failed', `the restart failed: ${error.message}`];
   if (!now?.reading) return ['not_ready', `${took} after the restart no process runs in its place`];
   const { pid } = now.reading.root;
   if (sameProcess(now.reading.root, before)) {
@@ -55,7 +60,8 @@ function resultOf(incident: Incident, app: AppConfig | null, findings: Findings,
   if (!ready) return ['not_ready', `the new process (pid ${pid}) was not ready ${took} after the restart was decided`];
   const still = stillOver(incident, app, now);
   if (still !== null) return ['ineffective', `restarted, but ${still}`];
-  const done = interrupted ? `a new process (pid ${pid}) runs` : `restarted in ${took}`;
+  const down = downtimeMs === null ? '' : downtimeMs === 0 ? ' without downtime' : `, ${formatElapsed(downtimeMs)} of it down`;
+  const done = interrupted ? `a new process (pid ${pid}) runs` : `restarted in ${took}${down}`;
   const killed = stop === 'killed' ? ' (the old process had to be killed)' : '';
   return ['recovered', `${done}${killed}${memoryWords(before, measurementOf(now, app))}`];
 }

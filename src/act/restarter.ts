@@ -1,39 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../clock.js';
-import type { AppConfig } from '../config/schema.js';
 import type { Ask } from '../decide/decision.js';
-import { decide, notBreaching, tooFewOthers, type Facts, type Judgement } from '../decide/policy.js';
+import { decide, type Judgement } from '../decide/policy.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
-import { sameProcess } from '../observe/identity.js';
-import type { Observer } from '../observe/observer.js';
 import { workerKey, type WorkerState } from '../observe/tracker.js';
-import type { RestartReport, Supervisor } from '../supervisors/contract.js';
-import type { History } from './history.js';
-import type { Incident } from './incident.js';
+import { factsOf } from './facts.js';
+import type { Incident, Outcome } from './incident.js';
 import type { Journal } from './journal.js';
-import { judgeOutcome, measurementOf, type Findings } from './outcome.js';
-import { waitUntilReady } from './ready.js';
+import { judgeOutcome, measurementOf } from './outcome.js';
+import { Procedure, type Found, type ProcedureParts } from './procedure.js';
+import { RefusalRecord } from './refusal-record.js';
 
-/** A new process must outlive this before it counts: one that exits at once was never ready. */
-const SETTLE_MS = 1000;
-const NEW_PROCESS_TIMEOUT_MS = 30_000;
-/** What a supervisor that was asked before the warden died gets on top of its stop timeout. */
-const INTERRUPTED_PATIENCE_MS = 5000;
-const POLL_MS = 200;
-/** Asks whose last refusal is remembered; anybody's alert may name what it likes. */
-const MAX_TOLD = 1000;
-const NOT_CONFIGURED = 'its app is no longer configured';
-
-export interface RestarterParts {
-  /** The app's config; null where it is not configured (any more). */
-  app(name: string): AppConfig | null;
-  supervisors: ReadonlyMap<string, Supervisor>;
-  observer: Pick<Observer, 'workers' | 'remeasure'>;
+export interface RestarterParts extends ProcedureParts {
   journal: Pick<Journal, 'record' | 'complete'>;
-  history: History;
-  clock: Clock;
   log: Log;
+  /** What runs in a worker, as a fingerprint; null where it cannot be told. */
+  releaseOf(worker: WorkerState): Promise<string | null>;
   /** Told of every incident twice: when it is decided, and when a restart has its outcome. */
   onIncident(incident: Incident): void;
   onJournalError(): void;
@@ -41,19 +23,28 @@ export interface RestarterParts {
 
 export type Answer = Judgement & { app: string; worker: string; incident: string | null };
 
+/** A restart whose turn has not come. */
+interface Waiting {
+  incident: Incident;
+  cancel: AbortController;
+}
+
 /** The one hand that restarts: every ask goes through here, whoever asks. */
 export class Restarter {
   readonly #parts: RestarterParts;
+  readonly #procedure: Procedure;
   readonly #closing = new AbortController();
   /** Workers that are being restarted or wait for it. */
   readonly #busy = new Set<string>();
+  /** By worker. */
+  readonly #waiting = new Map<string, Waiting>();
   /** One restart of an app at a time. */
   readonly #queues = new Map<string, Promise<void>>();
-  /** The last refusal of each ask, so that one repeated every few seconds is put on record once. Oldest first. */
-  readonly #told = new Map<string, string>();
+  readonly #refusals = new RefusalRecord();
 
   constructor(parts: RestarterParts) {
     this.#parts = parts;
+    this.#procedure = new Procedure(parts);
   }
 
   /**
@@ -65,14 +56,24 @@ export class Restarter {
     const worker = await observer.remeasure(ask.app, ask.worker);
     // From here to the reservation nothing is awaited: two asks for one worker cannot both pass.
     const nowMs = clock.now();
-    const judgement = decide(ask, this.#facts(ask, worker, nowMs), nowMs);
+    const isBusy = (app: string, name: string) => this.isBusy(app, name);
+    const judgement = decide(ask, factsOf(ask, worker, isBusy, this.#parts), nowMs);
     const incident = newIncident(ask, judgement, worker && measurementOf(worker, this.#parts.app(ask.app)), nowMs);
     if (judgement.action === 'refuse') return this.#refuse(ask, judgement, incident);
     await this.#reserve(incident);
-    this.#told.delete(askKey(ask));
+    this.#refusals.forget(ask);
     this.#announce(incident);
-    void this.#enqueue(incident, () => this.#carryOut(incident));
+    const waiting = { incident, cancel: new AbortController() };
+    this.#waiting.set(workerKey(ask.app, ask.worker), waiting);
+    void this.#enqueue(incident, () => this.#carryOut(waiting));
     return { ...judgement, app: ask.app, worker: ask.worker, incident: incident.id };
+  }
+
+  /** The alert is over: cancels what waits because of it. Returns the incidents that it cancels. */
+  cancel(fingerprint: string): string[] {
+    const over = [...this.#waiting.values()].filter(({ incident }) => incident.alert?.fingerprint === fingerprint);
+    for (const { cancel } of over) cancel.abort('for its alert was resolved while it waited');
+    return over.map(({ incident }) => incident.id);
   }
 
   /**
@@ -80,8 +81,10 @@ export class Restarter {
    * no process. It may take as long as a restart: the supervisor may be at work on what the dead warden asked of it.
    */
   async finishInterrupted(): Promise<void> {
+    const { signal } = this.#closing;
     const open = this.#parts.history.open();
-    await Promise.all(open.map((incident) => this.#enqueue(incident, () => this.#completeRecord(incident))));
+    const finish = async (incident: Incident) => this.#finish(incident, await this.#procedure.revisit(incident, signal));
+    await Promise.all(open.map((incident) => this.#enqueue(incident, () => finish(incident))));
   }
 
   isBusy(app: string, worker: string): boolean {
@@ -94,34 +97,12 @@ export class Restarter {
     await Promise.all(this.#queues.values());
   }
 
-  #facts(ask: Ask, worker: WorkerState | null, nowMs: number): Facts {
-    const { history, observer } = this.#parts;
-    const app = this.#parts.app(ask.app);
-    const others = othersOf(observer, ask);
-    return {
-      app,
-      worker,
-      inProgress: this.isBusy(ask.app, ask.worker),
-      alertAnswered: ask.alert !== null && history.hasAnswered(ask.alert, ask.app, ask.worker),
-      lastRestartMs: history.lastRestart(ask.app, ask.worker)?.atMs ?? null,
-      restartsInWindow: app ? history.restartsSince(ask.app, nowMs - app.restart.budget.windowMs) : 0,
-      // One restart of an app at a time: when this one's turn comes, those before it are over. Then it is asked again.
-      others: {
-        count: others.length,
-        up: others.filter((other) => other.reading || this.isBusy(other.app, other.worker)).length,
-      },
-    };
-  }
-
   async #refuse(ask: Ask, judgement: Judgement, incident: Incident): Promise<Answer> {
-    const { journal, history, log } = this.#parts;
+    const { journal, history, log, clock } = this.#parts;
     this.#parts.onIncident(incident);
     const answer = { ...judgement, app: ask.app, worker: ask.worker };
-    const [key, refusal] = [askKey(ask), refusalKey(incident)];
-    if (this.#told.get(key) === refusal) return { ...answer, incident: null };
-    this.#told.delete(key);
-    this.#told.set(key, refusal);
-    if (this.#told.size > MAX_TOLD) this.#told.delete(this.#told.keys().next().value!);
+    const told = this.#refusals.alreadyTold(incident, clock.monotonic());
+    if (told !== null) return { ...answer, incident: told };
     log.info(judgement.sentence, { app: ask.app, worker: ask.worker, decision: 'refuse', reason: judgement.reason });
     history.add(incident);
     await journal.record(incident).catch((error: unknown) => this.#journalFailed(error));
@@ -154,98 +135,36 @@ export class Restarter {
     const key = workerKey(incident.app, incident.worker);
     this.#busy.add(key);
     const done = (this.#queues.get(incident.app) ?? Promise.resolve())
-      .then(() => (this.#closing.signal.aborted ? undefined : work()))
+      .then(work)
       .catch((error: unknown) => this.#parts.log.error(`incident ${incident.id}: ${messageOf(error)}`))
       .finally(() => this.#busy.delete(key));
     this.#queues.set(incident.app, done);
     return done;
   }
 
-  async #carryOut(incident: Incident): Promise<void> {
-    const app = this.#parts.app(incident.app);
-    const supervisor = this.#parts.supervisors.get(incident.app);
-    if (!app || !supervisor) return this.#finish(incident, { error: NOT_CONFIGURED });
-    const needless = await this.#needlessByNow(incident, app);
-    if (needless !== null) return this.#finish(incident, { needless });
-    const lack = this.#lackByNow(incident, app);
-    if (lack !== null) return this.#finish(incident, { error: lack });
-    let report: RestartReport;
+  async #carryOut({ incident, cancel }: Waiting): Promise<void> {
+    const noLonger = () => void this.#waiting.delete(workerKey(incident.app, incident.worker));
     try {
-      const options = {
-        stopTimeoutMs: app.restart.stop_timeout,
-        mode: app.restart.mode,
-        isReady: () => this.#isReady(app),
-        signal: this.#closing.signal,
-      };
-      report = await supervisor.restart(incident.worker, options);
-    } catch (error) {
-      return this.#finish(incident, { error: messageOf(error) });
+      const signals = { cancelled: cancel.signal, closing: this.#closing.signal };
+      await this.#finish(incident, await this.#procedure.carryOut(incident, signals, noLonger));
+    } finally {
+      noLonger();
     }
-    const runs = await this.#waitForNewProcess(incident, NEW_PROCESS_TIMEOUT_MS);
-    return this.#finish(incident, { ready: runs && (await this.#isReady(app)), stop: report.stop });
   }
 
-  async #completeRecord(incident: Incident): Promise<void> {
-    const app = this.#parts.app(incident.app);
-    if (!app) return this.#finish(incident, { error: NOT_CONFIGURED, interrupted: true });
-    const runs = await this.#waitForNewProcess(incident, app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS);
-    return this.#finish(incident, { ready: runs && (await this.#isReady(app)), interrupted: true });
-  }
-
-  /** It may have waited for others of the app: whether its process has gone or recovered meanwhile; null where not. */
-  async #needlessByNow(incident: Incident, app: AppConfig): Promise<string | null> {
-    const worker = await this.#parts.observer.remeasure(incident.app, incident.worker);
-    if (incident.force || !worker) return null;
-    const { reading } = worker;
-    if (reading && !sameProcess(reading.root, incident.before)) return 'for another process has taken its place already';
-    return reading && notBreaching(incident.asked, app, worker);
-  }
-
-  /** What the restarts that this one waited for have left of min_available; null where it suffices. */
-  #lackByNow(incident: Incident, app: AppConfig): string | null {
-    const { observer, history } = this.#parts;
-    const worker = observer.workers.get(workerKey(incident.app, incident.worker));
-    if (incident.force || !worker) return null;
-    const others = othersOf(observer, incident);
-    const isUp = ({ app: name, worker: slot, reading }: WorkerState): boolean => {
-      const latest = history.lastRestart(name, slot)?.outcome;
-      const notReady = latest && latest.atMs >= incident.atMs && latest.result === 'not_ready';
-      return reading !== null && !notReady;
-    };
-    return tooFewOthers(app, worker, { count: others.length, up: others.filter(isUp).length });
-  }
-
-  /** True as soon as the slot holds a new process that has lived for SETTLE_MS; false where `patienceMs` go by. */
-  async #waitForNewProcess(incident: Incident, patienceMs: number): Promise<boolean> {
-    const { observer, clock } = this.#parts;
-    const { signal } = this.#closing;
-    const deadline = clock.monotonic() + patienceMs;
-    while (!signal.aborted && clock.monotonic() < deadline) {
-      const process = (await observer.remeasure(incident.app, incident.worker))?.reading;
-      const isNew = process && !sameProcess(process.root, incident.before);
-      if (isNew && clock.now() - process.startedAtMs >= SETTLE_MS) return true;
-      await clock.sleep(POLL_MS, signal);
-    }
-    return false;
-  }
-
-  async #isReady(app: AppConfig): Promise<boolean> {
-    const check = app.restart.ready;
-    return check ? waitUntilReady(check, { socketPath: null }, this.#parts.clock, this.#closing.signal) : true;
-  }
-
-  /** Measures what is there now and puts it on record. A warden that closes leaves the record open for the next one. */
-  async #finish(incident: Incident, found: Partial<Findings>): Promise<void> {
-    if (this.#closing.signal.aborted) return; // what was found was cut short
+  /** Measures what is there now and puts it on record. */
+  async #finish(incident: Incident, found: Found): Promise<void> {
+    const wasBegun = (found.needless ?? null) === null;
+    // What was found was cut short by the close: the record stays open for the next warden.
+    if (this.#closing.signal.aborted && wasBegun) return;
     const { observer, history, journal, clock, log } = this.#parts;
     const { id, app, worker, reason } = incident;
     const now = await observer.remeasure(app, worker);
-    const nothing = { ready: false, stop: null, error: null, needless: null, interrupted: false };
-    const findings = { ...nothing, now, ...found };
-    const outcome = judgeOutcome(incident, this.#parts.app(app), findings, clock.now());
+    const release = wasBegun && now?.reading ? await this.#parts.releaseOf(now) : null;
+    const nothing = { ready: false, stop: null, downtimeMs: null, error: null, needless: null, interrupted: false };
+    const outcome = judgeOutcome(incident, this.#parts.app(app), { ...nothing, now, release, ...found }, clock.now());
     history.complete(id, outcome);
-    const level = outcome.result === 'recovered' ? 'info' : 'error';
-    log[level](outcome.sentence, { app, worker, reason, result: outcome.result, incident: id });
+    log[LOUDNESS[outcome.result]](outcome.sentence, { app, worker, reason, result: outcome.result, incident: id });
     this.#parts.onIncident({ ...incident, outcome });
     await journal.complete(id, outcome).catch((error: unknown) => this.#journalFailed(error));
   }
@@ -256,18 +175,13 @@ export class Restarter {
   }
 }
 
-function othersOf({ workers }: Pick<Observer, 'workers'>, { app, worker }: { app: string; worker: string }): WorkerState[] {
-  return [...workers.values()].filter((other) => other.app === app && other.worker !== worker);
-}
-
-function askKey({ app, worker, reason, origin, alert }: Ask): string {
-  return JSON.stringify([app, worker, reason, origin, alert?.fingerprint]);
-}
-
-/** A refusal is told again when its reason, the alert or the process is another one. */
-function refusalKey({ reason, alert, before }: Incident): string {
-  return JSON.stringify([reason, alert?.startsAtMs, before?.pid, before?.start]);
-}
+const LOUDNESS = {
+  recovered: 'info',
+  cancelled: 'info',
+  not_ready: 'error',
+  failed: 'error',
+  ineffective: 'error',
+} as const satisfies Record<Outcome['result'], keyof Log>;
 
 function newIncident(ask: Ask, judgement: Judgement, before: Incident['before'], nowMs: number): Incident {
   const time = new Date(nowMs).toISOString().replace(/[-:.]/g, '');

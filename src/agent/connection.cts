@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { clearInterval, setInterval } from 'node:timers';
+import { openInspector } from './inspector.cjs';
 import { LineReader } from './lines.cjs';
 import { MAX_FRAME_BYTES, type AgentFrame, type HelloFrame, type RuntimeStats, type WardenFrame } from './protocol.cjs';
 import { quietly } from './quietly.cjs';
@@ -67,7 +68,7 @@ export class Connection {
   #beat(): void {
     this.#silentBeats += 1;
     if (this.#silentBeats > MAX_SILENT_BEATS) this.#socket.destroy();
-    else this.#send((n) => ({ type: 'beat', n }));
+    else this.#send((n) => ({ type: 'beat', n, ...openInspector() }));
   }
 
   #sendStatsEvery(ms: number): void {

@@ -66,8 +66,8 @@ export interface HelloFrame {
 
 export type AgentFrame =
   | HelloFrame
-  /** The loop has turned. `n` counts a connection's beats and stats, from 1. */
-  | { type: 'beat'; n: number }
+  /** The loop has turned. `n` counts a connection's beats and stats, from 1. `inspector_port`: while it is open. */
+  | { type: 'beat'; n: number; inspector_port?: number }
   /** `request` echoes the newest `sample` frame that this answers; older ones are answered with it. */
   | { type: 'stats'; n: number; request?: number; stats: RuntimeStats }
   /** The `drain` or `arm` of this number has been read: no frozen process says so. */

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { RESOURCES, type Resource } from '../config/schema.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import { parseListenAddress, type ListenAddress } from '../http/server.js';
+import { parseDuration } from '../units.js';
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../logger.js';
 
 export const DEFAULT_CONFIG_FILE = 'heapwarden.yml';
@@ -13,6 +14,9 @@ Usage:
   heapwarden serve [flags]         watch the apps, publish metrics, restart what crosses its limits
   heapwarden check [flags]         check the config file and say what is wrong with it
   heapwarden restart APP [flags]   ask a running heapwarden to restart an app
+  heapwarden pause APP [flags]     no automatic restarts of an app, until it is resumed
+  heapwarden resume APP [flags]    allow them again; also after restarts that did not help
+  heapwarden incidents [APP]       what was restarted or not, and why; newest first
   heapwarden --help | --version
 
 Flags of serve:
@@ -32,6 +36,15 @@ Flags of restart:
                                    (default: manual)
   --force                          pass over grace, cooldown, budget and measurement
   --dry-run                        say what would be done, do nothing
+
+Flags of pause:
+  --for=DURATION                   such as 2h; default: until it is resumed
+
+Flags of incidents:
+  --limit=N                        how many (default: 20, at most 1000)
+  --json                           as /api/v1/incidents has them
+
+Flags of restart, pause, resume and incidents:
   --url=URL                        of the running heapwarden (default: http://${DEFAULT_LISTEN_ADDRESS})
   --token.file=FILE                default: the one that the config file means
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}
@@ -47,15 +60,36 @@ export interface ServeOptions {
   format: LogFormat;
 }
 
-export interface RestartOptions {
+/** Where the running warden is, and what it asks of those who change something. */
+export interface ClientOptions {
+  url: string;
+  /** null: the one that the config file means. */
+  tokenFile: string | null;
+  configFile: string | null;
+}
+
+export interface PauseOptions extends ClientOptions {
+  app: string;
+  /** A duration as written; null: until it is resumed. */
+  duration: string | null;
+}
+
+export interface ResumeOptions extends ClientOptions {
+  app: string;
+}
+
+export interface IncidentsOptions extends ClientOptions {
+  app: string | null;
+  limit: number;
+  json: boolean;
+}
+
+export interface RestartOptions extends ClientOptions {
   app: string;
   worker: string | null;
   reason: Resource | 'manual';
   force: boolean;
   dryRun: boolean;
-  url: string;
-  tokenFile: string | null;
-  configFile: string | null;
 }
 
 export type Command =
@@ -63,7 +97,10 @@ export type Command =
   | { name: 'version' }
   | { name: 'serve'; options: ServeOptions }
   | { name: 'check'; configFile: string | null }
-  | { name: 'restart'; options: RestartOptions };
+  | { name: 'restart'; options: RestartOptions }
+  | { name: 'pause'; options: PauseOptions }
+  | { name: 'resume'; options: ResumeOptions }
+  | { name: 'incidents'; options: IncidentsOptions };
 
 /** What the arguments after the program's name ask for. Throws HeapwardenError USAGE. */
 export function parseCommand(argv: readonly string[]): Command {
@@ -79,6 +116,12 @@ export function parseCommand(argv: readonly string[]): Command {
     }
     case 'restart':
       return { name, options: restartOptions(rest) };
+    case 'pause':
+      return { name, options: pauseOptions(rest) };
+    case 'resume':
+      return { name, options: resumeOptions(rest) };
+    case 'incidents':
+      return { name, options: incidentsOptions(rest) };
     default:
       throw usage(name === undefined ? 'say what to do' : `there is no command "${name}"`);
   }
@@ -118,31 +161,60 @@ function restartOptions(args: string[]): RestartOptions {
   const { values, positionals } = parse(
     args,
     {
+      ...CLIENT_FLAGS,
       worker: { type: 'string' },
       reason: { type: 'string', default: 'manual' },
       force: { type: 'boolean', default: false },
       'dry-run': { type: 'boolean', default: false },
-      url: { type: 'string', default: `http://${DEFAULT_LISTEN_ADDRESS}` },
-      'token.file': { type: 'string' },
-      'config.file': { type: 'string' },
     },
     1,
   );
-  const [app] = positionals;
-  if (app === undefined) throw usage('restart needs the name of an app');
-  if (!/^https?:\/\//.test(values.url) || !URL.canParse(values.url)) {
-    throw usage(`--url=${values.url} is not a URL such as http://${DEFAULT_LISTEN_ADDRESS}`);
-  }
   return {
-    app,
+    ...clientOptions(values),
+    app: appOf('restart', positionals),
     worker: values.worker ?? null,
     reason: oneOf([...RESOURCES, 'manual'], 'reason', values.reason),
     force: values.force,
     dryRun: values['dry-run'],
-    url: values.url,
-    tokenFile: values['token.file'] ?? null,
-    configFile: values['config.file'] ?? null,
   };
+}
+
+function pauseOptions(args: string[]): PauseOptions {
+  const { values, positionals } = parse(args, { ...CLIENT_FLAGS, for: { type: 'string' } }, 1);
+  const duration = values.for ?? null;
+  if (duration !== null && !parseDuration(duration)) throw usage(`--for=${duration} is not a duration such as 2h or 1h30m`);
+  return { ...clientOptions(values), app: appOf('pause', positionals), duration };
+}
+
+function resumeOptions(args: string[]): ResumeOptions {
+  const { values, positionals } = parse(args, CLIENT_FLAGS, 1);
+  return { ...clientOptions(values), app: appOf('resume', positionals) };
+}
+
+function incidentsOptions(args: string[]): IncidentsOptions {
+  const flags = { ...CLIENT_FLAGS, limit: { type: 'string', default: '20' }, json: { type: 'boolean', default: false } } as const;
+  const { values, positionals } = parse(args, flags, 1);
+  const limit = Number(values.limit);
+  if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw usage(`--limit=${values.limit} is not a number from 1 to 1000`);
+  return { ...clientOptions(values), app: positionals[0] ?? null, limit, json: values.json };
+}
+
+const CLIENT_FLAGS = {
+  url: { type: 'string', default: `http://${DEFAULT_LISTEN_ADDRESS}` },
+  'token.file': { type: 'string' },
+  'config.file': { type: 'string' },
+} as const;
+
+function clientOptions(values: { url: string; 'token.file'?: string; 'config.file'?: string }): ClientOptions {
+  if (!/^https?:\/\//.test(values.url) || !URL.canParse(values.url)) {
+    throw usage(`--url=${values.url} is not a URL such as http://${DEFAULT_LISTEN_ADDRESS}`);
+  }
+  return { url: values.url, tokenFile: values['token.file'] ?? null, configFile: values['config.file'] ?? null };
+}
+
+function appOf(command: string, [app]: string[]): string {
+  if (app === undefined) throw usage(`${command} needs the name of an app`);
+  return app;
 }
 
 function parse<const O extends NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>>(

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { HeapwardenError } from '../errors.js';
 import { check } from './check.js';
 import { USAGE, parseCommand } from './options.js';
+import { incidents } from './incidents.js';
+import { pause, resume } from './pause.js';
 import { restart } from './restart.js';
 import { serve } from './serve.js';
 
@@ -24,6 +26,12 @@ export async function run(argv: readonly string[]): Promise<number> {
         return await check(command.configFile, print);
       case 'restart':
         return await restart(command.options, print);
+      case 'pause':
+        return await pause(command.options, print);
+      case 'resume':
+        return await resume(command.options, print);
+      case 'incidents':
+        return await incidents(command.options, print);
     }
   } catch (error) {
     if (!(error instanceof HeapwardenError)) throw error;

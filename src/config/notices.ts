@@ -17,12 +17,14 @@ export function noticesOf(config: Config): Notice[] {
   return config.apps.flatMap((app) => {
     const notices: Notice[] = [];
     const add = (key: string, what: string) => notices.push(notice(app, key, what));
-    if (app.restart.jitter > 0) add('restart.jitter', 'has no effect yet; this version restarts without delay');
     for (const key of changedEvidence(app)) add(key, 'has no effect yet; this version collects no evidence');
     if (app.runtime === 'none') {
       for (const resource of ['heap', 'freeze'] as const) {
         if (app.limits[resource]) add(`limits.${resource}`, 'has no effect with runtime: none; it takes an agent');
       }
+    }
+    if (app.restart.ready?.status !== undefined && app.restart.ready.http === undefined) {
+      add('restart.ready.status', 'has no effect without restart.ready.http');
     }
     for (const resource of ['rss', 'heap'] as const) {
       const hold = app.limits[resource]?.for ?? RULES_HOLD_MS;
@@ -34,12 +36,22 @@ export function noticesOf(config: Config): Notice[] {
   });
 }
 
-/** Settings that are accepted and that this version cannot do at all: with one of them it does not start. */
+/** Settings that are accepted and that cannot be done at all, in this version or together: it does not start with them. */
 export function unsupportedIn(config: Config): Notice[] {
   return config.apps.flatMap((app) => {
     const kind = (['systemd', 'docker', 'external'] as const).find((name) => app.supervisor[name] !== undefined);
     const notices: Notice[] = [];
     if (kind) notices.push(notice(app, `supervisor.${kind}`, 'is not available in this version; use child or pm2'));
+    const takeAgent = {
+      'supervisor.child.listen': app.supervisor.child?.listen !== undefined,
+      'restart.ready.agent': app.restart.ready?.agent === true,
+    };
+    for (const [key, isSet] of Object.entries(takeAgent)) {
+      if (isSet && app.runtime !== 'agent') notices.push(notice(app, key, `takes the agent, and runtime is ${app.runtime}`));
+    }
+    if (app.restart.ready?.pm2 && app.supervisor.pm2 === undefined) {
+      notices.push(notice(app, 'restart.ready.pm2', 'is for apps under PM2; use http, tcp or agent'));
+    }
     if (app.runtime === 'inspector') {
       notices.push(notice(app, 'runtime', 'inspector is not available in this version; use agent or none'));
     }

@@ -35,7 +35,7 @@ function readCron(text: string): string {
 /** A name of the IANA time zone database, as Intl knows it. */
 function readTimeZone(text: string): string | null {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: text });
+    Intl.DateTimeFormat('en', { timeZone: text });
     return text;
   } catch {
     return null;

@@ -189,7 +189,7 @@ const windows = Type.Array(
     },
     { ...closed, required: ['cron', 'duration'] },
   ),
-  { description: 'restart only inside these windows; without them, at any time' },
+  { minItems: 1, description: 'restart only inside these windows; without them, at any time' },
 );
 
 const appSettings = {

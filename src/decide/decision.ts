@@ -13,6 +13,7 @@ export const REFUSALS = [
   'already_restarted', // the process is younger than the alert
   'not_breaching', // measured again, now: below the limit
   'stale', // the alert was over before it arrived
+  'outside_window', // a maintenance window has to open first
   'startup_grace', // the process has only just started
   'cooldown', // this worker was restarted a short while ago
   'budget', // the app has used up its restarts
@@ -47,4 +48,11 @@ export interface Ask {
   /** Decide and record, touch nothing. */
   dryRun: boolean;
   alert: AlertRef | null;
+  /** The cron time that is meant, where a schedule asks; else null. */
+  dueAtMs: number | null;
+}
+
+/** A person's word, or a program's that speaks for one: it claims no limit, or passes over all gates. */
+export function isByPerson({ origin, reason, force }: Pick<Ask, 'origin' | 'reason' | 'force'>): boolean {
+  return force || (origin === 'api' && reason === 'manual');
 }

@@ -16,8 +16,8 @@ export interface Breach {
   worker: WorkerState;
   resource: Resource;
   value: number;
-  /** When the value was first seen at or above the limit; milliseconds since the epoch. */
-  sinceMs: number;
+  /** When the value was first seen at or above the limit; on the clock of `now`. */
+  since: number;
 }
 
 /** What one worker's process has held, by resource. A new process starts with nothing. */
@@ -36,20 +36,21 @@ export interface Verdict {
   breaches: Breach[];
 }
 
-export function guard(before: GuardState, workers: Workers, apps: readonly AppConfig[], nowMs: number): Verdict {
+/** `now`: milliseconds of a clock that never jumps. */
+export function guard(before: GuardState, workers: Workers, apps: readonly AppConfig[], now: number): Verdict {
   const configs = new Map(apps.map((app) => [app.name, app]));
   const verdict = { state: new Map<string, Held>(), changes: [] as LevelChange[], breaches: [] as Breach[] };
   for (const worker of workers.values()) {
     const app = configs.get(worker.app);
     if (!app || !worker.reading || worker.supervisor === 'none') continue;
     const key = workerKey(worker.app, worker.worker);
-    const held = judge(worker, app, before.get(key), nowMs, verdict);
+    const held = judge(worker, app, before.get(key), now, verdict);
     verdict.state.set(key, held);
   }
   return verdict;
 }
 
-function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, nowMs: number, verdict: Verdict): Held {
+function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, now: number, verdict: Verdict): Held {
   const { pid, start } = worker.reading!.root;
   const same = last?.pid === pid && last.start === start ? last : undefined;
   const held: Held = { pid, start, since: {}, level: {} };
@@ -57,14 +58,14 @@ function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, nowM
     const value = measure(worker, resource, app.memory);
     if (value === null) continue;
     const reached = levelsReached(app, resource, value);
-    const since = Object.fromEntries(reached.map((level) => [level, same?.since[resource]?.[level] ?? nowMs]));
-    const long = reached.filter((level) => nowMs - since[level]! >= holdOf(app, resource));
+    const since = Object.fromEntries(reached.map((level) => [level, same?.since[resource]?.[level] ?? now]));
+    const long = reached.filter((level) => now - since[level]! >= holdOf(app, resource));
     const to = long.at(-1) ?? null;
     const from = same?.level[resource] ?? null;
     held.since[resource] = since;
     if (to) held.level[resource] = to;
     if (to !== from) verdict.changes.push({ worker, resource, from, to, value });
-    if (to === 'restart') verdict.breaches.push({ worker, resource, value, sinceMs: since.restart! });
+    if (to === 'restart') verdict.breaches.push({ worker, resource, value, since: since.restart! });
   }
   return held;
 }

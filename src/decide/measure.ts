@@ -1,14 +1,16 @@
 /** Pure: a worker's value on each resource, in the unit of its limits, and the words for it. */
 import { LEVELS, type AppConfig, type Level, type Resource } from '../config/schema.js';
+import { HEARD_AGAIN_MS, type Standstill } from '../observe/standstill.js';
 import type { WorkerState } from '../observe/tracker.js';
 import { formatBytes, formatElapsed } from '../units.js';
 
 /**
  * `rss` in bytes, `heap` as used over limit, `freeze` and `uptime` in milliseconds; null where it is not known.
- * A freeze is measured at the moment of observation, so that a late reader does not lengthen it.
+ * A freeze is measured at the moment of observation, so that a late reader does not lengthen it, by the clock that
+ * never jumps, and from the end of what may have kept the loop from turning otherwise.
  */
 export function measure(worker: WorkerState, resource: Resource, memory: AppConfig['memory']): number | null {
-  const { reading, agent, observedAtMs } = worker;
+  const { reading, agent, observedAtMs, observedAt } = worker;
   if (!reading) return null;
   switch (resource) {
     case 'rss':
@@ -16,10 +18,20 @@ export function measure(worker: WorkerState, resource: Resource, memory: AppConf
     case 'heap':
       return agent?.stats?.heap_limit ? agent.stats.heap_used / agent.stats.heap_limit : null;
     case 'freeze':
-      return agent ? Math.max(0, observedAtMs - agent.heartbeatAtMs) : null;
+      return agent ? Math.max(0, observedAt - freezeCountsFrom(worker, agent.heartbeatAt)) : null;
     case 'uptime':
       return Math.max(0, observedAtMs - reading.startedAtMs);
   }
+}
+
+/** What excuses the silence of a worker's agent; null where it has been heard since, or nothing does. */
+export function standstillOf({ agent, standstill }: WorkerState): Standstill | null {
+  return agent && standstill && standstill.until > agent.heartbeatAt ? standstill : null;
+}
+
+function freezeCountsFrom(worker: WorkerState, heartbeatAt: number): number {
+  const standstill = standstillOf(worker);
+  return standstill ? standstill.until + HEARD_AGAIN_MS : heartbeatAt;
 }
 
 export function limitOf(app: AppConfig, resource: Resource, level: Level): number | null {

@@ -1,7 +1,29 @@
+/** Pure: five-field cron expressions. Times in milliseconds since the Unix epoch; no time zone means the machine's. */
 import { Cron } from 'croner';
 
-/** Whether a five-field cron expression (local time) falls due after `sinceMs` and not after `nowMs`. Pure. */
-export function isDue(expression: string, sinceMs: number, nowMs: number): boolean {
-  const next = new Cron(expression).nextRun(new Date(sinceMs));
-  return next !== null && next.getTime() <= nowMs;
+export interface Window {
+  /** When it opens. */
+  cron: string;
+  /** How long it stays open, in milliseconds. */
+  duration: number;
+}
+
+/** The last time at which the expression fell due after `sinceMs` and not after `nowMs`; null where it did not. */
+export function lastDue(cron: string, timeZone: string | undefined, sinceMs: number, nowMs: number): number | null {
+  const [last] = cronOf(cron, timeZone).previousRuns(1, new Date(nowMs + 1));
+  return last !== undefined && last.getTime() > sinceMs ? last.getTime() : null;
+}
+
+export function isOpen({ cron, duration }: Window, timeZone: string | undefined, nowMs: number): boolean {
+  return lastDue(cron, timeZone, nowMs - duration, nowMs) !== null;
+}
+
+/** When the first of these windows opens next; null where none ever does. */
+export function nextOpening(windows: readonly Window[], timeZone: string | undefined, nowMs: number): number | null {
+  const openings = windows.flatMap(({ cron }) => cronOf(cron, timeZone).nextRun(new Date(nowMs)) ?? []);
+  return openings.length === 0 ? null : Math.min(...openings.map((time) => time.getTime()));
+}
+
+function cronOf(cron: string, timeZone: string | undefined): Cron {
+  return new Cron(cron, { paused: true, ...(timeZone === undefined ? {} : { timezone: timeZone }) });
 }

@@ -2,6 +2,7 @@
 import type { AlertAnswer, RestartRequest } from '../act/intake.js';
 import type { Answer } from '../act/restarter.js';
 import type { Webhook } from '../decide/alerts.js';
+import type { Pause } from '../decide/gates.js';
 import type { IncidentStatus } from '../publish/incidents.js';
 import type { Exposition } from '../publish/render.js';
 import type { AppStatus } from '../publish/status.js';
@@ -16,6 +17,13 @@ export interface WardenPort {
   receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]>;
   /** One answer a worker; an unknown app gets one as well. */
   requestRestart(request: RestartRequest): Promise<Answer[]>;
+  /**
+   * No automatic restarts of the app for `forMs` milliseconds, or until it is resumed; null where no such app is
+   * configured. Throws HeapwardenError JOURNAL_UNWRITABLE.
+   */
+  pause(app: string, forMs: number | null): Promise<Pause | null>;
+  /** Also forgives restarts that did not help; false where no such app is configured. Throws as pause does. */
+  resume(app: string): Promise<boolean>;
   apps(): AppStatus[];
   incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[];
   incident(id: string): IncidentStatus | null;

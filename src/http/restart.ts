@@ -1,9 +1,13 @@
-import type { FastifyPluginAsync } from 'fastify';
+import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import Type, { type Static } from 'typebox';
 import type { Answer } from '../act/restarter.js';
+import type { Clock } from '../clock.js';
 import { RESTART_REASONS, type RestartReason } from '../decide/decision.js';
+import type { Log } from '../log.js';
 import { guarded } from './auth.js';
 import type { WardenPort } from './port.js';
+import { RateLimit } from './rate-limit.js';
+import { SparseLog } from './sparse-log.js';
 
 const Body = Type.Object(
   {
@@ -21,14 +25,36 @@ const Body = Type.Object(
   { additionalProperties: false },
 );
 
+/** Requests for one app in any minute, rehearsals among them. */
+const MOST_A_MINUTE = 30;
+const MINUTE_MS = 60_000;
+/** The key of all names that are not configured: anybody's request may name what it likes. */
+const NOT_CONFIGURED = '';
+
 /** The restart endpoint. */
-export function restartRoute(warden: WardenPort): FastifyPluginAsync {
+export function restartRoute(warden: WardenPort, parts: { clock: Clock; log: Log }): FastifyPluginAsync {
   return async (server) => {
+    const limit = new RateLimit(MOST_A_MINUTE, MINUTE_MS, parts.clock);
+    const log = new SparseLog(parts.log);
+    const limited = async ({ params }: { params: { app: string } }, reply: FastifyReply): Promise<unknown> => {
+      const isConfigured = warden.apps().some(({ app, managed }) => managed && app === params.app);
+      const app = isConfigured ? params.app : NOT_CONFIGURED;
+      const waitMs = limit.take(app);
+      if (waitMs === 0) return undefined;
+      const seconds = Math.ceil(waitMs / 1000);
+      const whose = isConfigured ? app : 'apps that are not configured';
+      const most = `${MOST_A_MINUTE} requests to restart`;
+      log.warn(`limit ${app}`, `${whose}: more than ${most} came in a minute; the rest is refused`);
+      const message =
+        `${whose}: ${most} came in the last minute, and no more are taken. Wait ${seconds} s; force does not pass this ` +
+        'limit. One request without a worker is for all workers of an app';
+      return reply.code(429).header('Retry-After', String(seconds)).send({ error: 'too_many_requests', message });
+    };
     server.post<{ Params: { app: string }; Body: Static<typeof Body> }>(
       '/api/v1/apps/:app/restart',
       {
         schema: { body: Body },
-        onRequest: guarded(warden),
+        onRequest: [...guarded(warden), limited],
         preValidation: async (request) => {
           request.body ??= {}; // no body: every worker, for no reason but the request
         },

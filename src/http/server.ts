@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifySchemaValidationError } from 'fastify';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
+import { SparseLog } from './sparse-log.js';
 
 export interface ListenAddress {
   host: string;
@@ -32,11 +33,13 @@ export function createServer(routes: readonly FastifyPluginAsync[], log: Log): F
   server.addHook('onSend', async (_request, reply) => {
     reply.header('X-Content-Type-Options', 'nosniff');
   });
-  server.setErrorHandler((error: Error & { statusCode?: number }, { method, url }, reply) => {
+  const failures = new SparseLog(log);
+  server.setErrorHandler((error: Error & { statusCode?: number }, { method, url, routeOptions }, reply) => {
     const ours = error instanceof HeapwardenError;
     const status = error.statusCode ?? (ours ? 503 : 500);
     if (status < 500) return reply.code(status).send({ error: 'bad_request', message: error.message });
-    log.error(`${method} ${url}: ${error.message}`, ours ? {} : { stack: error.stack });
+    const kind = `${routeOptions.url} ${ours ? error.code : error.name}`;
+    failures.error(kind, `${method} ${url}: ${error.message}`, ours ? {} : { stack: error.stack });
     const message = ours ? error.message : 'heapwarden failed at this; its log says why';
     return reply.code(status).send({ error: 'failed', message });
   });

@@ -10,17 +10,24 @@ import {
 import type { Clock } from '../clock.js';
 import { BadFrame, parseAgentFrame } from './agent-frames.js';
 
-/** What an agent has told; times are `clock.now()` when the warden read it. */
+/** What an agent has told; times are `clock.monotonic()` when the warden read it, but for the last one. */
 export interface AgentReport {
   pid: number;
   /** Node.js version without the `v`. */
   node: string;
   app: string;
-  connectedAtMs: number;
+  connectedAt: number;
   /** The last time the loop is known to have turned. */
-  heartbeatAtMs: number;
+  heartbeatAt: number;
+  /** Null while its inspector is not open. */
+  inspectorPort: number | null;
   stats: RuntimeStats | null;
-  statsAtMs: number | null;
+  statsAt: number | null;
+  /**
+   * The heartbeat as a time of day, for others to read; milliseconds since the epoch. By the clock as it goes now, and
+   * not before the warden itself could hear.
+   */
+  heartbeatAtMs: number;
 }
 
 /** A process that turns its loop says within this many milliseconds that it has heard; a frozen one never does. */
@@ -136,17 +143,19 @@ export class AgentConnection {
   #take(line: string): number | null {
     const frame = parseAgentFrame(line);
     if (!frame) return null;
-    const nowMs = this.#clock.now();
+    const now = this.#clock.monotonic();
+    const heard = { heartbeatAt: now, heartbeatAtMs: this.#clock.now() };
     if (frame.type === 'hello') {
       if (this.report) throw new BadFrame('a second hello');
       const { pid, node, app } = frame;
       const statsIntervalMs = this.#events.hello(this, frame);
-      this.report = { pid, node, app, connectedAtMs: nowMs, heartbeatAtMs: nowMs, stats: null, statsAtMs: null };
+      this.report = { pid, node, app, connectedAt: now, ...heard, inspectorPort: null, stats: null, statsAt: null };
       this.welcome(statsIntervalMs);
       return null;
     }
     if (!this.report) throw new BadFrame('no hello first');
-    this.report = { ...this.report, heartbeatAtMs: nowMs };
+    this.report = { ...this.report, ...heard };
+    if (frame.type === 'beat') this.report.inspectorPort = frame.inspector_port ?? null;
     if (frame.type === 'heard') this.#errands.get(frame.request)?.heard.abort();
     if (frame.type === 'drained') {
       const errand = this.#errands.get(frame.request);
@@ -154,7 +163,7 @@ export class AgentConnection {
       errand?.over.abort();
     }
     if (frame.type === 'stats') {
-      this.report = { ...this.report, stats: frame.stats, statsAtMs: nowMs };
+      this.report = { ...this.report, stats: frame.stats, statsAt: now };
       if (frame.request !== undefined) this.#answer(frame.request);
     }
     return 'n' in frame ? frame.n : null;

@@ -30,7 +30,11 @@ export function parseAgentFrame(line: string): AgentFrame | null {
         app: text(frame, 'app', MAX_APP_NAME),
       };
     case 'beat':
-      return { type: 'beat', n: count(frame, 'n') };
+      return {
+        type: 'beat',
+        n: count(frame, 'n'),
+        ...(frame['inspector_port'] === undefined ? {} : { inspector_port: count(frame, 'inspector_port') }),
+      };
     case 'stats':
       return {
         type: 'stats',

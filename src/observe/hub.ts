@@ -22,6 +22,8 @@ export interface AgentHubOptions {
   /** Whether a process of this machine has this pid; an agent that claims another is refused. */
   pidExists?: (pid: number) => boolean;
   maxConnections?: number;
+  /** Until when the warden itself could not hear, by `clock.monotonic()`. */
+  deafUntil?: () => number;
 }
 
 /** Where agents report in. Whatever one of them says, it can harm nothing but its own connection. */
@@ -68,12 +70,12 @@ export class AgentHub {
   /** Null where no agent of this process is connected. */
   report(pid: number): AgentReport | null {
     const report = this.#byPid.get(pid)?.report;
-    return report ? this.#withoutStale(report) : null;
+    return report ? this.#asOfNow(report) : null;
   }
 
   /** Connected agents only. */
   reports(): AgentReport[] {
-    return [...this.#byPid.values()].flatMap(({ report }) => (report ? this.#withoutStale(report) : []));
+    return [...this.#byPid.values()].flatMap(({ report }) => (report ? this.#asOfNow(report) : []));
   }
 
   /** Asks for stats now; null where the agent is not connected or does not answer within `timeoutMs`. */
@@ -108,10 +110,18 @@ export class AgentHub {
     });
   }
 
-  /** A frozen process sends none: what it said before is its healthy past, and no measurement of now. */
-  #withoutStale(report: AgentReport): AgentReport {
-    const oldestMs = this.#options.clock.now() - STALE_INTERVALS * this.#statsIntervalMs - STALE_MARGIN_MS;
-    return report.statsAtMs !== null && report.statsAtMs < oldestMs ? { ...report, stats: null } : report;
+  #asOfNow(report: AgentReport): AgentReport {
+    const { clock, deafUntil } = this.#options;
+    const now = clock.monotonic();
+    const silentMs = now - Math.max(report.heartbeatAt, deafUntil?.() ?? -Infinity);
+    // A frozen process sends no stats: what it said before is its healthy past, and no measurement of now.
+    const oldest = now - STALE_INTERVALS * this.#statsIntervalMs - STALE_MARGIN_MS;
+    const isStale = report.statsAt !== null && report.statsAt < oldest;
+    return {
+      ...report,
+      ...(isStale ? { stats: null } : {}),
+      heartbeatAtMs: Math.round(clock.now() - Math.max(0, silentMs)),
+    };
   }
 
   #welcome(connection: AgentConnection, { pid, app, node }: HelloFrame): number {

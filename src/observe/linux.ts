@@ -9,6 +9,7 @@ export interface ProcStat {
   pid: number;
   state: string; // field 3
   parent: number; // field 4
+  majorFaults: number; // field 12: those that waited for a disk
   cpu: number; // fields 14 and 15: user and system time, in clock ticks
   threads: number; // field 20
   start: number; // field 22, in clock ticks since boot
@@ -17,7 +18,7 @@ export interface ProcStat {
 }
 
 const STAT = new RegExp(
-  String.raw`^(\d+) \(.*\) (\S) (\d+) (?:-?\d+ ){9}(\d+) (\d+) (?:-?\d+ ){4}(\d+) -?\d+ (\d+) (\d+) (\d+) .*\n$`,
+  String.raw`^(\d+) \(.*\) (\S) (\d+) (?:-?\d+ ){7}(\d+) \d+ (\d+) (\d+) (?:-?\d+ ){4}(\d+) -?\d+ (\d+) (\d+) (\d+) .*\n$`,
   's',
 );
 
@@ -25,10 +26,11 @@ const STAT = new RegExp(
 export function parseProcStat(line: string): ProcStat | null {
   const match = STAT.exec(line);
   if (!match) return null;
-  const [pid, , parent, user, system, threads, start, virtualBytes, residentPages] = match.slice(1).map(Number) as [
-    number, number, number, number, number, number, number, number, number,
-  ];
-  return { pid, state: match[2]!, parent, cpu: user + system, threads, start, virtualBytes, residentPages };
+  const [pid, , parent, majorFaults, user, system, threads, start, virtualBytes, residentPages] = match
+    .slice(1)
+    .map(Number) as [number, number, number, number, number, number, number, number, number, number];
+  const cpu = user + system;
+  return { pid, state: match[2]!, parent, majorFaults, cpu, threads, start, virtualBytes, residentPages };
 }
 
 /** USER_HZ, the unit of a stat line's times. */

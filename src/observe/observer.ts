@@ -6,7 +6,9 @@ import type { ProcessId, Slot, Supervisor } from '../supervisors/contract.js';
 import type { AgentHub } from './hub.js';
 import { sameProcess } from './identity.js';
 import type { Reading, Sampler } from './sampler.js';
-import { track, workerKey, type Observation, type Workers, type WorkerState } from './tracker.js';
+import { SharedLooks } from './shared-looks.js';
+import { describeStandstill, type Standstills } from './standstill.js';
+import { track, workerKey, type Moment, type Observation, type Workers, type WorkerState } from './tracker.js';
 import { UnmanagedSlots } from './unmanaged.js';
 
 /** How long a fresh answer of an agent is waited for before a decision; a frozen one never gives it. */
@@ -22,6 +24,7 @@ export interface ObserverParts {
   supervisors: ReadonlyMap<string, Supervisor>;
   sampler: Sampler;
   hub: AgentHub;
+  standstills: Pick<Standstills, 'look' | 'of'>;
   clock: Clock;
   log: Log;
 }
@@ -45,6 +48,9 @@ export class Observer {
   readonly #parts: ObserverParts;
   readonly #slots = new Map<string, Slot[]>();
   readonly #unmanaged = new UnmanagedSlots();
+  /** By app, and by worker. */
+  readonly #refreshes = new SharedLooks<void>();
+  readonly #measurements = new SharedLooks<WorkerState | null>();
   /** Looks overlap: which of them each worker's state comes from. */
   #looks = 0;
   #lookOf = new Map<string, number>();
@@ -57,9 +63,9 @@ export class Observer {
    * One round over everything. Never rejects: what cannot be seen keeps its last known place, and `health` says so.
    */
   async observe(): Promise<Workers> {
-    const { supervisors, hub, clock } = this.#parts;
+    const { supervisors, hub, standstills, clock } = this.#parts;
     const look = (this.#looks += 1);
-    const sinceMs = clock.now();
+    const since = clock.monotonic();
     const apps = [...supervisors.keys()];
     await Promise.all(apps.map((app) => this.#refreshSlots(app)));
     for (const app of this.#slots.keys()) if (!supervisors.has(app)) this.#forget(app);
@@ -67,10 +73,11 @@ export class Observer {
     const slots = [...this.#slots].flatMap(([app, all]) => all.map((slot) => ({ app, ...slot })));
     const readings = (await this.#sample(slots.flatMap(({ pid }) => pid ?? []))) ?? this.#lastReadings();
     const managed = slots.map((slot) => ({ ...slot, reading: this.#readingOf(slot, readings) }));
-    const strangers = this.#strangers(managed.flatMap(({ reading }) => reading?.tree ?? []), sinceMs);
+    const strangers = this.#strangers(managed.flatMap(({ reading }) => reading?.tree ?? []), since);
     const theirs = (await this.#sample(strangers)) ?? this.#lastReadings();
     // Heartbeats that arrived while this round was busy are read before anyone is called frozen.
     await turn();
+    await standstills.look([...managed.flatMap(pidsOf), ...strangers]);
     const unmanaged = strangers.flatMap((pid) => hub.report(pid) ?? []);
     const observations = [
       ...managed.flatMap((slot) => this.#observation(slot) ?? []),
@@ -84,13 +91,19 @@ export class Observer {
   }
 
   /**
-   * One worker measured again, now; null where there is no such worker. Where it cannot be measured, there is no
-   * reading: what was known before is no measurement.
+   * One worker measured again, now; null where there is no such worker, which costs no look at the machine. Where it
+   * cannot be measured, there is no reading: what was known before is no measurement. However many ask, they share
+   * looks, but for one that had begun before they asked.
    */
   async remeasure(app: string, worker: string): Promise<WorkerState | null> {
-    const { supervisors, hub, clock } = this.#parts;
     const key = workerKey(app, worker);
-    if (!supervisors.has(app)) return this.workers.get(key) ?? null;
+    if (!this.#parts.supervisors.has(app)) return this.workers.get(key) ?? null;
+    return this.#measurements.look(key, () => this.#measureAgain(app, worker));
+  }
+
+  async #measureAgain(app: string, worker: string): Promise<WorkerState | null> {
+    const { hub, standstills } = this.#parts;
+    const key = workerKey(app, worker);
     const look = (this.#looks += 1);
     await this.#refreshSlots(app);
     const found = this.#slots.get(app)?.find((candidate) => candidate.worker === worker);
@@ -100,14 +113,19 @@ export class Observer {
     const fresh = agent && hub.sample(agent.pid, FRESH_STATS_TIMEOUT_MS);
     const [readings] = await Promise.all([this.#sample(slot.pid === null ? [] : [slot.pid]), fresh]);
     const reading = readings && this.#readingOf(slot, readings);
+    await standstills.look(pidsOf({ reading }));
     const observation = this.#observation({ ...slot, reading });
     if (!observation) return null;
-    if (!readings) return track(this.workers, [observation], clock.now()).get(key) ?? null;
+    if (!readings) return track(this.workers, [observation], this.#moment()).get(key) ?? null;
     this.workers = new Map([...this.workers, ...this.#track(look, [observation])]);
     return this.workers.get(key) ?? null;
   }
 
-  async #refreshSlots(app: string): Promise<void> {
+  #refreshSlots(app: string): Promise<void> {
+    return this.#refreshes.look(app, () => this.#askForSlots(app));
+  }
+
+  async #askForSlots(app: string): Promise<void> {
     const answers = `${app}: its supervisor answers again`;
     const source = { name: sourceOf(app), failed: app, answers, fields: { app } };
     const slots = await this.#ask(source, async () => (await this.#parts.supervisors.get(app)?.slots()) ?? []);
@@ -162,19 +180,35 @@ export class Observer {
   /** What a later look has seen is not undone by an earlier one that took longer. */
   #track(look: number, observations: readonly Observation[]): Workers {
     const timely = observations.filter(({ app, worker }) => (this.#lookOf.get(workerKey(app, worker)) ?? 0) < look);
-    const tracked = track(this.workers, timely, this.#parts.clock.now());
-    for (const key of tracked.keys()) this.#lookOf.set(key, look);
+    const tracked = track(this.workers, timely, this.#moment());
+    for (const [key, worker] of tracked) {
+      this.#lookOf.set(key, look);
+      this.#tell(worker, this.workers.get(key));
+    }
     return tracked;
+  }
+
+  #moment(): Moment {
+    const { clock, standstills } = this.#parts;
+    return { nowMs: clock.now(), now: clock.monotonic(), standstillOf: (agent) => standstills.of(agent) };
+  }
+
+  /** A standstill is told as it begins; the warden's own is told by itself. */
+  #tell({ app, worker, standstill, observedAt }: WorkerState, before: WorkerState | undefined): void {
+    if (!standstill?.lasts || before?.standstill?.cause === standstill.cause) return;
+    const why = describeStandstill(standstill, observedAt);
+    const message = `${app}/${worker}: its event loop does not turn, but ${why}; it does not count as frozen meanwhile`;
+    this.#parts.log.warn(message, { app, worker, standstill: standstill.cause });
   }
 
   /**
    * Pids of agents outside all supervised processes. Not yet of those that have connected since: their processes may
    * be younger than the supervisors' answers.
    */
-  #strangers(supervised: readonly ProcessId[], sinceMs: number): number[] {
+  #strangers(supervised: readonly ProcessId[], since: number): number[] {
     const ours = new Set(supervised.map(({ pid }) => pid));
     const reports = this.#parts.hub.reports();
-    return reports.filter(({ pid, connectedAtMs }) => !ours.has(pid) && connectedAtMs <= sinceMs).map(({ pid }) => pid);
+    return reports.filter(({ pid, connectedAt }) => !ours.has(pid) && connectedAt <= since).map(({ pid }) => pid);
   }
 
   #forget(app: string): void {
@@ -182,5 +216,7 @@ export class Observer {
     this.health.delete(sourceOf(app));
   }
 }
+
+const pidsOf = ({ reading }: { reading: Reading | null }): number[] => reading?.tree.map(({ pid }) => pid) ?? [];
 
 const sourceOf = (app: string): string => `supervisor/${app}`;

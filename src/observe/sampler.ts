@@ -2,6 +2,7 @@ import pidusage from 'pidusage';
 import type { ProcessId } from '../supervisors/contract.js';
 import { childrenByParent, sameProcess, withDescendants } from './identity.js';
 import type { ProcessFacts, ProcessSource, Usage } from './processes.js';
+import { SharedLooks } from './shared-looks.js';
 
 /** One process's own share of a reading. */
 export interface ProcessUsage extends ProcessId, Usage {}
@@ -33,27 +34,33 @@ type Tree = readonly [root: ProcessFacts, ...descendants: ProcessFacts[]];
  */
 export class Sampler {
   readonly processes: ProcessSource;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #looks = new SharedLooks<Map<number, Reading>>();
+  /** Of the look that has not begun yet. */
+  #pids: number[] = [];
 
   constructor(processes: ProcessSource) {
     this.processes = processes;
   }
 
   /**
-   * A reading for each root pid that is alive; a pid without one has gone. Shapes: pid → reading.
-   * Rejects where the system cannot be asked: a failed look is no death.
+   * A reading for each root pid that is alive; a pid without one has gone. Shapes: pid → reading. There may be others
+   * among them: who asks while a sample is under way shares the next one. Rejects where the system cannot be asked: a
+   * failed look is no death.
    */
   sample(pids: readonly number[]): Promise<Map<number, Reading>> {
-    const sample = this.#last.then(() => this.#sample(pids));
-    this.#last = sample.catch(() => {});
-    return sample;
+    if (pids.length === 0) return Promise.resolve(new Map());
+    this.#pids.push(...pids);
+    return this.#looks.look('all', () => {
+      const asked = [...new Set(this.#pids)];
+      this.#pids = [];
+      return this.#sample(asked);
+    });
   }
 
   async #sample(pids: readonly number[]): Promise<Map<number, Reading>> {
-    if (pids.length === 0) return new Map();
     const all = await this.processes.snapshot();
     const children = childrenByParent(all);
-    const trees = [...new Set(pids)].flatMap((pid): Tree[] => {
+    const trees = pids.flatMap((pid): Tree[] => {
       const root = all.get(pid);
       return root ? [withDescendants(root, children) as unknown as Tree] : [];
     });

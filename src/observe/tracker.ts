@@ -3,6 +3,7 @@ import type { SlotState, SupervisorKind } from '../supervisors/contract.js';
 import type { AgentReport } from './hub.js';
 import { sameProcess } from './identity.js';
 import type { Reading } from './sampler.js';
+import type { Standstill } from './standstill.js';
 
 /** One round's raw findings about one slot. `reading` is null where no process runs in it. */
 export interface Observation {
@@ -27,20 +28,34 @@ export interface WorkerState {
   agent: AgentReport | null;
   /** User and system time of the tree since the root process started, of processes that have ended meanwhile too. */
   cpuSeconds: number;
+  /** Why its agent may be silent though it has not frozen; null where nothing is known. A heartbeat ends it. */
+  standstill: Standstill | null;
+  /** Milliseconds since the epoch. */
   observedAtMs: number;
+  /** The same by `clock.monotonic()`. */
+  observedAt: number;
+}
+
+/** When the observations were made, on both clocks, and what excuses silence then. */
+export interface Moment {
+  nowMs: number;
+  now: number;
+  standstillOf(agent: AgentReport): Standstill | null;
 }
 
 export const workerKey = (app: string, worker: string): string => `${app}\u0000${worker}`;
 
 export type Workers = ReadonlyMap<string, WorkerState>;
 
-export function track(previous: Workers, observations: readonly Observation[], nowMs: number): Workers {
+export function track(previous: Workers, observations: readonly Observation[], moment: Moment): Workers {
   return new Map(
     observations.map((observation) => {
       const key = workerKey(observation.app, observation.worker);
       const { agents, ...seen } = observation;
       const cpuSeconds = accumulateCpu(previous.get(key), observation.reading);
-      return [key, { ...seen, agent: spokesman(agents), cpuSeconds, observedAtMs: nowMs }];
+      const agent = spokesman(agents);
+      const standstill = agent && moment.standstillOf(agent);
+      return [key, { ...seen, agent, cpuSeconds, standstill, observedAtMs: moment.nowMs, observedAt: moment.now }];
     }),
   );
 }

@@ -33,6 +33,13 @@ export class Counters {
     buckets: [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300],
     registers: [this.#registry],
   });
+  readonly #downtime = new Histogram({
+    name: 'heapwarden_restart_downtime_seconds',
+    help: 'Time of a restart without a process that was ready; 0 where the new one came first.',
+    labelNames: ['app'],
+    buckets: [0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60],
+    registers: [this.#registry],
+  });
   readonly #alerts = new Counter({
     name: 'heapwarden_alerts_received_total',
     help: 'Alerts received, by what was decided: restart, a refusal, ignored, resolved or invalid.',
@@ -64,6 +71,7 @@ export class Counters {
       }
       for (const refusal of REFUSALS) this.#refusals.inc({ app, refusal }, 0);
       this.#duration.zero({ app }); // this would set back to zero what is there
+      this.#downtime.zero({ app });
       for (const incident of recorded) if (incident.app === app) this.#countRestart(incident, app);
     }
   }
@@ -73,6 +81,8 @@ export class Counters {
     if (incident.action === 'refuse') this.#refusals.inc({ app, refusal: incident.reason });
     this.#countRestart(incident, app);
     if (incident.action !== 'restart' || !incident.outcome) return;
+    const { downtimeMs } = incident.outcome;
+    if (downtimeMs !== null) this.#downtime.observe({ app }, downtimeMs / 1000);
     if (incident.outcome.result === 'recovered' && !incident.outcome.interrupted) {
       this.#duration.observe({ app }, (incident.outcome.atMs - incident.atMs) / 1000);
     }

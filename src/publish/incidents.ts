@@ -35,6 +35,12 @@ export interface IncidentStatus {
     /** How the old process went. */
     stop: NonNullable<Incident['outcome']>['stop'];
     after: MeasurementStatus | null;
+    /** Without a process that was ready; null where it is not known. */
+    downtime_seconds: number | null;
+    /** Fingerprint of what was started. */
+    release: string | null;
+    /** When the new process was back at its limit within its startup grace. */
+    relapsed_timestamp_seconds: number | null;
     interrupted: boolean;
   } | null;
 }
@@ -60,6 +66,9 @@ export function incidentStatus(incident: Incident): IncidentStatus {
       sentence: outcome.sentence,
       stop: outcome.stop,
       after: outcome.after && measurementStatus(outcome.after),
+      downtime_seconds: secondsOrNull(outcome.downtimeMs),
+      release: outcome.release ?? null,
+      relapsed_timestamp_seconds: secondsOrNull(outcome.relapsedAtMs),
       interrupted: outcome.interrupted,
     },
   };
@@ -73,6 +82,11 @@ function measurementStatus(measurement: Measurement): MeasurementStatus {
     resident_memory_bytes: rssBytes,
     heap_used_bytes: heapUsedBytes,
     heap_limit_bytes: heapLimitBytes,
-    heartbeat_timestamp_seconds: heartbeatAtMs === null ? null : seconds(heartbeatAtMs),
+    heartbeat_timestamp_seconds: secondsOrNull(heartbeatAtMs),
   };
+}
+
+/** A journal of an older version may lack the figure. */
+function secondsOrNull(ms: number | null | undefined): number | null {
+  return ms === null || ms === undefined ? null : seconds(ms);
 }

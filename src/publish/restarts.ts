@@ -1,8 +1,10 @@
 import type { Incident } from '../act/incident.js';
-import { gauge, seconds, type Family, type Sample, type View } from './family.js';
+import { BLOCKS, blocksOf } from './blocks.js';
+import { gauge, labelsOf, seconds, type Family, type Sample, type View } from './family.js';
 
 /** What the journal knows of restarts; the counters of the same name stem are in counters.ts. */
-export function restartFamilies({ config, history, nowMs, workers }: View): Family[] {
+export function restartFamilies(view: View): Family[] {
+  const { config, history, workers } = view;
   const restarts = history.list({ limit: Infinity }).filter(({ action }) => action === 'restart');
   const perManagedWorker = (value: (restartsOfIt: Incident[]) => number | null): Sample[] =>
     workers.flatMap(({ app, worker, supervisor }) => {
@@ -26,10 +28,25 @@ export function restartFamilies({ config, history, nowMs, workers }: View): Fami
       'Restarts of the app that its budget still allows.',
       config.apps.map(({ name, restart: { budget } }) => ({
         labels: { app: name },
-        value: history.budgetLeft(name, budget, nowMs),
+        value: history.budgetLeft(name, budget),
       })),
     ),
+    gauge(
+      'heapwarden_restarts_blocked',
+      '1 where automatic restarts of the worker are stopped for longer: by a person, a window, or for want of effect.',
+      blockedSamples(view),
+    ),
   ];
+}
+
+function blockedSamples({ config, history, workers, nowMs }: View): Sample[] {
+  const apps = new Map(config.apps.map((app) => [app.name, app]));
+  return workers.flatMap((worker) => {
+    const app = apps.get(worker.app);
+    if (!app || worker.supervisor === 'none') return [];
+    const blocks = blocksOf(app, worker.worker, history, nowMs);
+    return BLOCKS.map((refusal) => ({ labels: { ...labelsOf(worker), refusal }, value: blocks.includes(refusal) ? 1 : 0 }));
+  });
 }
 
 function reclaimed({ before, outcome }: Incident): number | null {

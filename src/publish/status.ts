@@ -1,8 +1,12 @@
 /** Pure: the apps as the API tells them; names and units as in the metrics. */
 import type { History } from '../act/history.js';
 import { RESOURCES, type Config, type Level, type Resource } from '../config/schema.js';
-import { levelsReached, measure } from '../decide/measure.js';
+import { isPaused, type Pause } from '../decide/gates.js';
+import { levelsReached, measure, standstillOf } from '../decide/measure.js';
+import type { StandstillCause } from '../observe/standstill.js';
 import type { WorkerState } from '../observe/tracker.js';
+import { blocksOf, type Block } from './blocks.js';
+import { seconds } from './family.js';
 
 export interface WorkerStatus {
   worker: string;
@@ -16,7 +20,11 @@ export interface WorkerStatus {
   uptime_seconds: number | null;
   /** The highest level that each resource is at or above now. */
   levels: Partial<Record<Resource, Level>>;
+  /** Why its agent may be silent though it has not frozen. */
+  standstill: StandstillCause | null;
   restarting: boolean;
+  /** What stops its automatic restarts for longer than a cooldown does. */
+  blocked: Block[];
 }
 
 export interface AppStatus {
@@ -25,6 +33,8 @@ export interface AppStatus {
   /** False: shown because its agent reports in; heapwarden will not touch it. */
   managed: boolean;
   restart_budget_remaining: number | null;
+  /** A person's pause; `until_seconds` null: until it is resumed. */
+  paused: { until_seconds: number | null } | null;
   workers: WorkerStatus[];
 }
 
@@ -44,7 +54,8 @@ export function appStatuses(
       app: name,
       supervisor: (app && Object.keys(app.supervisor)[0]) ?? 'none',
       managed: app !== undefined,
-      restart_budget_remaining: app ? history.budgetLeft(name, app.restart.budget, nowMs) : null,
+      restart_budget_remaining: app ? history.budgetLeft(name, app.restart.budget) : null,
+      paused: pauseOf(history.stateOf(name).pause, nowMs),
       workers: own.map((worker) => {
         const { reading, agent } = worker;
         const levels: WorkerStatus['levels'] = {};
@@ -64,9 +75,16 @@ export function appStatuses(
           heap_limit_bytes: agent?.stats?.heap_limit ?? null,
           uptime_seconds: reading ? Math.max(0, (nowMs - reading.startedAtMs) / 1000) : null,
           levels,
+          standstill: standstillOf(worker)?.cause ?? null,
           restarting: isBusy(name, worker.worker),
+          blocked: app ? blocksOf(app, worker.worker, history, nowMs) : [],
         };
       }),
     };
   });
+}
+
+function pauseOf(pause: Pause | null, nowMs: number): AppStatus['paused'] {
+  if (!pause || !isPaused(pause, nowMs)) return null;
+  return { until_seconds: pause.untilMs === null ? null : seconds(pause.untilMs) };
 }

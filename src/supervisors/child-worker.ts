@@ -195,11 +195,12 @@ export class ChildWorker {
     await onChange();
     const why = id ? await whyNotReady(next, id, { isReady, signal, clock, address: port()?.address }) : 'cannot be seen';
     if (why === null && next.ending === null && !signal.aborted) return next;
+    const refusal = next.ending ?? why ?? 'ended';
     await this.#end(next, stopTimeoutMs);
     this.#beside.delete(next);
     await onChange();
     signal.throwIfAborted();
-    throw this.#notReady(next.ending ?? why ?? 'ended');
+    throw this.#notReady(refusal);
   }
 
   #notReady(why: string): HeapwardenError {

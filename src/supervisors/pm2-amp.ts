@@ -3,7 +3,7 @@
  * of arguments in the low one, then for each argument its length (uint32, big endian) and its bytes.
  */
 const AMP_VERSION = 1;
-/** PM2's list has some 4 kB a process, and more where environments are large (it holds them twice): room for thousands. */
+/** PM2's list has some 4 kB a process, more where environments are large (it holds them twice): room for thousands. */
 const MAX_MESSAGE_BYTES = 64 * 2 ** 20;
 
 /** One AMP message. At most 15 arguments, as their number has four bits. */

@@ -16,7 +16,8 @@ export class Pm2Bus {
       'log:PM2': (message) => {
         const { data: line } = message as { data?: unknown };
         if (typeof line !== 'string' || !line.startsWith(start)) return;
-        const [, pmId, signal] = /^(\d+)\] exited with code \[.*\] via signal \[(\w+)\]/.exec(line.slice(start.length)) ?? [];
+        const end = /^(\d+)\] exited with code \[.*\] via signal \[(\w+)\]/.exec(line.slice(start.length));
+        const [, pmId, signal] = end ?? [];
         if (pmId && signal && !this.#signals.has(Number(pmId))) this.#signals.set(Number(pmId), signal);
       },
       'process:msg': (message) => {

@@ -15,6 +15,7 @@ import { STAND_IN_VARIABLE, type Pm2Process } from './pm2-rpc.js';
 const DIFFERENCES = {
   instances: 1,
   merge_logs: true,
+  autostart: true,
   autorestart: false,
   watch: false,
   // JSON leaves these out.
@@ -29,8 +30,8 @@ const DIFFERENCES = {
 };
 
 /**
- * Starts a stand-in for one process of a cluster, and resolves to its id when it is ready to serve. Throws HeapwardenError
- * NOT_READY where it does not get so far; it has been removed then.
+ * Starts a stand-in for one process of a cluster, and resolves to its id when it is ready to serve. Throws
+ * HeapwardenError NOT_READY where it does not get so far; it has been removed then.
  */
 export async function startStandIn(
   target: Pm2Process,
@@ -95,7 +96,8 @@ export async function removeStandIn(
     await family.kill();
   } catch (error) {
     const todo = `"pm2 delete ${pmId}" removes it where heapwarden does not`;
-    log.warn(`a stand-in for "${name}" (pm_id ${pmId}) may be left in PM2, ${todo}: ${messageOf(error)}`, { app: name });
+    const may = `a stand-in for "${name}" (pm_id ${pmId}) may be left in PM2, ${todo}`;
+    log.warn(`${may}: ${messageOf(error)}`, { app: name });
   }
 }
 

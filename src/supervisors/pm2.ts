@@ -128,6 +128,7 @@ export class Pm2Supervisor implements Supervisor {
       const canOverlap = target.clustered && target.status === 'online' && target.pid !== null;
       if (options.mode === 'graceful' && canOverlap) return await this.#graceful.restart(target, options, bus);
       const report = await restartByPm2(target, options, bus, this.#parts);
+      this.#graceful.release(target.pmId);
       const asks = this.#parts.readyMessageMs() !== null;
       return { ...report, ready: asks ? await saysReady(target.pmId, bus, this.#parts, options.signal) : null };
     } finally {

@@ -3,6 +3,7 @@ import { Intake } from '../../src/act/intake.js';
 import type { Answer } from '../../src/act/restarter.js';
 import type { Webhook } from '../../src/decide/alerts.js';
 import type { Ask, Refusal } from '../../src/decide/decision.js';
+import { WaitingAsks } from '../../src/act/waiting-asks.js';
 import { HeapwardenError } from '../../src/errors.js';
 import { ALERTMANAGER, GRAFANA } from '../decide/payloads.js';
 import { MB, NOW, configOf, workerOf, workersOf, type Made } from '../decide/support.js';
@@ -14,10 +15,18 @@ apps:
     limits: { rss: { restart: 500MB }, heap: { restart: 90% }, freeze: { restart: 15s } }
 `);
 
+interface Setting {
+  made?: Made[];
+  refuse?: Record<string, Refusal>;
+  /** Fingerprint of the alert for which a restart waits. */
+  cancels?: string;
+}
+
 /** An intake whose restarter says yes, but for the workers named. */
-function intakeOf({ made = [], refuse = {} }: { made?: Made[]; refuse?: Record<string, Refusal> }) {
+function intakeOf({ made = [], refuse = {}, cancels }: Setting) {
   const asks: Ask[] = [];
   const decisions: string[] = [];
+  const waiting = new WaitingAsks();
   const workers = workersOf(...made.map(workerOf));
   const intake = new Intake({
     config: () => CONFIG,
@@ -31,10 +40,12 @@ function intakeOf({ made = [], refuse = {} }: { made?: Made[]; refuse?: Record<s
         if (refusal) return { action: 'refuse', reason: refusal, ...common };
         return { action: 'restart', reason, ...common };
       },
+      cancel: (fingerprint) => (fingerprint === cancels ? ['i9'] : []),
     },
+    waiting,
     onAlert: (decision) => decisions.push(decision),
   });
-  return { intake, asks, decisions };
+  return { intake, asks, decisions, waiting };
 }
 
 const alert = (labels: Record<string, string>, more: Partial<Webhook['alerts'][number]> = {}): Webhook => ({
@@ -136,9 +147,98 @@ t.test('a request names one worker, or means all', async (t) => {
   t.strictSame((await intake.requestRestart(request)).map(({ worker }) => worker), ['0', '1']);
   await intake.requestRestart({ app: 'shop', worker: '1', reason: 'heap', force: true, dryRun: true });
   t.strictSame(asks.at(-1), {
-    app: 'shop', worker: '1', reason: 'heap', origin: 'api', force: true, dryRun: true, alert: null,
+    app: 'shop', worker: '1', reason: 'heap', origin: 'api', force: true, dryRun: true, alert: null, dueAtMs: null,
   });
   t.equal((await intake.requestRestart({ ...request, app: 'nobody' })).length, 1);
+});
+
+t.test('10,000 alerts in one body', async (t) => {
+  const made = [{ worker: '0' }, { worker: '1' }];
+  const { intake, asks, decisions } = intakeOf({ made, refuse: { 1: 'cooldown' } });
+  const alerts = Array.from({ length: 10_000 }, (_, i) => ({
+    ...alert({ app: 'shop', worker: String(i % 2) }).alerts[0]!,
+    status: i % 10 === 9 ? 'resolved' : 'firing',
+    fingerprint: `f${i % 5000}`,
+  }));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const answers = await intake.receiveAlerts({ alerts });
+  clearInterval(timer);
+  t.strictSame(answers.map(({ fingerprint }) => fingerprint), alerts.map(({ fingerprint }) => fingerprint), 'in the order of the body');
+  t.strictSame(
+    answers.slice(0, 10).map(({ decision }) => decision),
+    ['restart', 'cooldown', 'restart', 'cooldown', 'restart', 'cooldown', 'restart', 'cooldown', 'restart', 'resolved'],
+  );
+  t.equal(asks.length, 4500, 'each distinct one that fires is asked about once');
+  t.strictSame(answers.slice(5000), answers.slice(0, 5000), 'and its repetition is answered the same');
+  t.equal(decisions.length, 10_000, 'each is counted');
+  t.ok(turns > 2, 'and the event loop turned meanwhile');
+});
+
+t.test('the same fingerprint is another alert with another start, app, worker, status or reason', async (t) => {
+  const { intake, asks } = intakeOf({ made: [{ worker: '0' }, { worker: '1' }] });
+  const [one] = alert({ app: 'shop', worker: '0' }).alerts;
+  const labels = one!.labels;
+  const alerts = [
+    one!,
+    { ...one!, startsAt: '2026-11-21T00:00:01Z' },
+    { ...one!, labels: { ...labels, worker: '1' } },
+    { ...one!, labels: { ...labels, app: 'other' } },
+    { ...one!, labels: { ...labels, reason: 'heap' } },
+    { ...one!, status: 'resolved' },
+    { ...one!, startsAt: '2026-11-21T01:00:00+01:00' },
+  ];
+  t.equal((await intake.receiveAlerts({ alerts })).length, 7);
+  t.equal(asks.length, 5, 'all that fire, but for the last: it is the first again, in another time zone');
+});
+
+t.test('where the journal fails, the rest of a body is not asked about', async (t) => {
+  let asked = 0;
+  const intake = new Intake({
+    config: () => CONFIG,
+    observer: { workers: workersOf(workerOf()) },
+    restarter: {
+      ask: async () => {
+        asked++;
+        throw new HeapwardenError('JOURNAL_UNWRITABLE', 'the journal cannot be written');
+      },
+      cancel: () => [],
+    },
+    waiting: new WaitingAsks(),
+    onAlert: () => t.fail('nothing was decided'),
+  });
+  const alerts = Array.from({ length: 10_000 }, (_, i) => alert({ app: 'shop' }, { fingerprint: `f${i}` }).alerts[0]!);
+  await t.rejects(intake.receiveAlerts({ alerts }), { code: 'JOURNAL_UNWRITABLE' });
+  const before = asked;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  t.equal(asked, before);
+  t.ok(asked <= 500, `${asked} of 10,000`);
+});
+
+t.test('what is over in a body is over, wherever in the body it says so', async (t) => {
+  const order: string[] = [];
+  const intake = new Intake({
+    config: () => CONFIG,
+    observer: { workers: workersOf(workerOf()) },
+    restarter: {
+      ask: async ({ app, worker, alert }) => {
+        await new Promise((resolve) => setTimeout(resolve, 5)); // as a look takes
+        order.push(`ask ${alert?.fingerprint}`);
+        return { action: 'restart', reason: 'rss', sentence: '', app, worker, incident: 'i1' };
+      },
+      cancel: (fingerprint) => {
+        order.push(`cancel ${fingerprint}`);
+        return ['i1'];
+      },
+    },
+    waiting: new WaitingAsks(),
+    onAlert: () => {},
+  });
+  const [firing] = alert({ app: 'shop', worker: '0' }).alerts;
+  const over = { ...firing!, status: 'resolved', endsAt: '2026-11-21T00:05:00Z' };
+  const answers = await intake.receiveAlerts({ alerts: [over, firing!] });
+  t.strictSame(order, ['ask f1', 'cancel f1']);
+  t.strictSame(answers.map(({ decision }) => decision), ['resolved', 'restart'], 'the answers are in the order of the body');
 });
 
 t.test("an intent that cannot be written is the sender's to hear of", async (t) => {
@@ -149,7 +249,9 @@ t.test("an intent that cannot be written is the sender's to hear of", async (t) 
       ask: async () => {
         throw new HeapwardenError('JOURNAL_UNWRITABLE', 'the journal cannot be written');
       },
+      cancel: () => [],
     },
+    waiting: new WaitingAsks(),
     onAlert: () => t.fail('nothing was decided'),
   });
   await t.rejects(intake.receiveAlerts(alert({ app: 'shop' })), { code: 'JOURNAL_UNWRITABLE' });

@@ -3,7 +3,8 @@ import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { Journal, parseJournal } from '../../src/act/journal.js';
+import { Journal } from '../../src/act/journal.js';
+import { parseJournal } from '../../src/act/journal-lines.js';
 import { MINUTE, NOW } from '../decide/support.js';
 import { incidentOf } from './support.js';
 
@@ -24,7 +25,7 @@ async function contentOf(dir: string) {
 t.test('what is recorded is found again, by another warden', async (t) => {
   const dir = join(t.testdir(), 'state', 'made');
   const { journal, content } = await Journal.open(dir);
-  t.strictSame(content, { incidents: [], damaged: 0 });
+  t.strictSame(content, { incidents: [], apps: new Map(), damaged: 0 });
   await journal.record(open);
   await journal.record(refusal);
   await journal.record({ ...done, outcome: null });
@@ -32,7 +33,7 @@ t.test('what is recorded is found again, by another warden', async (t) => {
   t.equal(linesIn(dir).length, 4, 'one line each, there as soon as the promise is kept');
   await journal.close();
 
-  t.strictSame(await contentOf(dir), { incidents: [open, refusal, { ...done, outcome: OUTCOME }], damaged: 0 });
+  t.strictSame(await contentOf(dir), { incidents: [open, refusal, { ...done, outcome: OUTCOME }], apps: new Map(), damaged: 0 });
   t.equal(statSync(fileIn(dir)).mode & 0o777, 0o600);
   t.equal(statSync(dir).mode & 0o777, 0o700);
 });
@@ -49,12 +50,14 @@ t.test('lines written at once do not mix', async (t) => {
 t.test('a half last line is set aside, and what follows stands on a line of its own', async (t) => {
   const whole = `${JSON.stringify({ v: 1, type: 'incident', incident: done })}\n`;
   const dir = t.testdir({ 'journal.jsonl': whole + whole.slice(0, 100) });
-  const { journal, content } = await Journal.open(dir);
-  t.strictSame(content, { incidents: [done], damaged: 1 });
+  const { journal, content, setAside } = await Journal.open(dir);
+  t.strictSame(content, { incidents: [done], apps: new Map(), damaged: 1 });
   await journal.record(open);
   await journal.record(refusal);
   await journal.close();
-  t.strictSame(await contentOf(dir), { incidents: [done, open, refusal], damaged: 1 });
+  t.strictSame(await contentOf(dir), { incidents: [done, open, refusal], apps: new Map(), damaged: 0 }, 'told once');
+  t.match(setAside, /journal\.damaged-\d{8}T\d{9}Z\.jsonl$/);
+  t.equal(readFileSync(setAside!, 'utf8'), whole + whole.slice(0, 100), 'as it was found, to the last byte');
 });
 
 t.test('garbage harms no other line', async (t) => {
@@ -75,8 +78,8 @@ t.test('garbage harms no other line', async (t) => {
     '',
     line({ v: 1, type: 'outcome', id: 'open', outcome: OUTCOME }),
   ].join('\n');
-  t.strictSame(parseJournal(text), { incidents: [{ ...open, outcome: OUTCOME }], damaged: 11 });
-  t.strictSame(parseJournal(''), { incidents: [], damaged: 0 });
+  t.strictSame(parseJournal(text), { incidents: [{ ...open, outcome: OUTCOME }], apps: new Map(), damaged: 11 });
+  t.strictSame(parseJournal(''), { incidents: [], apps: new Map(), damaged: 0 });
 });
 
 t.test('refusals never push restarts out, nor one app those of another', async (t) => {

@@ -1,7 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
+import { AppNotes } from '../../src/act/app-notes.js';
 import { ControlLoop } from '../../src/act/loop.js';
-import type { Ask } from '../../src/decide/decision.js';
+import { Schedules } from '../../src/act/schedules.js';
+import { WaitingAsks } from '../../src/act/waiting-asks.js';
+import type { Ask, Refusal } from '../../src/decide/decision.js';
 import type { Config } from '../../src/config/schema.js';
 import { HOUR, MB, MINUTE, NOW, SECOND, configOf } from '../decide/support.js';
 import { World } from './support.js';
@@ -15,6 +18,9 @@ class Fixture {
   readonly asks: string[] = [];
   readonly loop: ControlLoop;
   readonly busy = new Set<string>();
+  readonly waiting = new WaitingAsks();
+  /** By worker. */
+  refusals: Record<string, Refusal> = {};
   onAsk: (ask: Ask) => void = () => {};
 
   constructor(config: Config) {
@@ -26,10 +32,15 @@ class Fixture {
           this.asks.push(`${ask.app}/${ask.worker} ${ask.reason} ${ask.origin}`);
           this.onAsk(ask);
           const { app, worker, reason } = ask;
+          const refusal = this.refusals[`${app}/${worker}`];
+          if (refusal) return { action: 'refuse', reason: refusal, sentence: '', app, worker, incident: 'i1' };
           return { action: 'restart', reason, sentence: '', app, worker, incident: 'i1' };
         },
         isBusy: (app, worker) => this.busy.has(`${app}/${worker}`),
       },
+      schedules: new Schedules(new AppNotes(this.world.history, { note: async () => {} }), this.world.clock),
+      aftercare: { look: async () => {} },
+      waiting: this.waiting,
       clock: this.world.clock,
       log: this.world.log,
     });
@@ -115,7 +126,7 @@ t.test('a schedule asks for all that runs, once, whatever the trigger', async (t
     fixture.world.put({ worker: '1' });
     fixture.world.put({ worker: '2', pid: null, state: 'stopped' });
     fixture.world.put({ app: 'other' });
-    await fixture.turnAt(six - SECOND); // from the start of the loop, years ago, to here: due once
+    t.strictSame(await fixture.turnAt(six - SECOND), [], 'a schedule that is new counts from now on');
     t.strictSame(await fixture.turnAt(six - 1), []);
     t.strictSame(await fixture.turnAt(six + 4 * SECOND), ['shop/0 schedule schedule', 'shop/1 schedule schedule']);
     t.strictSame(await fixture.turnAt(six + 9 * SECOND), []);
@@ -150,4 +161,31 @@ t.test('a loop that closes asks for nothing more', async (t) => {
   fixture.world.put({ rssBytes: 600 * MB, worker: '1' });
   fixture.onAsk = () => void fixture.loop.close();
   t.strictSame(await fixture.turnAt(NOW + MINUTE), ['shop/0 rss guard']);
+});
+
+t.test('what was refused only for now is asked again each round', async (t) => {
+  const fixture = new Fixture(configWith('trigger: alertmanager'));
+  const alert = { fingerprint: 'f1', startsAtMs: NOW, endsAtMs: null };
+  const ask = { app: 'shop', worker: '0', reason: 'rss', origin: 'alertmanager', force: false, dryRun: false } as const;
+  fixture.world.put({ rssBytes: 600 * MB });
+  fixture.waiting.answered({ ...ask, alert, dueAtMs: null }, { action: 'refuse', reason: 'startup_grace' });
+  fixture.refusals['shop/0'] = 'cooldown';
+  t.strictSame(await fixture.turnAt(NOW), ['shop/0 rss alertmanager']);
+  fixture.busy.add('shop/0');
+  t.strictSame(await fixture.turnAt(NOW + 5 * SECOND), [], 'not while it is being restarted');
+  fixture.busy.clear();
+  delete fixture.refusals['shop/0'];
+  t.strictSame(await fixture.turnAt(NOW + 10 * SECOND), ['shop/0 rss alertmanager']);
+  t.strictSame(await fixture.turnAt(NOW + 15 * SECOND), [], 'it has had its restart');
+});
+
+t.test('a schedule that finds a gate shut waits for it', async (t) => {
+  const six = new Date(2026, 2, 10, 6).getTime();
+  const fixture = new Fixture(configWith('', 'schedule: "0 6 * * *"'));
+  fixture.world.put({ worker: '0' });
+  fixture.world.put({ worker: '1' });
+  fixture.refusals = { 'shop/0': 'budget', 'shop/1': 'not_breaching' };
+  await fixture.turnAt(six - SECOND);
+  t.equal((await fixture.turnAt(six)).length, 2);
+  t.strictSame(await fixture.turnAt(six + HOUR), ['shop/0 schedule schedule']);
 });

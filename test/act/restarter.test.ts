@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Journal, parseJournal } from '../../src/act/journal.js';
+import { Journal } from '../../src/act/journal.js';
+import { parseJournal } from '../../src/act/journal-lines.js';
 import { HeapwardenError } from '../../src/errors.js';
 import { HOUR, MB, MINUTE, NOW, SECOND, appOf, askOf, configOf } from '../decide/support.js';
 import { World, incidentOf, replace } from './support.js';
@@ -133,8 +134,8 @@ apps: [{ name: shop, supervisor: { pm2: shop } }]
   const outcomes = [];
   for (const answer of answers) outcomes.push(await world.outcomeOf(answer));
   t.strictSame(world.restarts, ['shop/0', 'shop/3'], 'neither the process that came by itself nor the one that got better');
-  t.match(outcomes[1], { result: 'recovered', stop: null, sentence: 'shop/1: nothing was done, for another process has taken its place already' });
-  t.match(outcomes[2], { result: 'recovered', stop: null, sentence: /^shop\/2: nothing was done, measured again, its memory is 50 MB, below the limit of/ });
+  t.match(outcomes[1], { result: 'cancelled', stop: null, sentence: 'shop/1: nothing was done, for another process has taken its place already' });
+  t.match(outcomes[2], { result: 'cancelled', stop: null, sentence: /^shop\/2: nothing was done, measured again, its memory is 50 MB, below the limit of/ });
 });
 
 t.test('a round through an app ends where a restart leaves too few up', async (t) => {
@@ -149,9 +150,8 @@ t.test('a round through an app ends where a restart leaves too few up', async (t
   t.equal(second.action, 'restart', 'the first one is expected to come back');
   t.match(await world.outcomeOf(first), { result: 'not_ready' });
   t.match(await world.outcomeOf(second), {
-    result: 'failed',
-    sentence:
-      'shop/1: the restart failed: none of its other workers would be up, and min_available is 1',
+    result: 'cancelled',
+    sentence: 'shop/1: nothing was done, for none of its other workers would be up, and min_available is 1',
   });
   t.strictSame(world.restarts, ['shop/0'], 'the last worker that serves was not touched');
 
@@ -166,7 +166,7 @@ t.test('or unready; unless a person forces it', async (t) => {
   const first = await restarter.ask(askOf(ask));
   const second = await restarter.ask(askOf({ ...ask, worker: '1' }));
   t.match(await world.outcomeOf(first), { result: 'not_ready' });
-  t.match(await world.outcomeOf(second), { result: 'failed' });
+  t.match(await world.outcomeOf(second), { result: 'cancelled' });
   t.strictSame(world.restarts, ['shop/0']);
 
   world.clock.nowMs += 1;
@@ -179,6 +179,144 @@ t.test('or unready; unless a person forces it', async (t) => {
   ];
   for (const answer of forced) await world.outcomeOf(answer);
   t.strictSame(world.restarts, ['shop/0', 'shop/1', 'shop/0', 'shop/1']);
+});
+
+t.test('what waits is given up where there is no reason for it any more', async (t) => {
+  const alert = { fingerprint: 'f1', startsAtMs: NOW - MINUTE, endsAtMs: null };
+  const byAlert = { origin: 'alertmanager', alert } as const;
+
+  t.test('its alert is resolved, in the queue or in its jitter', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.put({ ...LEAKING, worker: '1' });
+    let cancelled: string[] = [];
+    let bothAsked = () => {};
+    const whenBothAsked = new Promise<void>((resolve) => (bothAsked = resolve));
+    world.onRestart = async (...args) => {
+      await whenBothAsked;
+      t.strictSame(restarter.cancel('f2'), [], 'another one');
+      cancelled = restarter.cancel('f1');
+      return replace(...args);
+    };
+    const first = await restarter.ask(askOf({ ...byAlert, alert: { ...alert, fingerprint: 'f0' } }));
+    const second = await restarter.ask(askOf({ ...byAlert, worker: '1' }));
+    bothAsked();
+    t.match(await world.outcomeOf(first), { result: 'recovered' });
+    t.match(await world.outcomeOf(second), {
+      result: 'cancelled',
+      sentence: 'shop/1: nothing was done, for its alert was resolved while it waited',
+    });
+    t.strictSame(cancelled, [second.incident]);
+    t.strictSame(world.restarts, ['shop/0']);
+    t.equal(world.history.sinceLastRestart('shop', '1'), null, 'it costs neither cooldown nor budget');
+    t.equal(world.history.restartsWithin('shop', HOUR), 1);
+    world.onRestart = replace;
+    const again = await restarter.ask(askOf({ ...byAlert, worker: '1' }));
+    t.match(await world.outcomeOf(again), { result: 'recovered' }, 'and is no answer to its alert');
+  });
+
+  t.test('what has begun is not', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.onRestart = async (...args) => {
+      t.strictSame(restarter.cancel('f1'), []);
+      return replace(...args);
+    };
+    t.match(await world.outcomeOf(await restarter.ask(askOf(byAlert))), { result: 'recovered' });
+  });
+
+  t.test('the app is paused', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.put({ ...LEAKING, worker: '1' });
+    world.onRestart = async (...args) => {
+      world.history.setState('shop', { ...world.history.stateOf('shop'), pause: { atMs: NOW, untilMs: null } });
+      return replace(...args);
+    };
+    await restarter.ask(askOf());
+    t.match(await world.outcomeOf(await restarter.ask(askOf({ worker: '1' }))), {
+      result: 'cancelled',
+      sentence: 'shop/1: nothing was done, for the app was paused meanwhile',
+    });
+  });
+});
+
+t.test('jitter: automatic restarts wait, each for a time of its own, a person does not', async (t) => {
+  const { world, restarter } = await leaking(t, `${LIMITS}, restart: { startup_grace: 0s, cooldown: 0s, jitter: 10m }`);
+  const waitOf = async (ask: Parameters<typeof askOf>[0], randomness: number): Promise<number> => {
+    world.put({ pid: world.nextPid++, ...LEAKING });
+    world.randomness = randomness;
+    const answer = await restarter.ask(askOf(ask));
+    const { atMs } = await world.outcomeOf(answer);
+    return Math.floor((atMs - world.history.find(answer.incident!)!.atMs) / MINUTE);
+  };
+  t.equal(await waitOf({}, 0.25), 2);
+  t.equal(await waitOf({ origin: 'schedule', reason: 'schedule' }, 0.5), 5);
+  t.equal(await waitOf({ origin: 'api', reason: 'manual' }, 0.5), 0);
+});
+
+t.test('new before old', async (t) => {
+  t.test('it takes no downtime; stopped first, it does', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.onRestart = async (_world, worker, { mode, isReady }) => {
+      t.equal(mode, 'graceful');
+      const report = await replace(world, worker, NEVER);
+      const ready = await isReady({ process: { pid: report.pid!, start: 1 }, socketPath: null });
+      return { ...report, goneAt: null, ready };
+    };
+    const graceful = await world.outcomeOf(await restarter.ask(askOf()));
+    t.match(graceful, { result: 'recovered', downtimeMs: 0, sentence: /^shop\/0: restarted in 1.0 s without downtime; / });
+    world.put({ pid: 300, ...LEAKING });
+    world.onRestart = async (...args) => {
+      const goneAt = world.clock.monotonic();
+      world.clock.nowMs += 700;
+      return { ...(await replace(...args)), goneAt };
+    };
+    const stopped = await world.outcomeOf(await restarter.ask(askOf()));
+    t.match(stopped, { downtimeMs: 700, sentence: /^shop\/0: restarted in 1.7 s, 0.7 s of it down; / });
+  });
+
+  t.test('the new one does not come up: the old one stays, and is tried again after the cooldown', async (t) => {
+    const { world, restarter } = await leaking(t, `${LIMITS}, restart: { startup_grace: 0s, cooldown: 5m }`);
+    const alert = { fingerprint: 'f1', startsAtMs: NOW - MINUTE, endsAtMs: null };
+    world.onRestart = async () => {
+      throw new HeapwardenError('NOT_READY', 'the new process was not ready in 30 s; the old one (pid 100) stays');
+    };
+    const byAlert = askOf({ origin: 'alertmanager', alert });
+    const outcome = await world.outcomeOf(await restarter.ask(byAlert));
+    t.match(outcome, {
+      result: 'not_ready',
+      sentence: 'shop/0: the restart was given up: the new process was not ready in 30 s; the old one (pid 100) stays',
+      after: { pid: 100 },
+    });
+    t.match(await restarter.ask(byAlert), { reason: 'cooldown' }, 'the alert has had no answer yet');
+    world.clock.nowMs += 5 * MINUTE;
+    world.onRestart = replace;
+    t.match(await world.outcomeOf(await restarter.ask(byAlert)), { result: 'recovered' });
+  });
+
+  t.test("ready with the agent's first report", async (t) => {
+    const ready = 'restart: { startup_grace: 0s, cooldown: 0s, ready: { agent: true, timeout: 3s } }';
+    const { world, restarter } = await leaking(t, `${LIMITS}, ${ready}`);
+    t.match(await world.outcomeOf(await restarter.ask(askOf())), { result: 'recovered' });
+    world.put({ pid: 300, ...LEAKING });
+    world.agentReports = false;
+    t.match(await world.outcomeOf(await restarter.ask(askOf())), { result: 'not_ready' });
+  });
+});
+
+t.test('three that did not help are enough, until a person has a say', async (t) => {
+  const { world, restarter } = await leaking(t);
+  world.onRestart = async (_world, worker) => {
+    const pid = world.nextPid++;
+    world.put({ worker, pid, startedAtMs: world.clock.nowMs, ...LEAKING });
+    return { stop: 'exited', pid, goneAt: null, ready: null };
+  };
+  const twoMore = async () => {
+    for (let i = 0; i < 3; i++) t.match(await world.outcomeOf(await restarter.ask(askOf())), { result: 'ineffective' });
+    t.match(await restarter.ask(askOf()), { reason: 'ineffective' });
+  };
+  await twoMore();
+  t.match(await restarter.ask(askOf({ origin: 'schedule', reason: 'schedule' })), { reason: 'ineffective' });
+  t.match(await world.outcomeOf(await restarter.ask(askOf({ origin: 'api', reason: 'manual' }))), { release: 'r1' });
+  await twoMore();
 });
 
 t.test('what can become of it', async (t) => {
@@ -251,7 +389,7 @@ t.test('what can become of it', async (t) => {
     };
     t.match(await world.outcomeOf(await restarter.ask(askOf())), {
       result: 'not_ready',
-      sentence: /^shop\/0: the new process \(pid \d+\) was not ready 30 s after the restart was decided$/,
+      sentence: /^shop\/0: the new process \(pid \d+\) was not ready 3[01] s after the restart was decided$/,
     });
   });
 
@@ -265,7 +403,7 @@ t.test('what can become of it', async (t) => {
     const outcome = await world.outcomeOf(await restarter.ask(askOf()));
     t.match(outcome, {
       result: 'not_ready',
-      sentence: 'shop/0: the new process (pid 200) was not ready 4.0 s after the restart was decided',
+      sentence: 'shop/0: the new process (pid 200) was not ready 3.0 s after the restart was decided',
     });
   });
 
@@ -344,7 +482,7 @@ t.test('a refusal that is repeated is counted each time and put on record once',
   const first = await restarter.ask(askOf());
   t.match(first, { reason: 'cooldown', incident: /./ });
   t.match(world.history.find(first.incident!), { action: 'refuse', asked: 'rss', outcome: null });
-  for (let i = 0; i < 3; i++) t.match(await restarter.ask(askOf()), { reason: 'cooldown', incident: null });
+  for (let i = 0; i < 3; i++) t.match(await restarter.ask(askOf()), { reason: 'cooldown', incident: first.incident });
   t.strictSame(refusals(), ['cooldown']);
   t.equal(world.told.filter(({ reason }) => reason === 'cooldown').length, 4);
   t.equal(world.log.at('info').filter((message) => /cooldown/.test(message)).length, 1);
@@ -359,19 +497,20 @@ t.test('a refusal that is repeated is counted each time and put on record once',
   await restarter.ask(askOf());
   t.strictSame(refusals(), ['cooldown', 'cooldown', 'not_breaching', 'not_breaching'], 'another process');
   const alert = { fingerprint: 'f1', startsAtMs: NOW, endsAtMs: null };
-  for (const startsAtMs of [NOW, NOW, NOW + HOUR]) {
+  for (const startsAtMs of [NOW, NOW, NOW + SECOND, NOW + HOUR]) {
+    if (startsAtMs === NOW + HOUR) world.clock.nowMs += MINUTE;
     await restarter.ask(askOf({ origin: 'alertmanager', alert: { ...alert, startsAtMs } }));
   }
-  t.equal(refusals().length, 6, 'another alert');
+  t.equal(refusals().length, 6, 'another alert, but not one more a minute');
 });
 
 t.test('refusals of names without end are not remembered without end', async (t) => {
   const { restarter } = await leaking(t);
   const ask = (app: string) => restarter.ask(askOf({ app, origin: 'alertmanager' }));
-  t.ok((await ask('first')).incident);
-  t.equal((await ask('first')).incident, null);
+  const { incident } = await ask('first');
+  t.equal((await ask('first')).incident, incident);
   for (let i = 0; i < 1000; i++) await ask(`app ${i}`);
-  t.ok((await ask('first')).incident, 'it is told again, for it has been forgotten');
+  t.not((await ask('first')).incident, incident, 'it is told again, for it has been forgotten');
 });
 
 t.test('an alert that is repeated', async (t) => {
@@ -438,7 +577,7 @@ t.test('a warden that closes in the middle leaves the record to the next one', a
   await first.restarter.close();
   await first.journal.close();
   t.strictSame(world.restarts, ['shop/0'], 'the one that waited was not begun');
-  t.strictSame(incidentsIn(dir).map(({ outcome }) => outcome), [null, null]);
+  t.strictSame(incidentsIn(dir).map(({ outcome }) => outcome?.result ?? null), [null, 'cancelled']);
 
   world.clock.nowMs += MINUTE;
   world.put({ pid: 300, startedAtMs: world.clock.nowMs - 100, rssBytes: 60 * MB }); // PM2 has done it meanwhile
@@ -456,10 +595,10 @@ t.test('a warden that closes in the middle leaves the record to the next one', a
     stop: null,
     interrupted: true,
   });
-  t.match(two!.outcome, { result: 'failed', sentence: /the old process \(pid 100\) still runs/, interrupted: true });
+  t.match(two!.outcome, { sentence: 'shop/1: nothing was done, for heapwarden was stopped before its turn came' });
   t.strictSame(world.history.open(), []);
-  t.equal(world.told.filter(({ outcome }) => outcome?.interrupted).length, 2);
-  t.equal(world.history.budgetLeft('shop', { count: 3, windowMs: HOUR }, world.clock.nowMs), 1, 'both were counted');
+  t.equal(world.told.filter(({ outcome }) => outcome?.interrupted).length, 1);
+  t.equal(world.history.budgetLeft('shop', { count: 3, windowMs: HOUR }), 2, 'the one that was begun was counted');
   world.put({ pid: 300, ...LEAKING });
   t.equal((await second.restarter.ask(askOf())).reason, 'cooldown', 'and the cooldown holds');
   await second.restarter.close();

@@ -57,6 +57,9 @@ export class World {
   readonly supervisors = new Map<string, Supervisor>();
   journalErrors = 0;
   nextPid = 200;
+  agentReports = true;
+  release: string | null = 'r1';
+  randomness = 0.5;
   /** What supervisors were asked, in order: `shop/0`. */
   readonly restarts: string[] = [];
   onRestart: RestartFn = replace;
@@ -65,7 +68,7 @@ export class World {
   /** Called at each remeasurement, before it. */
   beforeLook: () => void = () => {};
   /** Set by open(). */
-  history = new History([]);
+  history = new History([], this.clock);
   isBusy: Restarter['isBusy'] = () => false;
 
   constructor(...apps: AppConfig[]) {
@@ -94,24 +97,31 @@ export class World {
     await turn(); // as a real look does, it takes time in which others may act
     this.beforeLook();
     const known = this.workers.get(workerKey(app, worker));
-    return known ? { ...known, observedAtMs: this.clock.nowMs } : null;
+    return known ? this.#seenNow(known) : null;
   }
 
   async observe(): Promise<Workers> {
     await turn();
-    return this.workers;
+    return new Map([...this.workers].map(([key, worker]) => [key, this.#seenNow(worker)]));
+  }
+
+  #seenNow(worker: WorkerState): WorkerState {
+    return { ...worker, observedAtMs: this.clock.now(), observedAt: this.clock.monotonic() };
   }
 
   /** A restarter on this folder's journal, as a warden that starts has it. */
   async open(stateDir: string): Promise<{ restarter: Restarter; journal: Journal }> {
     const { journal, content } = await Journal.open(stateDir);
-    this.history = new History(content.incidents);
+    this.history = new History(content.incidents, this.clock, content.apps);
     const restarter = new Restarter({
       app: (name) => this.apps.find((app) => app.name === name) ?? null,
       supervisors: this.supervisors,
       observer: this,
       journal,
       history: this.history,
+      hasReported: async () => this.agentReports,
+      releaseOf: async () => this.release,
+      random: () => this.randomness,
       clock: this.clock,
       log: this.log,
       onIncident: (incident) => this.told.push(structuredClone(incident)),
@@ -151,6 +161,9 @@ export function incidentOf(incident: Partial<Incident> & { id: string }): Incide
       sentence: 'shop/0: restarted in 1.0 s',
       stop: 'exited',
       after: null,
+      downtimeMs: null,
+      release: null,
+      relapsedAtMs: null,
       interrupted: false,
     },
     ...incident,

@@ -182,9 +182,9 @@ t.test('an app that breaks what the agent relies on is not broken in return', as
     });`)], { HEAPWARDEN_SOCKET: socket });
   await untilStats(hub, app.pid);
   await app.ask('break it');
-  const { statsAtMs, heartbeatAtMs } = hub.report(app.pid)!;
-  await until('heartbeats without stats', () => hub.report(app.pid)!.heartbeatAtMs >= heartbeatAtMs + 1500);
-  t.ok(hub.report(app.pid)!.statsAtMs! < statsAtMs! + 1000, 'no stats since');
+  const { statsAt, heartbeatAt } = hub.report(app.pid)!;
+  await until('heartbeats without stats', () => hub.report(app.pid)!.heartbeatAt >= heartbeatAt + 1500);
+  t.ok(hub.report(app.pid)!.statsAt! < statsAt! + 1000, 'no stats since');
   app.child.stdin!.end();
   t.equal(await app.exited, 0);
   t.equal(app.output(), 'broken\n');

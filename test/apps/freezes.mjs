@@ -1,7 +1,14 @@
-// Lives for FREEZE_AFTER_MS (default 3000), then never turns its event loop again.
-setTimeout(() => {
-  for (;;);
-}, Number(process.env.FREEZE_AFTER_MS ?? 3000));
+// Lives for FREEZE_AFTER_MS (default 3000), or until SIGUSR2, then does not turn its event loop for FREEZE_FOR_MS
+// (default: for ever).
+const freezeForMs = Number(process.env.FREEZE_FOR_MS ?? Infinity);
+
+function freeze() {
+  for (const end = performance.now() + freezeForMs; performance.now() < end; );
+}
+
+setTimeout(freeze, Number(process.env.FREEZE_AFTER_MS ?? 3000));
+process.on('SIGUSR2', freeze);
+setInterval(() => {}, 1e6); // goes on afterwards
 
 // A graceful app: its handler can never run once it is frozen.
 process.on('SIGTERM', () => process.exit(0));

@@ -13,7 +13,9 @@ const { FOO: foo = null, NODE_APP_INSTANCE: instance = null, HEAPWARDEN_STAND_IN
 writeFileSync(`${path}.part`, JSON.stringify({ foo, instance, standIn, child: null }));
 renameSync(`${path}.part`, path);
 
-const server = createServer((_request, response) => setTimeout(() => response.end(String(process.pid)), Number(process.env.TAKES_MS ?? 0)));
+const server = createServer(({ url }, response) => {
+  setTimeout(() => response.end(String(process.pid)), url === '/slow' ? 300 : 0);
+});
 server.listen(Number(process.env.APP_PORT ?? 0), '127.0.0.1', () => {
   console.log(`listening as ${process.pid}`);
   if (process.env.SAYS_READY && how !== 'silent') process.send('ready');

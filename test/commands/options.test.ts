@@ -73,6 +73,20 @@ t.test('restart', async (t) => {
   }
 });
 
+t.test('pause, resume, incidents', async (t) => {
+  const client = { url: 'http://127.0.0.1:9973', tokenFile: null, configFile: null };
+  t.strictSame(parseCommand(['pause', 'shop']), { name: 'pause', options: { ...client, app: 'shop', duration: null } });
+  t.match(parseCommand(['pause', 'shop', '--for', '1h30m']), { options: { duration: '1h30m' } });
+  t.strictSame(parseCommand(['resume', 'shop', '--url=http://box:1', '--token.file=t', '--config.file=c']), {
+    name: 'resume',
+    options: { app: 'shop', url: 'http://box:1', tokenFile: 't', configFile: 'c' },
+  });
+  const all = { ...client, app: null, limit: 20, json: false };
+  t.strictSame(parseCommand(['incidents']), { name: 'incidents', options: all });
+  const some = { ...all, app: 'shop', limit: 1000, json: true };
+  t.strictSame(parseCommand(['incidents', 'shop', '--limit=1000', '--json']), { name: 'incidents', options: some });
+});
+
 t.test('what makes no sense', async (t) => {
   const cases: [string[], string | RegExp][] = [
     [[], 'say what to do'],
@@ -98,6 +112,13 @@ t.test('what makes no sense', async (t) => {
     [['serve', '--log.level=loud'], '--log.level=loud is none of debug, info, warn, error'],
     [['serve', '--log.format=xml'], '--log.format=xml is none of text, logfmt, json'],
     [['restart'], 'restart needs the name of an app'],
+    [['pause'], 'pause needs the name of an app'],
+    [['pause', 'shop', '2h'], 'what is "2h" for?'],
+    [['pause', 'shop', '--for=2'], '--for=2 is not a duration such as 2h or 1h30m'],
+    [['pause', 'shop', '--for=0s'], '--for=0s is not a duration such as 2h or 1h30m'],
+    [['resume'], 'resume needs the name of an app'],
+    [['incidents', '--limit=0'], '--limit=0 is not a number from 1 to 1000'],
+    [['incidents', '--limit=all'], '--limit=all is not a number from 1 to 1000'],
     [['restart', 'shop', 'api'], 'what is "api" for?'],
     [['restart', 'shop', '--force=yes'], /^Option '--force' does not take an argument/],
     [['restart', 'shop', '--reason=boredom'], '--reason=boredom is none of rss, heap, freeze, uptime, manual'],

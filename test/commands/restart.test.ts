@@ -105,6 +105,12 @@ t.test('an answer without decisions', async (t) => {
   await t.rejects(silent.run(), { message: `heapwarden at ${silent.url} said: HTTP 500` });
 });
 
+t.test('too many requests: it says for how long to wait', async (t) => {
+  const message = 'shop: 30 requests to restart came in the last minute, and no more are taken. Wait 12 s';
+  const { run, url } = await asking(t, 429, { error: 'too_many_requests', message });
+  await t.rejects(run(), { code: 'REQUEST_FAILED', message: `heapwarden at ${url} said: ${message}` });
+});
+
 t.test('something else that answers', async (t) => {
   for (const answer of ['<html>It works!</html>', '', 'null', '[]', '"ok"']) {
     const { run, url } = await asking(t, 200, answer);

@@ -33,9 +33,10 @@ t.test('settings without effect', async (t) => {
     [pm2, []],
     [`${pm2}, restart: { jitter: 0s }`, []],
     [`${pm2}, evidence: { stack: true, timeout: 5s, keep: 10 }`, []],
+    [`${pm2}, restart: { jitter: 10s, ready: { http: "http://127.0.0.1:1", status: 204 } }`, []],
     [
-      `${pm2}, restart: { jitter: 10s }`,
-      [['restart.jitter', 'has no effect yet; this version restarts without delay']],
+      `${pm2}, restart: { ready: { tcp: "127.0.0.1:1", status: 204 } }`,
+      [['restart.ready.status', 'has no effect without restart.ready.http']],
     ],
     [
       `${pm2}, evidence: { snapshot: true, timeout: 6s }`,
@@ -73,4 +74,15 @@ t.test('settings this version cannot serve', async (t) => {
   t.strictSame(unsupportedIn(parse('supervisor: { systemd: shop.service }')), [kind('systemd')]);
   t.strictSame(unsupportedIn(parse('supervisor: { external: { match: shop, restart: [x] } }')), [kind('external')]);
   t.strictSame(unsupportedIn(parse('supervisor: { docker: shop }, runtime: inspector')), [kind('docker'), inspector]);
+  const messages = (app: string) => unsupportedIn(parse(app)).map(({ message }) => message);
+  const child = (more: string) => `supervisor: { child: { command: [node]${more} } }`;
+  t.strictSame(messages(`${child(', listen: "127.0.0.1:3000"')}, restart: { ready: { agent: true } }`), []);
+  t.strictSame(messages(`${child(', listen: "127.0.0.1:3000"')}, runtime: none, restart: { ready: { agent: true } }`), [
+    'app "shop": supervisor.child.listen takes the agent, and runtime is none',
+    'app "shop": restart.ready.agent takes the agent, and runtime is none',
+  ]);
+  t.strictSame(messages(`${pm2}, restart: { ready: { pm2: true } }`), []);
+  t.strictSame(messages(`${child('')}, restart: { ready: { pm2: true } }`), [
+    'app "shop": restart.ready.pm2 is for apps under PM2; use http, tcp or agent',
+  ]);
 });

@@ -22,8 +22,8 @@ class Watch {
     this.#state = state;
     return [
       ...changes.map(({ worker, resource, from, to }) => `${worker.worker} ${resource}: ${from} > ${to}`),
-      ...breaches.map(({ worker, resource, sinceMs }) => {
-        return `${worker.worker} ${resource} since ${(sinceMs - NOW) / SECOND}`;
+      ...breaches.map(({ worker, resource, since }) => {
+        return `${worker.worker} ${resource} since ${(since - NOW) / SECOND}`;
       }),
     ];
   }

@@ -3,6 +3,7 @@ import { parseConfig } from '../../src/config/parse.js';
 import type { AppConfig, Config } from '../../src/config/schema.js';
 import { GC_BUCKETS_SECONDS, type RuntimeStats } from '../../src/agent/protocol.cjs';
 import type { Ask } from '../../src/decide/decision.js';
+import type { Standstill } from '../../src/observe/standstill.js';
 import { workerKey, type Workers, type WorkerState } from '../../src/observe/tracker.js';
 import type { SlotState, SupervisorKind } from '../../src/supervisors/contract.js';
 
@@ -37,8 +38,11 @@ export interface Made {
   childrenRssBytes?: number;
   /** null: no agent reports in. */
   stats?: Partial<RuntimeStats> | null;
+  /** Of both clocks, which agree here but for what is given as `observedAt`. */
   heartbeatAtMs?: number;
   observedAtMs?: number;
+  observedAt?: number;
+  standstill?: Standstill | null;
 }
 
 const NO_GC = { count: 0, sum_seconds: 0, buckets: GC_BUCKETS_SECONDS.map(() => 0) };
@@ -77,10 +81,12 @@ export function workerOf(made: Made = {}): WorkerState {
     pid: root.pid,
     node: '22.23.3',
     app: 'shop',
-    connectedAtMs: startedAtMs,
+    connectedAt: startedAtMs,
+    heartbeatAt: heartbeatAtMs,
     heartbeatAtMs,
+    inspectorPort: null,
     stats: stats && statsOf(stats),
-    statsAtMs: heartbeatAtMs,
+    statsAt: heartbeatAtMs,
   };
   return {
     app: made.app ?? 'shop',
@@ -90,7 +96,9 @@ export function workerOf(made: Made = {}): WorkerState {
     reading: pid === null ? null : reading,
     agent: pid === null || stats === null ? null : agent,
     cpuSeconds: 12.5,
+    standstill: made.standstill ?? null,
     observedAtMs,
+    observedAt: made.observedAt ?? observedAtMs,
   };
 }
 
@@ -101,5 +109,5 @@ export function workersOf(...workers: readonly WorkerState[]): Workers {
 /** The guard asks for `shop/0` because of its memory, but for what is given. */
 export function askOf(ask: Partial<Ask> = {}): Ask {
   const common = { app: 'shop', worker: '0', reason: 'rss', origin: 'guard', force: false, dryRun: false } as const;
-  return { ...common, alert: null, ...ask };
+  return { ...common, alert: null, dueAtMs: null, ...ask };
 }

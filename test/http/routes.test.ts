@@ -281,3 +281,27 @@ t.test('apps and incidents', async (t) => {
   ]);
   t.strictSame(warden.filters, []);
 });
+
+t.test('pause and resume', async (t) => {
+  const { server, warden } = serverOf(t);
+  const post = async (path: string, payload?: object, headers: object = BEARER) => {
+    const response = await server.inject({ method: 'POST', url: `/api/v1/apps/${path}`, headers: { ...headers }, ...(payload ? { payload } : {}) });
+    return [response.statusCode, response.json()];
+  };
+  t.strictSame(await post('shop/pause'), [200, { app: 'shop', paused: { until_seconds: null } }]);
+  t.strictSame(await post('shop/pause', { for: '2h' }), [200, { app: 'shop', paused: { until_seconds: 8200 } }]);
+  t.strictSame(await post('shop/resume'), [200, { app: 'shop', paused: null }]);
+  t.strictSame(warden.pauses.splice(0), [['shop', null], ['shop', 7_200_000], ['shop', 'resume']]);
+  const unknown = [404, { error: 'unknown_app', message: 'no app "shoop" is configured' }];
+  t.strictSame(await post('shoop/pause'), unknown);
+  t.strictSame(await post('shoop/resume'), unknown);
+  warden.pauses.length = 0;
+  for (const [given, said] of [['soon', '"soon"'], ['0s', '"0s"'], ['', '""']] as const) {
+    const message = `${said} is not a duration; write it like 2h or 1h30m`;
+    t.strictSame(await post('shop/pause', { for: given }), [400, { error: 'bad_request', message }]);
+  }
+  t.match(await post('shop/pause', { until: 'noon' }), [400, { message: /has no key "until"/ }]);
+  t.match(await post('shop/pause', undefined, {}), [401, {}]);
+  t.match(await post('shop/resume', undefined, {}), [401, {}]);
+  t.strictSame(warden.pauses, []);
+});

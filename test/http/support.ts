@@ -4,18 +4,20 @@ import type { Test } from 'tap';
 import type { AlertAnswer, RestartRequest } from '../../src/act/intake.js';
 import type { Answer } from '../../src/act/restarter.js';
 import type { Webhook } from '../../src/decide/alerts.js';
+import type { Pause } from '../../src/decide/gates.js';
 import { alertsRoute } from '../../src/http/alerts.js';
 import { appsRoutes } from '../../src/http/apps.js';
 import { managementRoutes } from '../../src/http/management.js';
 import { metricsRoute } from '../../src/http/metrics.js';
 import { incidentStatus, type IncidentStatus } from '../../src/publish/incidents.js';
+import { pauseRoutes } from '../../src/http/pause.js';
 import type { WardenPort } from '../../src/http/port.js';
 import { restartRoute } from '../../src/http/restart.js';
 import { createServer } from '../../src/http/server.js';
 import type { Exposition } from '../../src/publish/render.js';
 import type { AppStatus } from '../../src/publish/status.js';
 import { landingRoute } from '../../src/web/landing.js';
-import { MemoryLog, incidentOf } from '../act/support.js';
+import { FakeClock, MemoryLog, incidentOf } from '../act/support.js';
 
 export const TOKEN = 'correct-horse';
 export const BEARER = { authorization: `Bearer ${TOKEN}` };
@@ -26,6 +28,7 @@ export class FakeWarden implements WardenPort {
   currentToken = TOKEN;
   readonly webhooks: Webhook[] = [];
   readonly requests: RestartRequest[] = [];
+  readonly pauses: unknown[] = [];
   readonly filters: unknown[] = [];
   reloads = 0;
   /** What a request for a restart is answered; by default that it is done. */
@@ -54,8 +57,18 @@ export class FakeWarden implements WardenPort {
     return this.answers;
   }
 
+  async pause(app: string, forMs: number | null): Promise<Pause | null> {
+    this.pauses.push([app, forMs]);
+    return app === 'shop' ? { untilMs: forMs && 1_000_000 + forMs } : null;
+  }
+
+  async resume(app: string): Promise<boolean> {
+    this.pauses.push([app, 'resume']);
+    return app === 'shop';
+  }
+
   apps(): AppStatus[] {
-    return [{ app: 'shop', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, workers: [] }];
+    return [{ app: 'shop', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, paused: null, workers: [] }];
   }
 
   incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[] {
@@ -75,15 +88,17 @@ export function answerOf(action: 'restart' | 'refuse', reason: Answer['reason'],
 export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
   const warden = new FakeWarden();
   const log = new MemoryLog();
+  const clock = new FakeClock();
   const routes = [
     metricsRoute(warden, metricsPath),
     managementRoutes(warden),
-    alertsRoute(warden),
-    restartRoute(warden),
+    alertsRoute(warden, log),
+    restartRoute(warden, { clock, log }),
+    pauseRoutes(warden),
     appsRoutes(warden),
     landingRoute({ version: warden.version, metricsPath }),
   ];
   const server: FastifyInstance = createServer(routes, log);
   t.teardown(() => server.close());
-  return { warden, log, server };
+  return { warden, log, clock, server };
 }

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Incident } from '../../src/act/incident.js';
-import { parseJournal } from '../../src/act/journal.js';
+import { parseJournal } from '../../src/act/journal-lines.js';
 import { LinuxProcesses } from '../../src/observe/linux.js';
 import { needParts } from '../parts/index.js';
 import { realPm2 } from '../parts/pm2.js';

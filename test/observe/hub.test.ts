@@ -34,6 +34,8 @@ function socketPath(t: Test): string {
 
 class Fixture {
   nowMs = 1_000_000;
+  /** Of the clock that never jumps. */
+  wallAheadMs = 900_000;
   readonly logged: { level: string; message: string; fields: LogFields }[] = [];
   readonly hub: AgentHub;
   readonly path: string;
@@ -43,7 +45,7 @@ class Fixture {
     const write = (level: string) => (message: string, fields: LogFields = {}) =>
       void this.logged.push({ level, message, fields });
     const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
-    const clock = { ...systemClock, now: () => this.nowMs };
+    const clock = { ...systemClock, now: () => this.nowMs, monotonic: () => this.nowMs - this.wallAheadMs };
     const pidExists = (pid: number) => pid !== NOBODY.pid;
     this.hub = new AgentHub({ path: this.path, statsIntervalMs: 5000, clock, log, pidExists, ...options });
     t.teardown(() => this.hub.close());
@@ -153,13 +155,13 @@ t.test('keeps what agents report, with the time at which it read it', async (t) 
   const client = new Client(t, fixture.path);
   client.say(HELLO);
   t.same(await client.hear(), [{ type: 'welcome', protocol: 1, stats_interval_ms: 5000 }]);
-  const known = { pid: PID, node: '22.23.3', app: 'shop', connectedAtMs: 1_000_000 };
-  t.same(hub.report(PID), { ...known, heartbeatAtMs: 1_000_000, stats: null, statsAtMs: null });
+  const known = { pid: PID, node: '22.23.3', app: 'shop', connectedAt: 100_000, inspectorPort: null };
+  t.same(hub.report(PID), { ...known, heartbeatAt: 100_000, heartbeatAtMs: 1_000_000, stats: null, statsAt: null });
 
   fixture.nowMs += 1000;
   client.say({ type: 'beat', n: 1 });
   t.same(await client.hear(), [{ type: 'ack', n: 1 }]);
-  t.same(hub.report(PID), { ...known, heartbeatAtMs: 1_001_000, stats: null, statsAtMs: null });
+  t.same(hub.report(PID), { ...known, heartbeatAt: 101_000, heartbeatAtMs: 1_001_000, stats: null, statsAt: null });
 
   fixture.nowMs += 1000;
   const newer = { ...STATS, surprise: 1, gc: { ...STATS.gc, surprise: {} } };
@@ -167,7 +169,7 @@ t.test('keeps what agents report, with the time at which it read it', async (t) 
   t.same(await client.hear(), [{ type: 'ack', n: 3 }], 'one ack for all that was read at once');
   t.same(
     hub.report(PID),
-    { ...known, heartbeatAtMs: 1_002_000, stats: STATS, statsAtMs: 1_002_000 },
+    { ...known, heartbeatAt: 102_000, heartbeatAtMs: 1_002_000, stats: STATS, statsAt: 102_000 },
     'what the protocol does not name is dropped',
   );
   t.same(hub.reports(), [hub.report(PID)]);
@@ -311,6 +313,7 @@ const BAD: Record<string, { first?: object; line: string | object }> = {
   'too many heap spaces': { first: HELLO, line: wrongStats({ heap_spaces: manyKeys }) },
   'too many types of resources': { first: HELLO, line: wrongStats({ active_resources: manyKeys }) },
   'a key that is too long': { first: HELLO, line: wrongStats({ active_resources: { ['x'.repeat(65)]: 1 } }) },
+  'an inspector port that is none': { first: HELLO, line: { type: 'beat', n: 1, inspector_port: 'all' } },
   'a drain that says not how it ended': { first: HELLO, line: { type: 'drained', request: 1, complete: 1 } },
   'what has been heard, without its number': { first: HELLO, line: { type: 'heard' } },
   'a request that is none': { first: HELLO, line: { type: 'stats', n: 1, request: 'all', stats: STATS } },
@@ -340,7 +343,7 @@ t.test('of two connections for one pid the newer counts', async (t) => {
   await older.closed;
   newer.say({ type: 'beat', n: 1 });
   await newer.hear();
-  t.match(fixture.hub.reports(), [{ app: 'newer', connectedAtMs: 1_000_005 }]);
+  t.match(fixture.hub.reports(), [{ app: 'newer', connectedAt: 100_005 }]);
   t.same(fixture.warnings(), []);
 });
 
@@ -389,4 +392,41 @@ t.test('a socket in a folder that others may enter is still closed to them', asy
   chmodSync(folder, 0o777);
   const fixture = await listening(t, { path: join(folder, 'agent.sock') });
   t.equal(statSync(fixture.path).mode & 0o777, 0o600);
+});
+
+t.test('a clock that is set changes no age, and what is published goes with it', async (t) => {
+  let deafUntil = -Infinity;
+  const fixture = await listening(t, { deafUntil: () => deafUntil });
+  const { hub } = fixture;
+  const client = await welcomed(t, fixture);
+  client.say({ type: 'stats', n: 1, stats: STATS });
+  await client.hear();
+  for (const jumpMs of [3_600_000, -7_200_000]) {
+    fixture.nowMs += jumpMs;
+    fixture.wallAheadMs += jumpMs;
+    t.match(hub.report(PID), { heartbeatAt: 100_000, heartbeatAtMs: fixture.nowMs, stats: STATS }, `${jumpMs} ms`);
+  }
+  fixture.nowMs += 5000;
+  t.match(hub.report(PID), { heartbeatAt: 100_000, heartbeatAtMs: fixture.nowMs - 5000 });
+  deafUntil = 103_000;
+  t.match(hub.report(PID), { heartbeatAt: 100_000, heartbeatAtMs: fixture.nowMs - 2000 }, 'not from when nobody listened');
+  client.say({ type: 'beat', n: 2 });
+  await client.hear();
+  t.match(hub.report(PID), { heartbeatAt: 105_000, heartbeatAtMs: fixture.nowMs });
+});
+
+t.test('the port of an inspector, while it is open', async (t) => {
+  const fixture = await listening(t);
+  const client = await welcomed(t, fixture);
+  const portAfter = async (...frames: object[]) => {
+    client.say(...frames);
+    await client.hear();
+    return fixture.hub.report(PID)!.inspectorPort;
+  };
+  t.equal(await portAfter({ type: 'beat', n: 1 }), null, 'an agent that does not tell has none');
+  t.equal(await portAfter({ type: 'beat', n: 2, inspector_port: 9229 }), 9229);
+  t.equal(await portAfter({ type: 'stats', n: 3, stats: STATS }), 9229, 'stats say nothing of it');
+  fixture.nowMs += 60_000;
+  t.equal(fixture.hub.report(PID)!.inspectorPort, 9229, 'nor does silence');
+  t.equal(await portAfter({ type: 'beat', n: 4 }), null);
 });

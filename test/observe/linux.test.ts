@@ -8,12 +8,13 @@ import { endOf, isAlive, mustIdentify, plainNode, processes, run, said, until } 
 // pid (name) state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime
 // priority nice threads itrealvalue start vsize rss …, recorded on Linux 6.18
 const REST =
-  'S 4240 4242 4242 0 -1 4194560 1890 30 0 1 137 21 5 6 20 0 11 0 7788 1158107136 12801 18446744073709551615 1 1 0 0 ' +
+  'S 4240 4242 4242 0 -1 4194560 1890 30 1 2 137 21 5 6 20 0 11 0 7788 1158107136 12801 18446744073709551615 1 1 0 0 ' +
   '0 0 0 16781312 134234626 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n';
 const PARSED = {
   pid: 4242,
   state: 'S',
   parent: 4240,
+  majorFaults: 1,
   cpu: 137 + 21,
   threads: 11,
   start: 7788,

@@ -5,6 +5,7 @@ import { HeapwardenError } from '../../src/errors.js';
 import type { AgentHub, AgentReport } from '../../src/observe/hub.js';
 import { Observer } from '../../src/observe/observer.js';
 import { Sampler, type Reading } from '../../src/observe/sampler.js';
+import type { Standstill } from '../../src/observe/standstill.js';
 import { workerKey, type Workers } from '../../src/observe/tracker.js';
 import type { Slot, Supervisor } from '../../src/supervisors/contract.js';
 import { MemoryLog, endOf, mustIdentify, processes, run } from './support.js';
@@ -37,9 +38,9 @@ class FakeHub {
   readonly agents = new Map<number, AgentReport>();
   asked: number[] = [];
 
-  add(pid: number, app: string, connectedAtMs = 0, heapTotal = 1): AgentReport {
+  add(pid: number, app: string, connectedAt = 0, heapTotal = 1): AgentReport {
     const stats = { heap_total: heapTotal } as AgentReport['stats'];
-    const agent = { pid, app, node: '22.0.0', connectedAtMs, heartbeatAtMs: 0, stats, statsAtMs: 0 };
+    const agent = { pid, app, node: '22.0.0', connectedAt, heartbeatAt: 0, heartbeatAtMs: 0, inspectorPort: null, stats, statsAt: 0 };
     this.agents.set(pid, agent);
     return agent;
   }
@@ -70,17 +71,28 @@ class FakeSampler {
   };
 }
 
+/** Excuses as a test gives them, by pid. */
+class FakeStandstills {
+  readonly known = new Map<number, Standstill>();
+  looked: number[][] = [];
+
+  look = async (pids: readonly number[]) => void this.looked.push([...pids]);
+  of = ({ pid }: AgentReport) => this.known.get(pid) ?? null;
+}
+
 function observe(apps: Record<string, Supervisor>) {
   const supervisors = new Map(Object.entries(apps));
   const [sampler, hub, log] = [new FakeSampler(), new FakeHub(), new MemoryLog()];
+  const standstills = new FakeStandstills();
   const observer = new Observer({
     supervisors,
     sampler: sampler as unknown as Sampler,
     hub: hub as unknown as AgentHub,
+    standstills,
     clock: systemClock,
     log,
   });
-  return { observer, supervisors, sampler, hub, log };
+  return { observer, supervisors, sampler, hub, standstills, log };
 }
 
 const stateOf = (workers: Workers, app: string, worker = '0') => workers.get(workerKey(app, worker));
@@ -92,7 +104,8 @@ t.test('real processes: one that runs, one that has gone', async (t) => {
   await endOf(dead);
   const supervisors = new Map([['shop', new FakeSupervisor(running('0', alive.pid), running('1', dead.pid))]]);
   const hub = new FakeHub() as unknown as AgentHub;
-  const parts = { supervisors, hub, sampler: new Sampler(processes), clock: systemClock, log: new MemoryLog() };
+  const standstills = new FakeStandstills();
+  const parts = { supervisors, hub, standstills, sampler: new Sampler(processes), clock: systemClock, log: new MemoryLog() };
   const observer = new Observer(parts);
   const before = Date.now();
   const workers = await observer.observe();
@@ -204,6 +217,37 @@ t.test('measured again', async (t) => {
   t.match(await observer.remeasure('shop', '1'), null);
 });
 
+t.test('a storm of asks costs two looks at most, and each is told what was so after it asked', async (t) => {
+  const shop = new FakeSupervisor(running('0', 10), running('1', 11));
+  const { observer, sampler } = observe({ shop });
+  let lists = 0;
+  const slots = shop.answer;
+  shop.answer = () => (lists++, slots());
+  const sampled: number[][] = [];
+  const { sample } = sampler;
+  sampler.sample = (pids) => (sampled.push([...pids]), sample(pids));
+  sampler.set(readingOf(10), readingOf(11));
+
+  let release = () => {};
+  sampler.before = new Promise<void>((resolve) => (release = resolve));
+  const early = observer.remeasure('shop', '0');
+  await sleep(5);
+  sampler.set(readingOf(10, 10, 7e6), readingOf(11));
+  const late = Array.from({ length: 1000 }, () => observer.remeasure('shop', '0'));
+  await sleep(5);
+  t.strictSame(sampled, [[10]], 'one under way');
+  release();
+  t.equal((await early)!.reading!.treeRssBytes, 1e6);
+  for (const state of await Promise.all(late)) if (state?.reading?.treeRssBytes !== 7e6) t.fail('an old figure');
+  t.strictSame([sampled, lists], [[[10], [10]], 2], 'and one for all who came meanwhile');
+
+  await Promise.all([observer.remeasure('shop', '0'), observer.remeasure('shop', '1')]);
+  t.strictSame([sampled.length, lists], [4, 3], 'workers are measured each for itself');
+  const unknown = Array.from({ length: 1000 }, (_, i) => [observer.remeasure('shop', `w${i}`), observer.remeasure(`app${i}`, '0')]);
+  t.strictSame(new Set(await Promise.all(unknown.flat())), new Set([null]));
+  t.strictSame([sampled.length, lists], [4, 4], 'what is unknown costs no look at the machine');
+});
+
 t.test('a reload that removes an app', async (t) => {
   const { observer, supervisors, sampler } = observe({
     shop: new FakeSupervisor(running('0', 10)),
@@ -239,10 +283,10 @@ t.test('agents', async (t) => {
   t.match(stateOf(workers, 'tool'), { supervisor: 'none', agent: { pid: 31 }, reading: { root: { pid: 31 } } });
 
   hub.agents.clear();
-  hub.add(40, 'shop', Date.now() + 60_000);
+  hub.add(40, 'shop', performance.now() + 60_000);
   sampler.set(readingOf(10), readingOf(40));
   t.strictSame(keys(await observer.observe()), ['shop/0'], 'who connects while a round is on waits for the next one');
-  hub.add(40, 'shop', Date.now());
+  hub.add(40, 'shop', performance.now());
   t.strictSame(keys(await observer.observe()), ['shop/0', 'shop (unmanaged)/0']);
   supervisors.clear();
   sampler.set(readingOf(10), readingOf(40));
@@ -270,4 +314,26 @@ t.test('a round that takes long does not undo what was measured meanwhile', asyn
   t.equal(stateOf(workers, 'shop', '1')!.reading!.treeRssBytes, 1e6, 'the rest is what the round saw');
   await observer.observe();
   t.equal(stateOf(observer.workers, 'shop', '1')!.reading!.treeRssBytes, 9e6);
+});
+
+t.test('why agents are silent is looked into before anyone is judged, and told once', async (t) => {
+  const shop = new FakeSupervisor(running('0', 10));
+  const { observer, sampler, hub, standstills, log } = observe({ shop });
+  sampler.set(readingOf(10, 10, 1e6, 11), readingOf(30));
+  hub.add(11, 'shop');
+  hub.add(30, 'tool');
+  await observer.observe();
+  t.strictSame(standstills.looked, [[10, 11, 30]], 'at all that agents may be in');
+  t.equal(stateOf(observer.workers, 'shop')!.standstill, null);
+  standstills.known.set(11, { cause: 'stopped', until: 5, lasts: true });
+  for (let round = 0; round < 2; round++) await observer.observe();
+  t.match(stateOf(observer.workers, 'shop')!.standstill, { cause: 'stopped' });
+  standstills.looked = [];
+  t.match(await observer.remeasure('shop', '0'), { standstill: { cause: 'stopped' } });
+  t.strictSame(standstills.looked, [[10, 11]], 'and again when it is measured again');
+  const why = 'its event loop does not turn, but the process is stopped by a signal (state T; SIGCONT lets it go on)';
+  t.strictSame(said(log), [`warn shop/0: ${why}; it does not count as frozen meanwhile`]);
+  standstills.known.set(11, { cause: 'blind', until: 6, lasts: false });
+  await observer.observe();
+  t.equal(said(log).length, 1, 'the warden tells of itself elsewhere');
 });

@@ -1,7 +1,8 @@
 import t from 'tap';
 import type { AgentReport } from '../../src/observe/hub.js';
 import type { ProcessUsage, Reading } from '../../src/observe/sampler.js';
-import { track, workerKey, type Observation, type Workers } from '../../src/observe/tracker.js';
+import type { Standstill } from '../../src/observe/standstill.js';
+import { track, workerKey, type Moment, type Observation, type Workers } from '../../src/observe/tracker.js';
 
 const usage = (pid: number, cpuSeconds: number, start = pid): ProcessUsage => {
   return { pid, start, cpuSeconds, rssBytes: 1e6 };
@@ -14,19 +15,21 @@ function reading(root: ProcessUsage, ...children: ProcessUsage[]): Reading {
 
 function agent(pid: number, heapTotal: number | null): AgentReport {
   const stats = heapTotal === null ? null : ({ heap_total: heapTotal } as AgentReport['stats']);
-  return { pid, node: '22.0.0', app: 'shop', connectedAtMs: 0, heartbeatAtMs: 0, stats, statsAtMs: null };
+  return { pid, node: '22.0.0', app: 'shop', connectedAt: 0, heartbeatAt: 0, heartbeatAtMs: 0, inspectorPort: null, stats, statsAt: null };
 }
 
 const seen = (found: Partial<Observation>): Observation => {
   return { app: 'shop', worker: '0', supervisor: 'child', state: 'running', reading: null, agents: [], ...found };
 };
+/** At `now` on the clock that never jumps, and a million later by the time of day. */
+const at = (now: number): Moment => ({ now, nowMs: 1_000_000 + now, standstillOf: () => null });
 const SHOP = workerKey('shop', '0');
 
 /** The CPU counter after each of these readings. */
 function counter(...readings: (Reading | null)[]): number[] {
   let workers: Workers = new Map();
   return readings.map((one, i) => {
-    workers = track(workers, [seen({ reading: one })], i);
+    workers = track(workers, [seen({ reading: one })], at(i));
     return workers.get(SHOP)!.cpuSeconds;
   });
 }
@@ -73,7 +76,7 @@ t.test('it never falls while the root lives, whatever its children do', (t) => {
 
 t.test('the spokesman', (t) => {
   const speaks = (...agents: AgentReport[]) =>
-    track(new Map(), [seen({ reading: reading(usage(1, 0)), agents })], 0).get(SHOP)!.agent?.pid ?? null;
+    track(new Map(), [seen({ reading: reading(usage(1, 0)), agents })], at(0)).get(SHOP)!.agent?.pid ?? null;
   t.equal(speaks(), null);
   t.equal(speaks(agent(1, 10), agent(2, 90), agent(3, 20)), 2, 'is the agent with the largest heap');
   t.equal(speaks(agent(1, null), agent(2, 1)), 2, 'an agent that has told nothing yet has none');
@@ -83,14 +86,25 @@ t.test('the spokesman', (t) => {
 
 t.test('what is known of a worker', (t) => {
   const one = reading(usage(1, 3));
-  const first = track(new Map(), [seen({ reading: one, agents: [agent(1, 5)] })], 1000).get(SHOP)!;
-  t.match(first, { app: 'shop', worker: '0', supervisor: 'child', state: 'running', observedAtMs: 1000 });
+  const first = track(new Map(), [seen({ reading: one, agents: [agent(1, 5)] })], at(1000)).get(SHOP)!;
+  t.match(first, { app: 'shop', worker: '0', supervisor: 'child', state: 'running', observedAtMs: 1_001_000, observedAt: 1000, standstill: null });
   t.equal(first.reading, one);
   t.notOk('agents' in first);
-  const gone = track(new Map([[SHOP, first]]), [seen({ state: 'crash_loop' })], 2000).get(SHOP)!;
+  const gone = track(new Map([[SHOP, first]]), [seen({ state: 'crash_loop' })], at(2000)).get(SHOP)!;
   t.equal(gone.reading, null, 'a process that has gone is no reading, not an old one');
-  t.match(gone, { state: 'crash_loop', agent: null, observedAtMs: 2000, cpuSeconds: 3 });
-  t.equal(track(new Map([[SHOP, first]]), [], 3000).size, 0, 'a worker that is no longer observed is forgotten');
+  t.match(gone, { state: 'crash_loop', agent: null, observedAtMs: 1_002_000, observedAt: 2000, standstill: null, cpuSeconds: 3 });
+  t.equal(track(new Map([[SHOP, first]]), [], at(3000)).size, 0, 'a worker that is no longer observed is forgotten');
   t.not(workerKey('a', 'b c'), workerKey('a b', 'c'));
+  t.end();
+});
+
+t.test('the excuse of a worker is that of the agent which speaks for it', (t) => {
+  const standstill: Standstill = { cause: 'stopped', until: 90, lasts: true };
+  const standstillOf = ({ pid }: AgentReport) => (pid === 2 ? standstill : null);
+  const stateOf = (...agents: AgentReport[]) =>
+    track(new Map(), [seen({ reading: reading(usage(1, 0)), agents })], { ...at(100), standstillOf }).get(SHOP)!;
+  t.equal(stateOf(agent(1, 10), agent(2, 90)).standstill, standstill);
+  t.equal(stateOf(agent(1, 90), agent(2, 10)).standstill, null);
+  t.equal(stateOf().standstill, null, 'nobody speaks');
   t.end();
 });

@@ -5,7 +5,7 @@ import type { Observation } from '../../src/observe/tracker.js';
 import { UnmanagedSlots } from '../../src/observe/unmanaged.js';
 
 function agent(pid: number, app = 'tool'): AgentReport {
-  return { pid, app, node: '22.0.0', connectedAtMs: 0, heartbeatAtMs: 0, stats: null, statsAtMs: null };
+  return { pid, app, node: '22.0.0', connectedAt: 0, heartbeatAt: 0, heartbeatAtMs: 0, inspectorPort: null, stats: null, statsAt: null };
 }
 
 function readings(...pids: number[]): Map<number, Reading> {

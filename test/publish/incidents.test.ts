@@ -11,14 +11,14 @@ t.test('an incident as the API tells it: seconds, bytes, snake_case', async (t) 
     atMs: 2_001_000,
     alert: { fingerprint: 'f', startsAtMs: 1_999_500, endsAtMs: null },
     before: measured,
-    outcome: { atMs: 2_003_000, result: 'recovered', sentence: 'done', stop: 'exited', after: { ...measured, ...unknown }, interrupted: false },
+    outcome: { atMs: 2_003_000, result: 'recovered', sentence: 'done', stop: 'exited', after: { ...measured, ...unknown }, downtimeMs: 250, release: 'r1', relapsedAtMs: 2_020_500, interrupted: false },
   });
   t.match(incidentStatus(incident), {
     id: 'one',
     timestamp_seconds: 2001,
     alert: { fingerprint: 'f', starts_at_seconds: 1999.5 },
     before: told,
-    outcome: { timestamp_seconds: 2003, result: 'recovered', sentence: 'done', stop: 'exited', interrupted: false },
+    outcome: { timestamp_seconds: 2003, result: 'recovered', sentence: 'done', stop: 'exited', downtime_seconds: 0.25, release: 'r1', relapsed_timestamp_seconds: 2020.5, interrupted: false },
   });
   t.strictSame(incidentStatus(incident).outcome?.after, { ...told, heap_used_bytes: null, heap_limit_bytes: null, heartbeat_timestamp_seconds: null });
   t.match(incidentStatus(incidentOf({ id: 'two', before: null, outcome: null, alert: null })), { before: null, outcome: null, alert: null });

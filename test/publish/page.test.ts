@@ -9,7 +9,7 @@ import { render, type Collector } from '../../src/publish/render.js';
 import { SelfMetrics } from '../../src/publish/self.js';
 import { MB, configOf, workerOf } from '../decide/support.js';
 import { needParts } from '../parts/index.js';
-import { VIEW, collectorOf, freshCounters, linesOf, page, viewFamilies } from './support.js';
+import { CLOCK, VIEW, collectorOf, freshCounters, linesOf, page, viewFamilies } from './support.js';
 
 /** DESIGN.md's table, without what later issues bring (forecast, leak rate); and agent_up, which an alert needs. */
 const CONTRACT: Record<string, string> = {
@@ -46,6 +46,8 @@ const CONTRACT: Record<string, string> = {
   heapwarden_restart_reclaimed_bytes: 'app worker',
   heapwarden_restart_last_timestamp_seconds: 'app worker',
   heapwarden_restart_budget_remaining: 'app',
+  heapwarden_restart_downtime_seconds: 'app',
+  heapwarden_restarts_blocked: 'app refusal worker',
   heapwarden_alerts_received_total: 'decision',
   heapwarden_agents_connected: '',
   heapwarden_build_info: 'node_version version',
@@ -168,7 +170,7 @@ t.test('no name breaks out of its label', async (t) => {
   const evil = 'a"b\\c\nd{e="f"} 1 <script>alert(1)</script> é😀';
   const config = configOf(`apps: [{ name: ${JSON.stringify(evil.replace('\n', ''))}, supervisor: { pm2: x } }]`);
   const workers = [workerOf({ app: evil, worker: evil, stats: { heap_spaces: { [evil]: MB } } })];
-  const hostile: View = { ...VIEW, config, workers, history: new History([]) };
+  const hostile: View = { ...VIEW, config, workers, history: new History([], CLOCK) };
   for (const exposition of ['text', 'openmetrics'] as const) {
     const text = await page([collectorOf('view', ...viewFamilies(hostile))], exposition);
     const broken = text.split('\n').filter((line) => !/^(?:$|#|heapwarden_\w+(?:\{.*\})? [\d.e+-]+$)/.test(line));
@@ -180,13 +182,16 @@ t.test('no name breaks out of its label', async (t) => {
 });
 
 t.test('what is not known is absent, never zero', async (t) => {
-  const nothing: View = { ...VIEW, workers: [workerOf({ pid: null })], history: new History([]) };
+  const nothing: View = { ...VIEW, workers: [workerOf({ pid: null })], history: new History([], CLOCK) };
   const samples = viewFamilies(nothing).flatMap(({ name, values }: Family) => values.map(() => name));
   t.strictSame(samples.filter((name) => !name.includes('limit')), [
     'heapwarden_process_up',
     'heapwarden_agent_up',
     'heapwarden_restart_budget_remaining',
     'heapwarden_restart_budget_remaining',
+    'heapwarden_restarts_blocked',
+    'heapwarden_restarts_blocked',
+    'heapwarden_restarts_blocked',
     'heapwarden_build_info',
     'heapwarden_agents_connected',
     'heapwarden_config_last_reload_successful',

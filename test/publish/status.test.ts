@@ -2,7 +2,7 @@ import t from 'tap';
 import { History } from '../../src/act/history.js';
 import { appStatuses } from '../../src/publish/status.js';
 import { MB, NOW } from '../decide/support.js';
-import { VIEW } from './support.js';
+import { CLOCK, VIEW } from './support.js';
 
 const statuses = (busy = '') =>
   appStatuses(VIEW.config, VIEW.workers, VIEW.history, (app, worker) => `${app}/${worker}` === busy, NOW);
@@ -25,7 +25,9 @@ t.test('every configured app, and those whose agents report in', async (t) => {
       heap_limit_bytes: 100 * MB,
       uptime_seconds: 3600,
       levels: {},
+      standstill: null,
       restarting: false,
+      blocked: [],
     },
     {
       worker: '1',
@@ -38,7 +40,9 @@ t.test('every configured app, and those whose agents report in', async (t) => {
       heap_limit_bytes: null,
       uptime_seconds: null,
       levels: {},
+      standstill: null,
       restarting: false,
+      blocked: [],
     },
   ]);
 });
@@ -46,8 +50,8 @@ t.test('every configured app, and those whose agents report in', async (t) => {
 t.test('memory as the config means it, and the highest level of each resource', async (t) => {
   const [running] = VIEW.workers;
   const reading = { ...running!.reading!, treeRssBytes: 700 * MB, startedAtMs: NOW - 7 * 3_600_000 };
-  const workers = [{ ...running!, reading, agent: { ...running!.agent!, heartbeatAtMs: NOW - 5000 } }];
-  const [shop] = appStatuses(VIEW.config, workers, new History([]), () => false, NOW);
+  const workers = [{ ...running!, reading, agent: { ...running!.agent!, heartbeatAt: NOW - 5000 } }];
+  const [shop] = appStatuses(VIEW.config, workers, new History([], CLOCK), () => false, NOW);
   t.strictSame(shop!.workers[0]!.levels, { rss: 'critical', freeze: 'critical', uptime: 'restart' });
   t.equal(shop!.workers[0]!.resident_memory_bytes, 700 * MB);
   t.equal(statuses()[1]!.workers[0]!.resident_memory_bytes, 10 * MB, 'of the process alone');
@@ -57,5 +61,5 @@ t.test('a worker between two processes, and an app without any', async (t) => {
   const gone = { ...VIEW.workers[0]!, reading: null, agent: null };
   const [shop, fixed] = appStatuses(VIEW.config, [gone], VIEW.history, () => true, NOW);
   t.match(shop!.workers, [{ up: false, state: 'stopped', restarting: true }]);
-  t.strictSame(fixed, { app: 'static', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, workers: [] });
+  t.strictSame(fixed, { app: 'static', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, paused: null, workers: [] });
 });

@@ -7,8 +7,10 @@ import { render, type Collector, type Exposition } from '../../src/publish/rende
 import { restartFamilies } from '../../src/publish/restarts.js';
 import { runtimeFamilies } from '../../src/publish/runtime.js';
 import { wardenFamilies } from '../../src/publish/warden.js';
-import { incidentOf } from '../act/support.js';
+import { FakeClock, incidentOf } from '../act/support.js';
 import { HOUR, MB, MINUTE, NOW, SECOND, configOf, workerOf } from '../decide/support.js';
+
+export const CLOCK = new FakeClock();
 
 const CONFIG = configOf(`
 apps:
@@ -76,11 +78,11 @@ export const VIEW: View = {
         sentence: '',
         stop: 'exited',
         after: { ...measured, rssBytes: 68 * MB },
-        interrupted: false,
+        downtimeMs: null, release: null, relapsedAtMs: null, interrupted: false,
       },
     }),
     incidentOf({ id: 'b', atMs: NOW - SECOND, outcome: null, before: { ...measured, rssBytes: 800 * MB } }),
-  ]),
+  ], CLOCK),
   agentsConnected: 1,
   health: new Map([
     ['supervisor/shop', { success: true, durationMs: 12 }],

@@ -81,17 +81,24 @@ export type Settings = Partial<ChildParts> & {
   command?: string[];
   cwd?: string;
   instances?: number;
+  listen?: string;
 };
 
 /** Not started yet. */
 export async function supervise(t: Test, settings: Settings = {}): Promise<Supervised> {
-  const { env, command = plainNode(CHILD_APP), cwd, instances = 1, clock = systemClock, ...parts } = settings;
+  const { env, command = plainNode(CHILD_APP), cwd, instances = 1, listen, clock = systemClock, ...parts } = settings;
   const folder = await reportFolder(t);
   const log = new MemoryLog();
   const output: string[] = [];
   const supervisor = new ChildSupervisor({
     app: 'shop',
-    config: { command, env: { REPORT_DIR: folder, ...env }, instances, ...(cwd === undefined ? {} : { cwd }) },
+    config: {
+      command,
+      env: { REPORT_DIR: folder, ...env },
+      instances,
+      ...(cwd === undefined ? {} : { cwd }),
+      ...(listen === undefined ? {} : { listen }),
+    },
     agentEntry: null,
     agentSocket: '/nowhere.sock',
     stopTimeoutMs: () => 5000,

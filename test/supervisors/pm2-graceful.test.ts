@@ -1,46 +1,19 @@
-/** Graceful restarts against a real PM2's cluster mode: what stays, and what happens where the new process does not come up. */
+/** Graceful restarts against a real PM2: what stays as it was, and what happens where the new process fails. */
 import { writeFileSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { systemClock } from '../../src/clock.js';
 import type { ProcessId, RestartOptions } from '../../src/supervisors/contract.js';
-import { appFile } from '../integration/warden-process.js';
 import { needParts } from '../parts/index.js';
-import { identify, lives, realPm2, running, supervisePm2, until, type Pm2, type Pm2App } from '../parts/pm2.js';
-import { freePort } from '../parts/prometheus.js';
-import { memoryLog } from './options.js';
-
-const never = new AbortController().signal;
-const graceful = (options: Partial<RestartOptions> = {}): RestartOptions => ({
-  mode: 'graceful', stopTimeoutMs: 5000, signal: never, isReady: async () => true, ...options,
-});
-
-/** An app that listens; while the file `breaks` exists, its new processes do as it says. */
-async function webCluster(pm2: Pm2, settings: Partial<Pm2App> = {}) {
-  const breaks = join(pm2.reports, 'break');
-  const port = String(await freePort());
-  const env = { APP_PORT: port, FOO: 'kept', BREAK_IF: breaks, ...settings.env };
-  const script = appFile('pm2-web.cjs');
-  await pm2.start({ name: 'web', script, exec_mode: 'cluster', instances: 2, listen_timeout: 1000, ...settings, env });
-  return { breaks, url: `http://127.0.0.1:${port}/` };
-}
-
-const settingsOf = async (pm2: Pm2) => (await pm2.list('web')).map(({ pm2_env: env }) => env);
-
-/** What PM2 writes there itself; all the rest are settings. */
-const NOTES = [
-  'restart_time', 'created_at', 'pm_uptime', 'prev_restart_delay', 'exit_code', '_tree_pids', 'node_version',
-  'axm_options', 'axm_actions', 'axm_monitor',
-];
-const withoutNotes = (env: Record<string, unknown>) =>
-  Object.fromEntries(Object.entries(env).filter(([key]) => !NOTES.includes(key)));
+import { identify, lives, realPm2, running, supervisePm2 } from '../parts/pm2.js';
+import { graceful, settingsOf, webCluster, withoutNotes } from './pm2-web.js';
 
 t.test('all but the process stays as it was, while a stand-in serves', async (t) => {
   const parts = needParts(t, 'pm2');
   if (!parts) return;
   const pm2 = await realPm2(t, parts.pm2);
-  await webCluster(pm2, { cron_restart: '0 0 1 1 *', max_memory_restart: '1G', max_restarts: 7, watch: [join(pm2.reports, 'watched')] });
+  const watch = [join(pm2.reports, 'watched')];
+  await webCluster(pm2, { cron_restart: '0 0 1 1 *', max_memory_restart: '1G', max_restarts: 7, watch });
   const drained: number[] = [];
   const web = supervisePm2(t, pm2, 'web', { drain: async ({ pid }) => drained.push(pid) > 0 });
   const [zero, one] = await running(web);
@@ -68,7 +41,8 @@ t.test('all but the process stays as it was, while a stand-in serves', async (t)
   t.strictSame(drained, [old.pid, first!.process.pid], 'the old one was drained, then the stand-in');
   t.notOk(await lives(first!.process), 'the stand-in has gone');
   const standIn = await pm2.report(first!.process.pid);
-  t.match(standIn, { instance: '2', standIn: `0:${old.pid}`, foo: 'kept' }, 'it had a number of its own, and knew what it was');
+  const own = { instance: '2', standIn: `0:${old.pid}`, foo: 'kept' };
+  t.match(standIn, own, 'it had a number of its own, and knew what it was');
   t.match(await pm2.report(report.pid!), { instance: '0', standIn: null, foo: 'kept' }, "the new one has the old one's");
 
   const settings = await settingsOf(pm2);
@@ -94,12 +68,15 @@ t.test('a new process that does not come up leaves the old one in place', async 
   };
 
   writeFileSync(breaks, 'exits');
-  await fails('it exits at once', /did not come up: it ended.*"pm2 logs web" .*; the old one \(pm_id 0\) was left in place$/);
+  await fails('it exits at once', /did not come up: it ended.*"pm2 logs web".*; the old one \(pm_id 0\) was left in place$/);
   writeFileSync(breaks, 'silent');
   await fails('it never says ready', /it runs, but did not become ready, or never said "ready" to PM2/);
   await rm(breaks);
   await fails('the check says no', /it runs, but did not become ready/, { isReady: async () => false });
-  const isReady: RestartOptions['isReady'] = async ({ process: { pid } }) => (process.kill(pid, 'SIGKILL'), new Promise(() => {}));
+  const isReady: RestartOptions['isReady'] = async ({ process: { pid } }) => {
+    process.kill(pid, 'SIGKILL');
+    return new Promise(() => {});
+  };
   await fails('it dies while it is checked', /: it ended/, { isReady });
 
   const begun = performance.now();
@@ -107,64 +84,6 @@ t.test('a new process that does not come up leaves the old one in place', async 
   t.comment(`with wait_ready: ${Math.round(performance.now() - begun)} ms`);
   t.equal(report.ready, true, 'and in the end it is restarted');
   t.not((await running(web))[0]!.pid, before[0]!.pid);
-});
-
-t.test('where the second start fails, the stand-in goes on serving', async (t) => {
-  const parts = needParts(t, 'pm2');
-  if (!parts) return;
-  const pm2 = await realPm2(t, parts.pm2);
-  const { breaks, url } = await webCluster(pm2, { instances: 1, max_restarts: 3, min_uptime: 60_000 });
-  const log = memoryLog();
-  const later = { ...systemClock, now: () => Date.now() + 3_600_000 };
-  const web = supervisePm2(t, pm2, 'web', { log, clock: later, drain: async () => (writeFileSync(breaks, 'exits'), true) });
-  const report = await web.restart('0', graceful());
-  t.equal(report.ready, false);
-  t.match(log.errors, [/new process of "web" \(pm_id 0\) is not ready; its stand-in \(pm_id 1\) serves until/]);
-  await until('PM2 to give up', async () => (await web.slots())[0]!.state === 'crash_loop');
-  t.equal((await web.slots()).length, 1, 'it is no worker of its own');
-  const pid = (await pm2.list('web'))[1]!.pid;
-  t.equal(await (await fetch(url)).text(), String(pid), 'users do not notice');
-
-  await rm(breaks);
-  const again = supervisePm2(t, pm2, 'web', { clock: later });
-  t.equal((await again.restart('0', graceful())).stop, 'gone');
-  const standIn = await identify(pid);
-  await until('a warden that knows nothing of it to remove it', async () => (await again.slots(), !(await lives(standIn))));
-  await until('PM2 to forget it', async () => (await pm2.list('web')).length === 1);
-  t.match(await running(again), [{ worker: '0', state: 'running' }]);
-});
-
-t.test('a restart that a warden left undone', async (t) => {
-  const parts = needParts(t, 'pm2');
-  if (!parts) return;
-  const pm2 = await realPm2(t, parts.pm2);
-  await webCluster(pm2, { instances: 1 });
-  const dying = new AbortController();
-  const dead = supervisePm2(t, pm2, 'web', { drain: async () => (dying.abort(new Error('dies')), dead.close(), true) });
-  const [old] = await running(dead);
-  const process = await identify(old!.pid);
-  await dead.restart('0', graceful({ signal: dying.signal })).catch(() => {});
-  // The old one may have been drained, so that it must go; its stand-in serves.
-  const log = memoryLog();
-  const next = supervisePm2(t, pm2, 'web', { log, clock: { ...systemClock, now: () => Date.now() + 3_600_000 } });
-  await until('the next warden to finish it', async () => (await next.slots(), !(await lives(process))));
-  await until('the stand-in to go', async () => (await next.slots(), (await pm2.list('web')).length === 1));
-  const [after] = await running(next);
-  t.not(after!.pid, old!.pid);
-  t.equal((await settingsOf(pm2))[0]!['restart_time'], 1, 'restarted once');
-});
-
-t.test('somebody else restarts the old one meanwhile', async (t) => {
-  const parts = needParts(t, 'pm2');
-  if (!parts) return;
-  const pm2 = await realPm2(t, parts.pm2);
-  await webCluster(pm2);
-  const web = supervisePm2(t, pm2, 'web');
-  let once = true;
-  const isReady = async () => (once && ((once = false), await pm2.cli('restart', '0')), true);
-  await t.rejects(web.restart('0', graceful({ isReady })), { code: 'SUPERVISOR_REFUSED', message: /somebody else replaced/ });
-  t.equal((await running(web)).length, 2);
-  t.strictSame((await settingsOf(pm2)).map((env) => env['restart_time']), [1, 0], 'it is not restarted twice');
 });
 
 t.test('a fork app stops first, and says when it had gone and whether it is ready', async (t) => {
@@ -187,6 +106,20 @@ t.test('a fork app stops first, and says when it had gone and whether it is read
   const silent = await app.restart('0', graceful());
   t.equal(silent.ready, false, "PM2's answer at the end of listen_timeout is not taken for `ready`");
   t.equal(silent.pid, (await running(app))[0]!.pid);
+  await rm(breaks);
   const unasked = supervisePm2(t, pm2, 'web');
   t.equal((await unasked.restart('0', graceful())).ready, null, 'unless the config asks for it, nobody has asked');
+});
+
+t.test('`ready` is heard where PM2 itself does not wait for it', async (t) => {
+  const parts = needParts(t, 'pm2');
+  if (!parts) return;
+  const pm2 = await realPm2(t, parts.pm2);
+  const { breaks } = await webCluster(pm2, { env: { SAYS_READY: '1' } });
+  let patienceMs = 20_000;
+  const web = supervisePm2(t, pm2, 'web', { readyMessageMs: () => patienceMs });
+  t.equal((await web.restart('1', graceful())).ready, true);
+  writeFileSync(breaks, 'silent');
+  patienceMs = 1000;
+  await t.rejects(web.restart('1', graceful()), { code: 'NOT_READY', message: /never said "ready" to PM2/ });
 });

@@ -1,0 +1,84 @@
+import type { Clock } from '../clock.js';
+import type { AppConfig } from '../config/schema.js';
+import { MOST_FRUITLESS } from '../decide/gates.js';
+import { RESOURCE_NAMES, describeValue, limitOf, measure } from '../decide/measure.js';
+import type { Log } from '../log.js';
+import { sameProcess } from '../observe/identity.js';
+import type { Workers, WorkerState } from '../observe/tracker.js';
+import { formatElapsed } from '../units.js';
+import type { AppNotes } from './app-notes.js';
+import type { History } from './history.js';
+import type { Incident } from './incident.js';
+import type { Journal } from './journal.js';
+
+export interface AftercareParts {
+  history: History;
+  journal: Pick<Journal, 'complete'>;
+  notes: AppNotes;
+  releaseOf(worker: WorkerState): Promise<string | null>;
+  clock: Clock;
+  log: Log;
+}
+
+/** Watches what restarts have led to: whether the new process relapses, and whether a new release makes it worth a try. */
+export class Aftercare {
+  readonly #parts: AftercareParts;
+
+  constructor(parts: AftercareParts) {
+    this.#parts = parts;
+  }
+
+  async look(apps: readonly AppConfig[], workers: Workers): Promise<void> {
+    const configs = new Map(apps.map((app) => [app.name, app]));
+    for (const worker of workers.values()) {
+      const app = configs.get(worker.app);
+      if (!app || !worker.reading) continue;
+      await this.#noteRelapse(app, worker);
+      await this.#noteRelease(worker);
+    }
+  }
+
+  async #noteRelapse(app: AppConfig, worker: WorkerState): Promise<void> {
+    const { history, journal, clock, log } = this.#parts;
+    const last = history.lastRestart(worker.app, worker.worker);
+    const what = last && relapse(last, app, worker);
+    if (!last?.outcome || what === null) return;
+    const outcome = { ...last.outcome, relapsedAtMs: clock.now() };
+    history.complete(last.id, outcome);
+    log.warn(`${worker.app}/${worker.worker}: ${what}`, { app: worker.app, worker: worker.worker, incident: last.id });
+    if (history.fruitless(worker.app, worker.worker).length === MOST_FRUITLESS) log.error(this.#enough(worker));
+    await journal.complete(last.id, outcome);
+  }
+
+  async #noteRelease(worker: WorkerState): Promise<void> {
+    const { history, notes, releaseOf, clock, log } = this.#parts;
+    const fruitless = history.fruitless(worker.app, worker.worker);
+    if (fruitless.length < MOST_FRUITLESS) return;
+    const was = fruitless[0]?.outcome?.release ?? null;
+    const is = await releaseOf(worker);
+    if (was === null || is === null || is === was) return;
+    await notes.change(worker.app, { freshSinceMs: clock.now() });
+    log.info(`${worker.app}: its start command or file has changed, so restarts are tried again`, { app: worker.app });
+  }
+
+  #enough({ app, worker }: WorkerState): string {
+    return (
+      `${app}/${worker}: its last ${MOST_FRUITLESS} restarts did not help, so it is not restarted any more. ` +
+      `Mend the app, or raise its limit; then: heapwarden resume ${app}`
+    );
+  }
+}
+
+/** Why a restart has not helped after all: its process is back at the limit within its startup grace; else null. */
+export function relapse({ asked, before, outcome }: Incident, app: AppConfig, worker: WorkerState): string | null {
+  if (asked !== 'rss' && asked !== 'heap' && asked !== 'freeze') return null;
+  const { reading, observedAtMs } = worker;
+  if (!reading || !outcome?.after || (outcome.relapsedAtMs ?? null) !== null) return null;
+  if (!sameProcess(reading.root, outcome.after) || sameProcess(reading.root, before)) return null;
+  const ageMs = observedAtMs - reading.startedAtMs;
+  const limit = limitOf(app, asked, 'restart');
+  const value = measure(worker, asked, app.memory);
+  if (ageMs >= app.restart.startup_grace || limit === null || value === null || value < limit) return null;
+  const [is, line] = [describeValue(asked, value), describeValue(asked, limit)];
+  return `${formatElapsed(ageMs)} old, its ${RESOURCE_NAMES[asked]} is ${is} again, at or above its restart limit of ${line}`;
+}

@@ -1,0 +1,12 @@
+import type { Pause } from '../decide/gates.js';
+
+/** What people, releases and the calendar have said of an app, beside its incidents; the journal keeps the latest. */
+export interface AppState {
+  pause: (Pause & { atMs: number }) | null;
+  /** A person's word or a new release: restarts before it say nothing of whether the next one helps. */
+  freshSinceMs: number | null;
+  /** How far its schedule has been followed; that of another expression says nothing of this one. */
+  schedule: { cron: string; seenMs: number } | null;
+}
+
+export const UNTOLD: AppState = { pause: null, freshSinceMs: null, schedule: null };

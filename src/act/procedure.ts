@@ -1,0 +1,168 @@
+import type { Clock } from '../clock.js';
+import type { AppConfig, ReadyCheck } from '../config/schema.js';
+import { isPaused, tooFewOthers } from '../decide/gates.js';
+import { notBreaching } from '../decide/policy.js';
+import { HeapwardenError, messageOf } from '../errors.js';
+import { sameProcess } from '../observe/identity.js';
+import type { Observer } from '../observe/observer.js';
+import type { Reading } from '../observe/sampler.js';
+import type { ProcessId, ReadyTarget, RestartReport, Supervisor } from '../supervisors/contract.js';
+import { othersUp, stateOf, type FactParts } from './facts.js';
+import type { Incident } from './incident.js';
+import type { Findings } from './outcome.js';
+import { waitUntilReady } from './ready.js';
+
+/** A new process must outlive this before it counts: one that exits at once was never ready. */
+const SETTLE_MS = 1000;
+const NEW_PROCESS_TIMEOUT_MS = 30_000;
+/** What a supervisor that was asked before the warden died gets on top of its stop timeout. */
+const INTERRUPTED_PATIENCE_MS = 5000;
+const POLL_MS = 100;
+const NOT_CONFIGURED = { error: { code: null, message: 'its app is no longer configured' } };
+
+export interface ProcedureParts extends FactParts {
+  supervisors: ReadonlyMap<string, Supervisor>;
+  observer: Pick<Observer, 'workers' | 'remeasure'>;
+  /** Whether an agent of this process, or of one below it, has reported. */
+  hasReported(process: ProcessId): Promise<boolean>;
+  /** From 0 to 1, for the jitter. */
+  random(): number;
+  clock: Clock;
+}
+
+export interface Signals {
+  /** Its reason has gone while it waited; the reason of the signal says why, as a part of a sentence. */
+  cancelled: AbortSignal;
+  /** heapwarden closes. */
+  closing: AbortSignal;
+}
+
+export type Found = Partial<Findings>;
+
+/** One restart, from the decision to what came of it. */
+export class Procedure {
+  readonly #parts: ProcedureParts;
+
+  constructor(parts: ProcedureParts) {
+    this.#parts = parts;
+  }
+
+  /** Its turn has come. `onBegin` is called before anything is touched: from then on it is not to be cancelled. */
+  async carryOut(incident: Incident, signals: Signals, onBegin: () => void): Promise<Found> {
+    const app = this.#parts.app(incident.app);
+    const supervisor = this.#parts.supervisors.get(incident.app);
+    if (!app || !supervisor) return NOT_CONFIGURED;
+    await this.#jitter(incident, app, signals);
+    const needless = await this.#needlessByNow(incident, app, signals);
+    if (needless !== null) return { needless };
+    onBegin();
+    let report: RestartReport;
+    try {
+      report = await supervisor.restart(incident.worker, {
+        stopTimeoutMs: app.restart.stop_timeout,
+        mode: app.restart.mode,
+        isReady: (target) => this.#isReady(app, target, signals.closing),
+        signal: signals.closing,
+      });
+    } catch (error) {
+      const code = error instanceof HeapwardenError ? error.code : null;
+      return { error: { code, message: messageOf(error) } };
+    }
+    const upAt = await this.#comesUp(incident, app, report.ready, NEW_PROCESS_TIMEOUT_MS, signals.closing);
+    return { ready: upAt !== null, stop: report.stop, downtimeMs: downtime(report, upAt) };
+  }
+
+  /** A restart that another warden began: touches nothing, and waits for what the supervisor may still be at. */
+  async revisit(incident: Incident, closing: AbortSignal): Promise<Found> {
+    const app = this.#parts.app(incident.app);
+    if (!app) return { ...NOT_CONFIGURED, interrupted: true };
+    const patienceMs = app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS;
+    const upAt = await this.#comesUp(incident, app, null, patienceMs, closing);
+    return { ready: upAt !== null, interrupted: true };
+  }
+
+  /** Spreads the restarts of a fleet that crosses its limits together. A person does not wait. */
+  async #jitter({ origin, force }: Incident, app: AppConfig, { cancelled, closing }: Signals): Promise<void> {
+    if (origin === 'api' || force || app.restart.jitter === 0) return;
+    const { random, clock } = this.#parts;
+    await clock.sleep(random() * app.restart.jitter, AbortSignal.any([cancelled, closing]));
+  }
+
+  /** It may have waited: why nothing is to be done any more; null where it still is. */
+  async #needlessByNow(incident: Incident, app: AppConfig, { cancelled, closing }: Signals): Promise<string | null> {
+    const { observer, history, clock } = this.#parts;
+    if (cancelled.aborted) return String(cancelled.reason);
+    const worker = await observer.remeasure(incident.app, incident.worker);
+    if (cancelled.aborted) return String(cancelled.reason);
+    if (closing.aborted) return 'for heapwarden was stopped before its turn came';
+    if (incident.force || !worker) return null;
+    const { reading } = worker;
+    if (reading && !sameProcess(reading.root, incident.before)) return 'for another process has taken its place already';
+    if (isPaused(history.stateOf(app.name).pause, clock.now())) return 'for the app was paused meanwhile';
+    return (reading && notBreaching(incident.asked, app, worker)) ?? this.#lackByNow(incident, app);
+  }
+
+  /** What the restarts that this one waited for have left of min_available; null where it suffices. */
+  #lackByNow(incident: Incident, app: AppConfig): string | null {
+    const { observer, history } = this.#parts;
+    const worker = stateOf(observer.workers, incident);
+    const lack = worker && tooFewOthers(app, worker, othersUp(app, incident.worker, { observer, history }, { sinceMs: incident.atMs }));
+    return lack && `for ${lack}`;
+  }
+
+  /** When the slot's new process was ready, provided that it then lives for SETTLE_MS; null where it was not in time. */
+  async #comesUp(
+    incident: Incident,
+    app: AppConfig,
+    ready: boolean | null,
+    patienceMs: number,
+    closing: AbortSignal,
+  ): Promise<number | null> {
+    const { clock } = this.#parts;
+    const deadline = clock.monotonic() + patienceMs;
+    while (!closing.aborted && clock.monotonic() < deadline) {
+      const process = await this.#newProcess(incident);
+      if (process) {
+        if (!(ready ?? (await this.#isReady(app, { process: process.root, socketPath: null }, closing)))) return null;
+        const upAt = clock.monotonic();
+        if (await this.#settles(incident, process, closing)) return upAt;
+      }
+      await clock.sleep(POLL_MS, closing);
+    }
+    return null;
+  }
+
+  async #newProcess({ app, worker, before }: Incident): Promise<Reading | null> {
+    const reading = (await this.#parts.observer.remeasure(app, worker))?.reading ?? null;
+    return reading && !sameProcess(reading.root, before) ? reading : null;
+  }
+
+  async #settles(incident: Incident, { root, startedAtMs }: Reading, closing: AbortSignal): Promise<boolean> {
+    const { clock } = this.#parts;
+    await clock.sleep(Math.max(0, SETTLE_MS - (clock.now() - startedAtMs)), closing);
+    return sameProcess((await this.#newProcess(incident))?.root, root);
+  }
+
+  async #isReady(app: AppConfig, target: ReadyTarget, closing: AbortSignal): Promise<boolean> {
+    const check = app.restart.ready;
+    if (!check || check.pm2) return true; // of PM2's own message PM2's supervisor knows
+    if (check.agent) return this.#hasReported(check, target, closing);
+    return waitUntilReady(check, target, this.#parts.clock, closing);
+  }
+
+  async #hasReported({ timeout }: ReadyCheck, { process }: ReadyTarget, closing: AbortSignal): Promise<boolean> {
+    const { clock, hasReported } = this.#parts;
+    for (const deadline = clock.monotonic() + timeout; !closing.aborted; await clock.sleep(POLL_MS, closing)) {
+      if (await hasReported(process)) return true;
+      if (clock.monotonic() >= deadline) return false;
+    }
+    return false;
+  }
+}
+
+/** 0 where the new process was ready before the old one was stopped; null where it is not known. */
+function downtime({ goneAt, ready }: RestartReport, upAt: number | null): number | null {
+  if (upAt === null) return null;
+  if (goneAt === null) return ready ? 0 : null;
+  return Math.max(0, upAt - goneAt);
+}

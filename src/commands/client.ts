@@ -1,0 +1,57 @@
+import { HeapwardenError, messageOf } from '../errors.js';
+import { readToken } from '../http/token.js';
+import { readConfig } from './config.js';
+import type { ClientOptions } from './options.js';
+
+/** An answer of the running warden. */
+export interface Reply {
+  status: number;
+  body: Readonly<Record<string, unknown>>;
+}
+
+/** Asks the running warden to do something. Throws HeapwardenError REQUEST_FAILED where it cannot be asked. */
+export async function post(options: ClientOptions, path: string, body: object): Promise<Reply> {
+  const tokenFile = options.tokenFile ?? (await readConfig(options.configFile)).auth.token_file;
+  const headers = { authorization: `Bearer ${await readToken(tokenFile)}`, 'content-type': 'application/json' };
+  const reply = await send(options, path, { method: 'POST', headers, body: JSON.stringify(body) });
+  if (reply.status !== 401) return reply;
+  throw failed(
+    `the heapwarden at ${options.url} does not know the token in ${tokenFile}. Name its own with --token.file, ` +
+      'or its config with --config.file',
+  );
+}
+
+/** Throws HeapwardenError REQUEST_FAILED, also where the answer is not a good one. */
+export async function get(options: ClientOptions, path: string): Promise<Reply['body']> {
+  const reply = await send(options, path, {});
+  if (reply.status !== 200) throw refused(options, reply);
+  return reply.body;
+}
+
+export function refused({ url }: ClientOptions, { status, body }: Reply): HeapwardenError {
+  return failed(`heapwarden at ${url} said: ${typeof body['message'] === 'string' ? body['message'] : `HTTP ${status}`}`);
+}
+
+async function send({ url }: ClientOptions, path: string, init: RequestInit): Promise<Reply> {
+  let response: Response;
+  try {
+    response = await fetch(new URL(path, url.replace(/\/?$/, '/')), init);
+  } catch (error) {
+    throw failed(`no heapwarden answers at ${url} (${reasonOf(error)}). Is it running? Name its address with --url`);
+  }
+  const body: unknown = await response.json().catch(() => null);
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) {
+    return { status: response.status, body: body as Reply['body'] };
+  }
+  throw failed(`what answers at ${url} (HTTP ${response.status}) is not heapwarden. Name its address with --url`);
+}
+
+/** fetch puts it into `cause`; where a name has several addresses, that is an AggregateError without a message. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  return cause instanceof AggregateError ? cause.errors.map(messageOf).join(', ') : messageOf(cause);
+}
+
+function failed(message: string): HeapwardenError {
+  return new HeapwardenError('REQUEST_FAILED', message);
+}

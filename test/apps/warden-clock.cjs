@@ -1,0 +1,21 @@
+// Preloaded into a warden (NODE_OPTIONS=--require=…): on SIGUSR2 the clock is set to be ahead of the real one by what
+// the file CLOCK_FILE says in milliseconds. As when the kernel's is set, the machine's start (btime) moves with it.
+const { readFileSync } = require('node:fs');
+const promises = require('node:fs/promises');
+const { syncBuiltinESMExports } = require('node:module');
+
+delete process.env.NODE_OPTIONS; // its apps shall not have it
+
+let aheadMs = 0;
+process.on('SIGUSR2', () => (aheadMs = Number(readFileSync(process.env.CLOCK_FILE, 'utf8'))));
+
+const { now } = Date;
+Date.now = () => now() + aheadMs;
+
+const { readFile } = promises;
+promises.readFile = async (path, ...options) => {
+  const content = await readFile(path, ...options);
+  if (path !== '/proc/stat') return content;
+  return content.replace(/^btime (\d+)$/m, (_line, btime) => `btime ${Number(btime) + Math.round(aheadMs / 1000)}`);
+};
+syncBuiltinESMExports();
