@@ -160,7 +160,7 @@ scenario('an alert that is resolved cancels the restart that waits for it, in it
   await waitFor('the first to leak', () => !existsSync(join(dir!, 'queued')));
   leak('queued');
   await waitFor('three restarts to be decided', async () => (await warden.restarts()).length === 3, 60_000);
-  t.strictSame((await warden.restarts()).map(({ origin, outcome }) => [origin, outcome]), Array(3).fill(['alertmanager', null]));
+  t.strictSame((await warden.restarts()).map(({ origin, outcome }) => [origin, outcome]), Array.from({ length: 3 }, () => ['alertmanager', null]));
 
   // All three are below a limit like this, so their alerts are over.
   WardenProcess.writeConfig(warden.dir, heapwardenYml(FALLBACK_S.patient, apps(dir!)).replaceAll('130MB', '1GB'));
