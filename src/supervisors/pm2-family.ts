@@ -50,6 +50,12 @@ export class Family {
     }
   }
 
+  /** Kills them after `ms`, unless `signal` aborts before that. */
+  async killAfter(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#parts.clock.sleep(ms, signal);
+    if (!signal.aborted) await this.kill();
+  }
+
   /** Kills what still lives of them, and their children by now. */
   async kill(): Promise<void> {
     const { processes, log, name } = this.#parts;
