@@ -52,9 +52,14 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   if (content.damaged > 0) log.warn(describeDamage(opened));
   const leftovers = await Leftovers.open(join(state_dir, 'children.json'), { processes, clock, log });
   const history = new History(content.incidents, clock, content.apps);
-  const notes = new AppNotes(history, journal);
-  const waiting = new WaitingAsks();
   const counters = new Counters();
+  const counted = (written: Promise<void>): Promise<void> =>
+    written.catch((error: unknown) => {
+      counters.journalError();
+      throw error;
+    });
+  const notes = new AppNotes(history, { note: (app, state) => counted(journal.note(app, state)) });
+  const waiting = new WaitingAsks();
   const meter = createMeter();
   const self = new SelfMetrics(meter);
   const vigil = new Vigil(clock, log);
@@ -85,7 +90,8 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const current = () => config.current;
   const intake = new Intake({ config: current, observer, restarter, waiting, onAlert: (decision) => counters.alert(decision as AlertDecision) });
   const schedules = new Schedules(notes, clock);
-  const aftercare = new Aftercare({ history, journal, notes, releaseOf, clock, log });
+  const complete: Journal['complete'] = (id, outcome) => counted(journal.complete(id, outcome));
+  const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
   const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, clock, log });
   return { lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, restarter, intake, loop };
 }

@@ -124,8 +124,9 @@ export class Warden implements WardenPort {
   async pause(app: string, forMs: number | null): Promise<Pause | null> {
     if (!this.#isConfigured(app)) return null;
     const { log, clock } = this.#options;
+    const pause = await this.#parts.notes.pause(app, forMs, clock.now());
     log.info(`${app}: paused by a person: no automatic restarts${forMs === null ? '' : ` for ${formatDuration(forMs)}`}`, { app });
-    return this.#parts.notes.pause(app, forMs, clock.now());
+    return pause;
   }
 
   async resume(app: string): Promise<boolean> {

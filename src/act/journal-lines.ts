@@ -1,4 +1,4 @@
-import { isGroup } from '../config/merge.js';
+import { isGroup, type Group } from '../config/merge.js';
 import { UNTOLD, type AppState } from './app-state.js';
 import { remembered, type Incident, type Outcome } from './incident.js';
 
@@ -49,19 +49,52 @@ export function linesOf({ incidents, apps }: Omit<JournalContent, 'damaged'>): L
 
 function parseLine(raw: string): Line | null {
   try {
-    const line = JSON.parse(raw) as Partial<Line> | null;
-    if (line?.v !== 1) return null;
-    if (line.type === 'incident' && isIncident(line.incident)) return line as Line;
-    if (line.type === 'outcome' && typeof line.id === 'string' && line.outcome) return line as Line;
-    if (line.type === 'app' && typeof line.app === 'string' && isGroup(line.state)) return line as Line;
-    return null;
+    const line: unknown = JSON.parse(raw);
+    if (!isGroup(line) || line['v'] !== 1) return null;
+    const { type, id, incident, outcome, app, state } = line;
+    const isWhole =
+      (type === 'incident' && isIncident(incident)) ||
+      (type === 'outcome' && typeof id === 'string' && isOutcome(outcome)) ||
+      (type === 'app' && typeof app === 'string' && isState(state));
+    return isWhole ? (line as unknown as Line) : null;
   } catch {
     return null;
   }
 }
 
-/** What the policy counts by; the rest is for readers. */
-function isIncident(incident: Partial<Incident> | undefined): boolean {
-  const { id, app, worker, atMs } = incident ?? {};
-  return [id, app, worker].every((name) => typeof name === 'string') && Number.isFinite(atMs);
+// The shape of all that the policy, the metrics and the API read. Words are let through: another version has others.
+
+function isIncident(incident: unknown): boolean {
+  if (!isGroup(incident)) return false;
+  const { action, alert, before, outcome } = incident;
+  return (
+    hasAll(incident, 'string', 'id', 'app', 'worker', 'reason', 'origin', 'asked', 'sentence') &&
+    hasAll(incident, 'number', 'atMs') &&
+    (action === 'restart' || action === 'refuse') &&
+    isNullOr(alert, (ref) => hasAll(ref, 'string', 'fingerprint') && hasAll(ref, 'number', 'startsAtMs')) &&
+    isNullOr(before, isMeasurement) &&
+    isNullOr(outcome, isOutcome)
+  );
 }
+
+function isOutcome(outcome: unknown): boolean {
+  if (!isGroup(outcome)) return false;
+  return hasAll(outcome, 'string', 'result', 'sentence') && hasAll(outcome, 'number', 'atMs') && isNullOr(outcome['after'], isMeasurement);
+}
+
+const isMeasurement = (value: Group): boolean => hasAll(value, 'number', 'pid', 'start', 'startedAtMs', 'rssBytes');
+
+function isState(state: unknown): boolean {
+  if (!isGroup(state)) return false;
+  const { pause = null, freshSinceMs = null, schedule = null } = state;
+  return (
+    isNullOr(pause, ({ untilMs }) => untilMs === null || typeof untilMs === 'number') &&
+    (freshSinceMs === null || typeof freshSinceMs === 'number') &&
+    isNullOr(schedule, (known) => hasAll(known, 'string', 'cron') && hasAll(known, 'number', 'seenMs'))
+  );
+}
+
+const isNullOr = (value: unknown, is: (group: Group) => boolean): boolean => value === null || (isGroup(value) && is(value));
+
+const hasAll = (group: Group, type: 'string' | 'number', ...keys: string[]): boolean =>
+  keys.every((key) => typeof group[key] === type);

@@ -19,6 +19,8 @@ export interface OpenedJournal {
 /** A line that waits to be written. */
 interface Waiting {
   text: string;
+  /** It tells what has been done, and holds whether it can be written or not. */
+  isOutcome: boolean;
   done(): void;
   failed(error: unknown): void;
 }
@@ -29,10 +31,12 @@ export class Journal {
   #file: FileHandle;
   /** The size from which on it is worth being written anew. */
   #compactAt = 0;
-  /** The last write failed, maybe half way: what follows must not continue its line. */
+  /** The file may end in half a line, which what follows must not continue. */
   #torn = false;
   /** Lines that came while others were being written: they go together, in one write and one fsync. */
   #waiting: Waiting[] = [];
+  /** Outcomes that could not be written: they go before the next line that can. */
+  #owed = '';
   #writing: Promise<void> | null = null;
 
   private constructor(path: string, file: FileHandle, compactAboveBytes: number) {
@@ -69,7 +73,10 @@ export class Journal {
     return this.#append({ v: 1, type: 'incident', incident });
   }
 
-  /** Resolves when the line is on disk (fsync). Throws HeapwardenError JOURNAL_UNWRITABLE. */
+  /**
+   * Resolves when the line is on disk (fsync). Throws HeapwardenError JOURNAL_UNWRITABLE; it is written then as soon as
+   * another line can be.
+   */
   complete(id: string, outcome: Outcome): Promise<void> {
     return this.#append({ v: 1, type: 'outcome', id, outcome });
   }
@@ -81,12 +88,13 @@ export class Journal {
 
   async close(): Promise<void> {
     await this.#writing;
+    if (this.#owed !== '') await this.#write('').catch(() => {}); // the next warden finds out for itself
     await this.#file.close();
   }
 
   #append(line: Line): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ text: textOf(line), done: resolve, failed: reject });
+      this.#waiting.push({ text: textOf(line), isOutcome: line.type === 'outcome', done: resolve, failed: reject });
       this.#writing ??= this.#writeAll();
     });
   }
@@ -99,6 +107,7 @@ export class Journal {
         await this.#write(batch.map(({ text }) => text).join(''));
         for (const { done } of batch) done();
       } catch (error) {
+        this.#owed += batch.filter(({ isOutcome }) => isOutcome).map(({ text }) => text).join('');
         for (const { failed } of batch) failed(error);
       }
       await this.#compactWhereLarge().catch(() => {}); // the journal stays as it is
@@ -107,14 +116,16 @@ export class Journal {
   }
 
   async #write(text: string): Promise<void> {
+    const { size } = await this.#file.stat().catch(unwritable);
     try {
-      await this.#file.appendFile(this.#torn ? `\n${text}` : text);
+      await this.#file.appendFile(`${this.#torn ? '\n' : ''}${this.#owed}${text}`);
       await this.#file.datasync();
       this.#torn = false;
+      this.#owed = '';
     } catch (error) {
-      this.#torn = true;
-      const message = `the journal cannot be written: ${messageOf(error)}`;
-      throw new HeapwardenError('JOURNAL_UNWRITABLE', message, { cause: error });
+      // Whoever waits for these lines is told that they are not on record: the next warden must not find one of them.
+      this.#torn = await this.#file.truncate(size).then(() => this.#torn, () => true);
+      unwritable(error);
     }
   }
 
@@ -130,6 +141,10 @@ export class Journal {
     this.#compactAt = Math.max(this.#compactAboveBytes, 2 * (await this.#file.stat()).size);
     await old.close();
   }
+}
+
+function unwritable(error: unknown): never {
+  throw new HeapwardenError('JOURNAL_UNWRITABLE', `the journal cannot be written: ${messageOf(error)}`, { cause: error });
 }
 
 /** The journal's new file, opened for appending. It takes the old one's place in one step, or not at all. */

@@ -1,4 +1,4 @@
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HeapwardenError } from '../errors.js';
 import { isAlive } from '../supervisors/alive.js';
@@ -30,7 +30,7 @@ export class StateLock {
           throw error;
         });
         if (taken) return new StateLock(path);
-        const holder = await holderOf(path, processes);
+        const holder = (await holderOf(path, processes)) ?? (await setAside(path, processes));
         if (holder !== null) {
           throw new HeapwardenError(
             'STATE_IN_USE',
@@ -38,7 +38,6 @@ export class StateLock {
               'Stop it first, or give this one a state_dir of its own in the config',
           );
         }
-        await rm(path, { force: true });
       }
     } catch (error) {
       if (error instanceof HeapwardenError) throw error;
@@ -53,11 +52,34 @@ export class StateLock {
   }
 }
 
+/**
+ * Takes a dead warden's lock away. Another warden may have done so, and taken the lock, since it was looked at: then
+ * that one's is put back, and its pid is the answer; else null.
+ */
+async function setAside(path: string, processes: ProcessTable): Promise<number | null> {
+  const aside = `${path}.${process.pid}.dead`;
+  const isMine = await rename(path, aside).then(() => true, (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return false; // somebody else has done it
+    throw error;
+  });
+  if (!isMine) return null;
+  const holder = await holderOf(aside, processes);
+  if (holder !== null) await link(aside, path);
+  await rm(aside, { force: true });
+  return holder;
+}
+
 /** Pid of the warden that holds it; null where that one has gone, or where nothing readable is in it. */
 async function holderOf(path: string, processes: ProcessTable): Promise<number | null> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  const holder = parseHolder(text);
+  return holder && holder.pid !== process.pid && (await isAlive(holder, processes)) ? holder.pid : null;
+}
+
+function parseHolder(text: string): ProcessId | null {
   try {
-    const holder = JSON.parse(await readFile(path, 'utf8')) as ProcessId;
-    return holder.pid !== process.pid && (await isAlive(holder, processes)) ? holder.pid : null;
+    const { pid, start } = JSON.parse(text) as Partial<ProcessId>;
+    return typeof pid === 'number' && typeof start === 'number' ? { pid, start } : null;
   } catch {
     return null;
   }

@@ -41,7 +41,10 @@ export interface RestartOptions {
   signal: AbortSignal;
 }
 
-/** How the old process went: `killed` where it outlived its stop timeout, `gone` where it had ended already. */
+/**
+ * How the old process went: `killed` where it, or one below it (a wrapper's real server), outlived its stop timeout,
+ * `gone` where it had ended already.
+ */
 export type StopOutcome = 'exited' | 'killed' | 'gone';
 
 export interface RestartReport {

@@ -35,14 +35,13 @@ export async function stopTree(root: ProcessId, options: StopOptions): Promise<S
   const tree = await withNewChildren(atFirst, options);
   await signal(tree.slice(1), 'SIGTERM', options);
   const inTime = await untilGone(tree, toldAt + stopTimeoutMs, options);
-  const outcome = inTime || !(await isAlive(root, processes)) ? 'exited' : 'killed';
   if (!inTime) {
     const rest = await withNewChildren(tree, options);
     await signal(rest, 'SIGKILL', options);
     await untilGone(rest, clock.monotonic() + KILL_TIMEOUT_MS, options);
   }
   if (ownsGroup) await killGroup(root, clock);
-  return outcome;
+  return inTime ? 'exited' : 'killed';
 }
 
 /** The members and the children that they have by now; the root stays first. */

@@ -1,4 +1,5 @@
-/** A warden whose disk has room for half a line more; afterwards somebody makes room. Prints what it was told. */
+/** A warden whose disk has room for half a line more; afterwards somebody makes room.
+ * Prints what it was told. The second argument `close`: nothing comes after that but the close. */
 import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,13 +17,15 @@ const size = () => statSync(join(dir, 'journal.jsonl')).size;
 process.on('SIGXFSZ', () => {}); // it would end the process
 
 const { journal } = await Journal.open(dir);
-await journal.record(incidentOf({ id: 'before' }));
+await journal.record(incidentOf({ id: 'before', outcome: null }));
 const before = size();
 limitFiles(before + 100);
 const refused = await journal.record(incidentOf({ id: 'lost' })).then(() => 'written', messageOf);
-const torn = size() - before;
-const again = await journal.complete('before', incidentOf({ id: '' }).outcome!).then(() => 'written', messageOf);
+const left = size() - before;
+const outcome = incidentOf({ id: '' }).outcome!;
+const again = await journal.complete('before', outcome).then(() => 'written', messageOf);
+await journal.complete('before', { ...outcome, sentence: 'the newest' }).catch(() => {});
 limitFiles('unlimited');
-await journal.record(incidentOf({ id: 'after' }));
+if (process.argv[3] !== 'close') await journal.record(incidentOf({ id: 'after' }));
 await journal.close();
-console.log(JSON.stringify({ refused, torn, again }));
+console.log(JSON.stringify({ refused, left, again }));

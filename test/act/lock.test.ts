@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { StateLock } from '../../src/act/lock.js';
 import { LinuxProcesses } from '../../src/observe/linux.js';
+import type { ProcessTable } from '../../src/supervisors/contract.js';
 
 const processes = new LinuxProcesses();
 
@@ -52,6 +53,39 @@ t.test('of many at once, one has it', async (t) => {
   t.teardown(() => children.forEach((child) => child.kill('SIGKILL')));
   await Promise.all(children.map((child) => new Promise<void>((resolve) => child.stdout.once('data', (word: Buffer) => (said.push(String(word).trim()), resolve())))));
   t.strictSame(said.toSorted(), [...Array.from({ length: 5 }, () => 'STATE_IN_USE'), 'mine']);
+});
+
+t.test('a dead lock is taken over once, by whoever is first', async (t) => {
+  const dir = t.testdir();
+  const path = join(dir, 'warden.lock');
+  const dead = { pid: process.ppid, start: 1 };
+  writeFileSync(path, JSON.stringify(dead));
+  const winner = (await processes.identify(process.ppid))!;
+  let looks = 0;
+  const meanwhile: ProcessTable = {
+    tree: (root) => processes.tree(root),
+    identify: async (pid) => {
+      // While this one looks at the dead holder, another takes its lock over.
+      if (pid === dead.pid && looks++ === 0) writeFileSync(path, JSON.stringify(winner));
+      return processes.identify(pid);
+    },
+  };
+  await t.rejects(StateLock.take(dir, meanwhile), { code: 'STATE_IN_USE', message: new RegExp(`pid ${winner.pid}\\)`) });
+  t.strictSame(JSON.parse(readFileSync(path, 'utf8')), winner, 'the lock is the first one\'s');
+  t.strictSame(readdirSync(dir), ['warden.lock']);
+});
+
+t.test('a holder that cannot be looked at is no dead one', async (t) => {
+  const dir = t.testdir();
+  const lock = JSON.stringify({ pid: process.ppid, start: 1 });
+  writeFileSync(join(dir, 'warden.lock'), lock);
+  const blind: ProcessTable = {
+    tree: (root) => processes.tree(root),
+    identify: (pid) => (pid === process.pid ? processes.identify(pid) : Promise.reject(new Error('EMFILE'))),
+  };
+  await t.rejects(StateLock.take(dir, blind), { code: 'STATE_UNWRITABLE', message: /EMFILE/ });
+  t.equal(readFileSync(join(dir, 'warden.lock'), 'utf8'), lock);
+  t.strictSame(readdirSync(dir), ['warden.lock']);
 });
 
 t.test('a folder that cannot be used', async (t) => {

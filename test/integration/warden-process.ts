@@ -16,10 +16,12 @@ export const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 export const appFile = (name: string): string => fileURLToPath(new URL(`../apps/${name}`, import.meta.url));
 
 export interface WardenSetup {
-  /** heapwarden.yml; `state_dir` and `agent_socket` are put before it. */
+  /** heapwarden.yml; `agent_socket` is put before it, and `state_dir` where it has none of its own. */
   config: string;
   env?: Record<string, string>;
   args?: string[];
+  /** What `cli.js serve …` is appended to; without it, Node.js alone. */
+  runner?: readonly string[];
   /** Another warden's folder, to go on where it ended. */
   dir?: string;
   port?: number;
@@ -44,7 +46,8 @@ export class WardenProcess {
     const port = setup.port ?? (await freePort());
     WardenProcess.writeConfig(dir, setup.config);
     const args = [CLI, 'serve', `--config.file=${join(dir, 'heapwarden.yml')}`, `--web.listen-address=127.0.0.1:${port}`, ...(setup.args ?? [])];
-    const child = spawnPlain(args, { env: setup.env ?? {} });
+    const [program = process.execPath, ...rest] = setup.runner ?? [];
+    const child = spawnPlain([...rest, ...args], { node: program, env: setup.env ?? {} });
     const warden = new WardenProcess(dir, port, child);
     t.teardown(async () => {
       if (warden.isAlive) await warden.stop();
@@ -57,7 +60,7 @@ export class WardenProcess {
   }
 
   static writeConfig(dir: string, config: string): void {
-    writeFileSync(join(dir, 'heapwarden.yml'), `state_dir: .\nagent_socket: ./agent.sock\n${config}`);
+    writeFileSync(join(dir, 'heapwarden.yml'), `${/^state_dir:/m.test(config) ? '' : 'state_dir: .\n'}agent_socket: ./agent.sock\n${config}`);
   }
 
   get url(): string {
