@@ -1,23 +1,8 @@
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { Aftercare } from './act/aftercare.js';
-import { AppNotes } from './act/app-notes.js';
-import { History } from './act/history.js';
-import { Intake, type AlertAnswer, type RestartRequest } from './act/intake.js';
-import { Journal } from './act/journal.js';
-import { StateLock } from './act/lock.js';
-import { ControlLoop } from './act/loop.js';
-import { Restarter, type Answer } from './act/restarter.js';
-import { Schedules } from './act/schedules.js';
-import { WaitingAsks } from './act/waiting-asks.js';
-import { createMeter } from './agent/meter.cjs';
-import type { Clock } from './clock.js';
-import type { AppConfig } from './config/schema.js';
-import type { ConfigStore } from './config/store.js';
+import type { AlertAnswer, RestartRequest } from './act/intake.js';
+import type { Answer } from './act/restarter.js';
 import type { Pause } from './decide/gates.js';
 import type { Webhook } from './decide/alerts.js';
-import { HeapwardenError, messageOf } from './errors.js';
+import { messageOf } from './errors.js';
 import { alertsRoute } from './http/alerts.js';
 import { appsRoutes } from './http/apps.js';
 import { managementRoutes } from './http/management.js';
@@ -27,17 +12,7 @@ import type { WardenPort } from './http/port.js';
 import { restartRoute } from './http/restart.js';
 import { closeServer, createServer, listen, type ListenAddress } from './http/server.js';
 import { ensureToken, readToken } from './http/token.js';
-import type { Log } from './log.js';
-import { AgentHub } from './observe/hub.js';
-import { Observer } from './observe/observer.js';
-import { processSource, type ProcessSource } from './observe/processes.js';
-import { releaseOf } from './observe/release.js';
-import { Sampler } from './observe/sampler.js';
-import { signReader } from './observe/signs.js';
-import { Standstills } from './observe/standstill.js';
 import type { WorkerState } from './observe/tracker.js';
-import { Vigil } from './observe/vigil.js';
-import { Counters, type AlertDecision } from './publish/counters.js';
 import type { View } from './publish/family.js';
 import { incidentStatus, type IncidentStatus } from './publish/incidents.js';
 import { limitFamilies } from './publish/limits.js';
@@ -45,52 +20,40 @@ import { processFamilies } from './publish/processes.js';
 import { render, type Exposition } from './publish/render.js';
 import { restartFamilies } from './publish/restarts.js';
 import { runtimeFamilies } from './publish/runtime.js';
-import { SelfMetrics } from './publish/self.js';
 import { appStatuses, type AppStatus } from './publish/status.js';
 import { wardenFamilies } from './publish/warden.js';
-import { ChildSupervisor } from './supervisors/child.js';
-import type { OutputStream } from './supervisors/child-run.js';
-import type { Drain, Supervisor } from './supervisors/contract.js';
-import { Leftovers } from './supervisors/leftovers.js';
+import { openRooms, type Rooms, type RoomsOptions } from './rooms.js';
 import { formatDuration } from './units.js';
-import { Pm2Supervisor, pm2Home } from './supervisors/pm2.js';
-import { Pm2Client } from './supervisors/pm2-rpc.js';
-import { SupervisorSet } from './supervisors/set.js';
 import { landingRoute } from './web/landing.js';
 
-export interface WardenOptions {
+export interface WardenOptions extends RoomsOptions {
   version: string;
-  config: ConfigStore;
   listen: ListenAddress;
   metricsPath: string;
-  clock: Clock;
-  log: Log;
-  /** What child apps write. */
-  onOutput(app: string, worker: string, stream: OutputStream, chunk: Buffer): void;
 }
 
 /** Milliseconds that processes get which an earlier warden left of apps that are no longer configured. */
 const ABANDONED_STOP_TIMEOUT_MS = 10_000;
 
-/** The composition root: every room is built and wired here, and nowhere else. */
+/** The whole: starts the rooms in order, reloads, answers for them, and closes them in reverse. */
 export class Warden implements WardenPort {
   /** Where it listens, e.g. `http://127.0.0.1:9973`. */
   url = '';
   readonly #options: WardenOptions;
-  readonly #parts: Parts;
+  readonly #parts: Rooms;
   /** What has been opened, to be closed in reverse. */
   readonly #opened: (() => unknown)[] = [];
   #ready = false;
   #closed: Promise<void> | undefined;
 
-  private constructor(options: WardenOptions, parts: Parts) {
+  private constructor(options: WardenOptions, parts: Rooms) {
     this.#options = options;
     this.#parts = parts;
   }
 
   /** Resolves when everything has been measured once. Throws HeapwardenError, and leaves nothing open then. */
   static async start(options: WardenOptions): Promise<Warden> {
-    const warden = new Warden(options, await assemble(options));
+    const warden = new Warden(options, await openRooms(options));
     try {
       await warden.#start();
     } catch (error) {
@@ -257,96 +220,4 @@ export class Warden implements WardenPort {
       health: observer.health,
     };
   }
-}
-
-type Parts = Awaited<ReturnType<typeof assemble>>;
-
-/** Builds the rooms; opens the state folder and nothing else. */
-async function assemble({ config, clock, log, onOutput }: WardenOptions) {
-  const { state_dir, agent_socket, sample_interval } = config.current;
-  const processes = processSource();
-  const lock = await StateLock.take(state_dir, processes);
-  const { journal, content, setAside } = await Journal.open(state_dir);
-  if (content.damaged > 0) log.warn(damageOf(content.damaged, setAside));
-  const leftovers = await Leftovers.open(join(state_dir, 'children.json'), { processes, clock, log });
-  const history = new History(content.incidents, clock, content.apps);
-  const counters = new Counters();
-  const counted = (written: Promise<void>): Promise<void> =>
-    written.catch((error: unknown) => {
-      counters.journalError();
-      throw error;
-    });
-  const notes = new AppNotes(history, { note: (app, state) => counted(journal.note(app, state)) });
-  const waiting = new WaitingAsks();
-  const meter = createMeter();
-  const self = new SelfMetrics(meter);
-  const vigil = new Vigil(clock, log);
-  const deafUntil = () => vigil.blindUntil();
-  const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log, deafUntil });
-  const standstills = new Standstills({ hub, vigil, readSigns: signReader(), clock });
-  const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
-  const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
-  const drain: Drain = ({ pid }, timeoutMs) => hub.drain(pid, timeoutMs);
-  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput };
-  const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
-  const sampler = new Sampler(processes);
-  const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });
-  const restarter = new Restarter({
-    app: appConfig,
-    supervisors: supervisors.byApp,
-    observer,
-    journal,
-    history,
-    hasReported: async (process) => (await processes.tree(process)).some(({ pid }) => hub.report(pid)?.stats),
-    releaseOf,
-    random: Math.random,
-    clock,
-    log,
-    onIncident: (incident) => counters.incident(incident, appConfig(incident.app) !== null),
-    onJournalError: () => counters.journalError(),
-  });
-  const current = () => config.current;
-  const intake = new Intake({ config: current, observer, restarter, waiting, onAlert: (decision) => counters.alert(decision as AlertDecision) });
-  const schedules = new Schedules(notes, clock);
-  const aftercare = new Aftercare({ history, journal: { complete: (id, outcome) => counted(journal.complete(id, outcome)) }, notes, releaseOf, clock, log });
-  const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, clock, log });
-  return { lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, restarter, intake, loop };
-}
-
-function damageOf(lines: number, setAside: string | null): string {
-  const kept = setAside === null ? 'they stay where they are' : `the file as it was is kept as ${setAside}`;
-  return `${lines} ${lines === 1 ? 'line' : 'lines'} of the journal could not be read; all others were taken over, and ${kept}`;
-}
-
-interface SupervisorParts {
-  agentSocket: string;
-  processes: ProcessSource;
-  leftovers: Leftovers;
-  /** One for all its apps, so that one list serves them. */
-  pm2: Pm2Client;
-  drain: Drain;
-  /** The app's config as it is now; null where it is no longer configured. */
-  appConfig(name: string): AppConfig | null;
-  clock: Clock;
-  log: Log;
-  onOutput: WardenOptions['onOutput'];
-}
-
-function createSupervisor(app: AppConfig, parts: SupervisorParts): Supervisor {
-  const { child, pm2 } = app.supervisor;
-  if (child) {
-    const agentEntry = app.runtime === 'agent' ? fileURLToPath(import.meta.resolve('heapwarden/agent')) : null;
-    // As it is when it is needed: a reload may change it, and the app itself is not touched by that.
-    const stopTimeoutMs = () => (parts.appConfig(app.name) ?? app).restart.stop_timeout;
-    return new ChildSupervisor({ ...parts, app: app.name, config: child, agentEntry, stopTimeoutMs });
-  }
-  if (pm2 !== undefined) {
-    const readyMessageMs = () => {
-      const { ready } = (parts.appConfig(app.name) ?? app).restart;
-      return ready?.pm2 ? ready.timeout : null;
-    };
-    const home = pm2Home(process.env, homedir());
-    return new Pm2Supervisor({ ...parts, name: pm2, home, client: parts.pm2, readyMessageMs });
-  }
-  throw new HeapwardenError('CONFIG_INVALID', `${app.name}: its supervisor is not available in this version`);
 }

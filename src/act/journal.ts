@@ -184,3 +184,9 @@ async function syncFolder(path: string): Promise<void> {
     await folder.close();
   }
 }
+
+/** What a person is told of a journal that had damaged lines. */
+export function describeDamage({ content: { damaged: lines }, setAside }: OpenedJournal): string {
+  const kept = setAside === null ? 'they stay where they are' : `the file as it was is kept as ${setAside}`;
+  return `${lines} ${lines === 1 ? 'line' : 'lines'} of the journal could not be read; all others were taken over, and ${kept}`;
+}

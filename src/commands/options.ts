@@ -34,7 +34,8 @@ Flags of restart:
   --worker=SLOT                    one worker; default: every worker, one after the other
   --reason=REASON                  rss, heap, freeze or uptime: only where that limit is crossed now
                                    (default: manual)
-  --force                          pass over grace, cooldown, budget and measurement
+  --force                          pass over every gate (pause, window, grace, cooldown, budget, …) and the
+                                   measurement
   --dry-run                        say what would be done, do nothing
 
 Flags of pause:

@@ -19,7 +19,7 @@ const Body = Type.Object(
         description: 'a limit named here is measured again; `manual` (default) claims none',
       }),
     ),
-    force: Type.Optional(Type.Boolean({ description: 'pass over grace, cooldown, budget and measurement' })),
+    force: Type.Optional(Type.Boolean({ description: 'pass over every gate (pause, window, grace, cooldown, budget, …) and the measurement' })),
     dry_run: Type.Optional(Type.Boolean({ description: 'decide and record, touch nothing' })),
   },
   { additionalProperties: false },

@@ -71,9 +71,11 @@ export class Observer {
     for (const app of this.#slots.keys()) if (!supervisors.has(app)) this.#forget(app);
 
     const slots = [...this.#slots].flatMap(([app, all]) => all.map((slot) => ({ app, ...slot })));
-    const readings = (await this.#sample(slots.flatMap(({ pid }) => pid ?? []))) ?? this.#lastReadings();
+    const beside = [...supervisors.values()].flatMap((supervisor) => supervisor.beside?.() ?? []);
+    const readings = (await this.#sample([...slots.flatMap(({ pid }) => pid ?? []), ...beside])) ?? this.#lastReadings();
     const managed = slots.map((slot) => ({ ...slot, reading: this.#readingOf(slot, readings) }));
-    const strangers = this.#strangers(managed.flatMap(({ reading }) => reading?.tree ?? []), since);
+    const ours = [...managed.map(({ reading }) => reading), ...beside.map((pid) => readings.get(pid))];
+    const strangers = this.#strangers(ours.flatMap((reading) => reading?.tree ?? []), since);
     const theirs = (await this.#sample(strangers)) ?? this.#lastReadings();
     // Heartbeats that arrived while this round was busy are read before anyone is called frozen.
     await turn();

@@ -20,10 +20,13 @@ export interface Reading {
 }
 
 /**
- * pidusage keeps a descriptor of each pid's stat file for `maxage`, and reads a reused pid through the dead one's:
- * kept this short (milliseconds), every sample opens its own. 0 never returns (soyuka/pidusage, 4.1).
+ * pidusage keeps a descriptor of each pid's stat file until it has not been asked of it for `maxage` milliseconds. One
+ * that it closes in the middle of a read it closes once more later, and by then the number may be that of the journal:
+ * so this must be far longer than any read. 0 never returns (soyuka/pidusage, 4.1).
  */
-const MAXAGE_MS = 100;
+const MAXAGE_MS = 60_000;
+/** A sample that took more of it was overtaken by a suspend or a change of the time of day: see #ask. */
+const LONGEST_READ = 1 / 4;
 
 type Tree = readonly [root: ProcessFacts, ...descendants: ProcessFacts[]];
 
@@ -34,12 +37,14 @@ type Tree = readonly [root: ProcessFacts, ...descendants: ProcessFacts[]];
  */
 export class Sampler {
   readonly processes: ProcessSource;
+  readonly #maxageMs: number;
   readonly #looks = new SharedLooks<Map<number, Reading>>();
   /** Of the look that has not begun yet. */
   #pids: number[] = [];
 
-  constructor(processes: ProcessSource) {
+  constructor(processes: ProcessSource, maxageMs = MAXAGE_MS) {
     this.processes = processes;
+    this.#maxageMs = maxageMs;
   }
 
   /**
@@ -64,7 +69,7 @@ export class Sampler {
       const root = all.get(pid);
       return root ? [withDescendants(root, children) as unknown as Tree] : [];
     });
-    const measured = await ask(trees.flatMap(([root, ...rest]) => [root, ...rest.filter(({ usage }) => !usage)]));
+    const measured = await this.#ask(trees.flatMap(([root, ...rest]) => [root, ...rest.filter(({ usage }) => !usage)]));
     const alive = await this.#stillAlive(trees, measured);
     const readings = await Promise.all(alive.map((tree) => this.#reading(tree, measured)));
     return new Map(readings.map((reading) => [reading.root.pid, reading]));
@@ -80,7 +85,8 @@ export class Sampler {
   }
 
   async #reading([root, ...descendants]: Tree, measured: ReadonlyMap<number, Usage>): Promise<Reading> {
-    const own = measured.get(root.pid);
+    // Of a reused pid, pidusage reads the dead one's file, and knows nothing.
+    const own = measured.get(root.pid) ?? root.usage;
     if (!own) throw new Error(`process ${root.pid} is alive, but its memory could not be read`);
     const withUsage = ({ pid, start }: ProcessId, usage: Usage): ProcessUsage => ({ pid, start, ...usage });
     const rest = descendants.flatMap((facts) => {
@@ -97,21 +103,25 @@ export class Sampler {
       threads: root.threads,
     };
   }
-}
 
-async function ask(processes: readonly ProcessFacts[]): Promise<Map<number, Usage>> {
-  const pids = [...new Set(processes.map(({ pid }) => pid))];
-  if (pids.length === 0) return new Map();
-  const stats: { [pid: string]: pidusage.Status | undefined } = await pidusage(pids, { maxage: MAXAGE_MS }).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ESRCH') return {}; // how it says that all of them have gone
-      throw error;
-    },
-  );
-  return new Map(
-    Object.values(stats).flatMap((stat) => {
-      const whole = stat && Number.isFinite(stat.memory) && Number.isFinite(stat.ctime);
-      return whole ? [[stat.pid, { rssBytes: stat.memory, cpuSeconds: stat.ctime / 1000 }] as const] : [];
-    }),
-  );
+  async #ask(processes: readonly ProcessFacts[]): Promise<Map<number, Usage>> {
+    const pids = [...new Set(processes.map(({ pid }) => pid))];
+    if (pids.length === 0) return new Map();
+    const began = { wallMs: Date.now(), monotonic: performance.now() };
+    const stats: { [pid: string]: pidusage.Status | undefined } = await pidusage(pids, { maxage: this.#maxageMs }).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT' || error.code === 'ESRCH') return {}; // how it says that all of them have gone
+        throw error;
+      },
+    );
+    // What may have been closed under a read is forgotten: a descriptor lost is better than one closed twice.
+    const tookMs = Math.max(Math.abs(Date.now() - began.wallMs), performance.now() - began.monotonic);
+    if (tookMs > this.#maxageMs * LONGEST_READ) pidusage.clear();
+    return new Map(
+      Object.values(stats).flatMap((stat) => {
+        const whole = stat && Number.isFinite(stat.memory) && Number.isFinite(stat.ctime);
+        return whole ? [[stat.pid, { rssBytes: stat.memory, cpuSeconds: stat.ctime / 1000 }] as const] : [];
+      }),
+    );
+  }
 }

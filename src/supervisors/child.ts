@@ -72,6 +72,10 @@ export class ChildSupervisor implements Supervisor {
     return this.#workers.map(({ worker, id, state }) => ({ worker, pid: id?.pid ?? null, state }));
   }
 
+  beside(): number[] {
+    return this.#workers.flatMap(({ ids, id }) => ids.filter(({ pid }) => pid !== id?.pid).map(({ pid }) => pid));
+  }
+
   async restart(name: string, options: RestartOptions): Promise<RestartReport> {
     const worker = this.#workers.find((candidate) => candidate.worker === name);
     if (!worker) throw new HeapwardenError('UNKNOWN_WORKER', `${this.#parts.app} has no worker ${name}`);

@@ -75,6 +75,8 @@ export interface Supervisor {
   start(): Promise<void>;
   /** Every slot of the app. Throws HeapwardenError SUPERVISOR_UNREACHABLE where the owner does not answer. */
   slots(): Promise<Slot[]>;
+  /** Pids of the app's processes that hold no slot, as those of a restart under way; as of the last `slots()`. */
+  beside?(): readonly number[];
   /**
    * Replaces the process of one slot. Throws HeapwardenError SUPERVISOR_UNREACHABLE, SUPERVISOR_REFUSED or
    * UNKNOWN_WORKER; NOT_READY where the new process did not come up beside the old one, which then still runs.

@@ -31,7 +31,7 @@ export async function restartByPm2(
   const [asked, over] = [new AbortController(), new AbortController()];
   const readyMs = target.waitsReady ? target.listenTimeoutMs : 0;
   const patienceMs = stopTimeoutMs + KILL_MARGIN_MS + readyMs + client.timeoutMs;
-  const gone = family.rootGoneAt(over.signal);
+  const gone = family.rootGoneAt(over.signal).catch(() => null); // its downtime is not known then, no more
   try {
     const answer = client.call('restartProcessId', { id: pmId }, patienceMs, signal);
     await Promise.all([

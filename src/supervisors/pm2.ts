@@ -87,6 +87,7 @@ export class Pm2Supervisor implements Supervisor {
   readonly #parts: Pm2Parts;
   readonly #graceful: GracefulRestarts;
   #placed = new Map<number, number>();
+  #standIns: number[] = [];
 
   constructor(options: Pm2Options) {
     this.#options = options;
@@ -116,6 +117,10 @@ export class Pm2Supervisor implements Supervisor {
       .map(([slot, { pid, status }]) => ({ worker: String(slot), pid, state: STATES[status] ?? 'stopped' }));
   }
 
+  beside(): readonly number[] {
+    return this.#standIns;
+  }
+
   /**
    * Where the config asks for PM2's `ready` message, the report says whether it came. Rejects with the signal's reason
    * where that aborts.
@@ -142,7 +147,9 @@ export class Pm2Supervisor implements Supervisor {
 
   /** The app's processes by slot. A stand-in has none: it is there for a moment, in another one's place. */
   #place(list: readonly Pm2Process[]): Map<number, Pm2Process> {
-    const mine = list.filter(({ name, standsInFor }) => name === this.#options.name && standsInFor === null);
+    const named = list.filter(({ name }) => name === this.#options.name);
+    this.#standIns = named.flatMap(({ standsInFor, pid }) => (standsInFor === null || pid === null ? [] : pid));
+    const mine = named.filter(({ standsInFor }) => standsInFor === null);
     this.#placed = placeSlots(this.#placed, mine.map(({ pmId }) => pmId));
     return new Map(mine.map((found) => [this.#placed.get(found.pmId)!, found]));
   }

@@ -90,7 +90,7 @@ t.test('trigger both: an alert that came and waits is the one that asks, until i
   fixture.refusals['shop/0'] = 'cooldown';
   const byUptime = 'shop/0 uptime guard'; // of which no alert has come
   t.strictSame(await fixture.turnAt(NOW + 130 * SECOND), [byUptime, 'shop/0 rss alertmanager']);
-  fixture.waiting.resolved('f1'); // as when Prometheus is away, and Alertmanager lets its alert expire
+  fixture.waiting.resolved(alert); // as when Prometheus is away, and Alertmanager lets its alert expire
   t.strictSame(await fixture.turnAt(NOW + 135 * SECOND), ['shop/0 rss guard', byUptime]);
 });
 

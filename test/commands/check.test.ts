@@ -23,10 +23,10 @@ t.test('one without apps', async (t) => {
 });
 
 t.test('one with settings that do nothing yet', async (t) => {
-  const jitter = 'apps: [{ name: shop, supervisor: { pm2: shop }, restart: { jitter: 5s } }]';
-  const { status, lines } = await checked(t, jitter);
+  const snapshot = 'apps: [{ name: shop, supervisor: { pm2: shop }, evidence: { snapshot: true } }]';
+  const { status, lines } = await checked(t, snapshot);
   t.equal(status, 0);
-  t.match(lines, [/^app "shop": restart\.jitter has no effect yet/, 'the config is valid: shop (pm2)']);
+  t.match(lines, [/^app "shop": evidence\.snapshot has no effect yet/, 'the config is valid: shop (pm2)']);
 });
 
 t.test('one that this version cannot serve', async (t) => {

@@ -33,7 +33,7 @@ t.test('a leak is warned of, called critical, restarted once, and the memory is 
   for (const [level, limit] of [['warning', 90], ['critical', 110], ['restart', 130]] as const) {
     t.match(warden.log, new RegExp(`leaky/0: memory [\\d.]+ MB, at or above its ${level} limit of ${limit} MB for 1s`));
   }
-  t.match(warden.log, /leaky\/0: restarted in [\d.]+ s; memory \d\d\d MB before, \d\d(\.\d)? MB after/);
+  t.match(warden.log, /leaky\/0: restarted in [\d.]+ s, [\d.]+ s of it down; memory \d\d\d MB before, \d\d(\.\d)? MB after/);
 
   t.equal(await warden.metric('heapwarden_restarts_total', { app: 'leaky', reason: 'rss', result: 'recovered' }), 1);
   t.equal(await warden.metric('heapwarden_restart_budget_remaining', { app: 'leaky' }), 4);

@@ -41,7 +41,7 @@ export class WardenProcess {
   }
 
   /** Starts it; at the test's end it is stopped, with all that it started. */
-  static async start(t: Test, setup: WardenSetup): Promise<WardenProcess> {
+  static async start(t: Pick<Test, 'teardown' | 'passing' | 'comment'>, setup: WardenSetup): Promise<WardenProcess> {
     const dir = setup.dir ?? mkdtempSync(join(tmpdir(), 'hw-int-'));
     const port = setup.port ?? (await freePort());
     WardenProcess.writeConfig(dir, setup.config);

@@ -14,6 +14,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['act'],
   ['publish'],
   ['http', 'monitor', 'web'],
+  ['rooms.ts'],
   ['warden.ts'],
   ['commands'],
   ['cli.ts', 'index.ts'],

@@ -294,6 +294,16 @@ t.test('agents', async (t) => {
   t.strictSame(keys(await observer.observe()).toSorted(), ['shop (unmanaged)/0', 'shop/0'], 'no app configured');
 });
 
+t.test("what stands beside an app's slots for a restart is no stranger", async (t) => {
+  const shop = Object.assign(new FakeSupervisor(running('0', 10)), { beside: (): number[] => [20] });
+  const { observer, sampler, hub } = observe({ shop });
+  sampler.set(readingOf(10), readingOf(20, 20, 1e6, 21));
+  for (const pid of [10, 20, 21]) hub.add(pid, 'shop');
+  t.strictSame(keys(await observer.observe()), ['shop/0']);
+  shop.beside = () => [];
+  t.strictSame(keys(await observer.observe()), ['shop/0', 'shop (unmanaged)/0'], 'but it is as soon as nobody owns it');
+});
+
 t.test('a round that takes long does not undo what was measured meanwhile', async (t) => {
   const shop = new FakeSupervisor(running('0', 10), running('1', 11));
   const { observer, sampler } = observe({ shop });

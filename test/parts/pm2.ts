@@ -56,7 +56,7 @@ export interface Pm2 {
 }
 
 /** `daemonEnv` is what the daemon has in its environment beside its own. Starts nothing yet. At the test's end the daemon and everything it ever ran are gone, or the test fails. */
-export async function realPm2(t: Test, program: string, daemonEnv: Record<string, string> = {}): Promise<Pm2> {
+export async function realPm2(t: Pick<Test, 'teardown' | 'testdir'>, program: string, daemonEnv: Record<string, string> = {}): Promise<Pm2> {
   // Short, as the path of a Unix socket ends at 108 bytes.
   const home = await mkdtemp(join(tmpdir(), 'hw-pm2-'));
   const reports = t.testdir();

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { parse, stringify } from 'yaml';
+import { RESULTS } from '../../src/act/incident.js';
 import { REFUSALS } from '../../src/decide/decision.js';
 import { needParts } from '../parts/index.js';
 
@@ -84,12 +85,16 @@ t.test('every alert fires and does not fire in test/rules', async (t) => {
   t.same(checks.filter((check) => !names.includes(check.alertname)), [], 'no test of an alert that is not there');
 });
 
-t.test('every alert, and every refusal, has a runbook entry', async (t) => {
+t.test('every alert, every refusal and every result has a runbook entry', async (t) => {
   const runbooks = read(join(root, 'rules/runbooks.md'));
   const headings = [...runbooks.matchAll(/^### (Heapwarden\w+)$/gm)].map((match) => match[1]!);
   t.same(headings.toSorted(), names.toSorted());
-  const rows = [...runbooks.matchAll(/^\| `(\w+)`/gm)].map((match) => match[1]!);
-  t.same(rows, REFUSALS);
+  const rowsUnder = (heading: string) => {
+    const section = runbooks.split(/^## /m).find((text) => text.startsWith(`${heading}\n`)) ?? '';
+    return [...section.matchAll(/^\| `(\w+)`/gm)].map((match) => match[1]!);
+  };
+  t.same(rowsUnder('Why a restart was refused'), REFUSALS);
+  t.same(rowsUnder('What became of a restart'), RESULTS);
 });
 
 t.test('the tools accept what is shipped', async (t) => {

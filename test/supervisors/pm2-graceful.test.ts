@@ -48,7 +48,7 @@ t.test('all but the process stays as it was, while a stand-in serves', async (t)
   const settings = await settingsOf(pm2);
   t.strictSame(settings.map(withoutNotes), before.map(withoutNotes), "PM2's settings are as they were");
   t.strictSame(settings.map((env) => env['restart_time']), [1, 0], "it counts as one of PM2's restarts");
-  t.strictSame((await readdir(join(pm2.home, 'pids'))).sort(), ['web-0.pid', 'web-1.pid']);
+  t.strictSame((await readdir(join(pm2.home, 'pids'))).toSorted(), ['web-0.pid', 'web-1.pid']);
   const logs = ['web-error-0.log', 'web-error-1.log', 'web-out-0.log', 'web-out-1.log'];
   t.strictSame((await readdir(join(pm2.home, 'logs'))).toSorted(), logs, 'no log file was added');
 });

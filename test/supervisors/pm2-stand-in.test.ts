@@ -64,7 +64,7 @@ t.test('somebody else restarts the old one meanwhile', async (t) => {
   const web = supervisePm2(t, pm2, 'web');
   let once = true;
   const isReady = async () => (once && ((once = false), await pm2.cli('restart', '0')), true);
-  await t.rejects(web.restart('0', graceful({ isReady })), { code: 'SUPERVISOR_REFUSED', message: /somebody else replaced/ });
+  await t.rejects(web.restart('0', graceful({ isReady })), { code: 'SUPERVISOR_REFUSED', message: /somebody else replaced it/ });
   t.equal((await running(web)).length, 2);
   t.strictSame((await settingsOf(pm2)).map((env) => env['restart_time']), [1, 0], 'it is not restarted twice');
 });

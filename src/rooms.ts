@@ -1,0 +1,97 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { Aftercare } from './act/aftercare.js';
+import { AppNotes } from './act/app-notes.js';
+import { History } from './act/history.js';
+import { Intake } from './act/intake.js';
+import { describeDamage, Journal } from './act/journal.js';
+import { StateLock } from './act/lock.js';
+import { ControlLoop } from './act/loop.js';
+import { Restarter } from './act/restarter.js';
+import { Schedules } from './act/schedules.js';
+import { WaitingAsks } from './act/waiting-asks.js';
+import { createMeter } from './agent/meter.cjs';
+import type { Clock } from './clock.js';
+import type { ConfigStore } from './config/store.js';
+import type { Log } from './log.js';
+import { AgentHub } from './observe/hub.js';
+import { Observer } from './observe/observer.js';
+import { processSource } from './observe/processes.js';
+import { releaseOf } from './observe/release.js';
+import { Sampler } from './observe/sampler.js';
+import { signReader } from './observe/signs.js';
+import { Standstills } from './observe/standstill.js';
+import { Vigil } from './observe/vigil.js';
+import { Counters, type AlertDecision } from './publish/counters.js';
+import { SelfMetrics } from './publish/self.js';
+import type { ChildParts } from './supervisors/child.js';
+import type { Drain } from './supervisors/contract.js';
+import { createSupervisor } from './supervisors/create.js';
+import { Leftovers } from './supervisors/leftovers.js';
+import { pm2Home } from './supervisors/pm2.js';
+import { Pm2Client } from './supervisors/pm2-rpc.js';
+import { SupervisorSet } from './supervisors/set.js';
+
+export interface RoomsOptions {
+  config: ConfigStore;
+  clock: Clock;
+  log: Log;
+  /** What child apps write. */
+  onOutput: ChildParts['onOutput'];
+}
+
+export type Rooms = Awaited<ReturnType<typeof openRooms>>;
+
+/** Builds the rooms and wires them; opens the state folder and nothing else. */
+export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) {
+  const { state_dir, agent_socket, sample_interval } = config.current;
+  const processes = processSource();
+  const lock = await StateLock.take(state_dir, processes);
+  const opened = await Journal.open(state_dir);
+  const { journal, content } = opened;
+  if (content.damaged > 0) log.warn(describeDamage(opened));
+  const leftovers = await Leftovers.open(join(state_dir, 'children.json'), { processes, clock, log });
+  const history = new History(content.incidents, clock, content.apps);
+  const counters = new Counters();
+  const counted = (written: Promise<void>): Promise<void> =>
+    written.catch((error: unknown) => {
+      counters.journalError();
+      throw error;
+    });
+  const notes = new AppNotes(history, { note: (app, state) => counted(journal.note(app, state)) });
+  const waiting = new WaitingAsks();
+  const meter = createMeter();
+  const self = new SelfMetrics(meter);
+  const vigil = new Vigil(clock, log);
+  const deafUntil = () => vigil.blindUntil();
+  const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log, deafUntil });
+  const standstills = new Standstills({ hub, vigil, readSigns: signReader(), clock });
+  const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
+  const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
+  const drain: Drain = ({ pid }, timeoutMs) => hub.drain(pid, timeoutMs);
+  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput };
+  const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
+  const sampler = new Sampler(processes);
+  const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });
+  const restarter = new Restarter({
+    app: appConfig,
+    supervisors: supervisors.byApp,
+    observer,
+    journal,
+    history,
+    hasReported: async (process) => (await processes.tree(process)).some(({ pid }) => hub.report(pid)?.stats),
+    releaseOf,
+    random: Math.random,
+    clock,
+    log,
+    onIncident: (incident) => counters.incident(incident, appConfig(incident.app) !== null),
+    onJournalError: () => counters.journalError(),
+  });
+  const current = () => config.current;
+  const intake = new Intake({ config: current, observer, restarter, waiting, onAlert: (decision) => counters.alert(decision as AlertDecision) });
+  const schedules = new Schedules(notes, clock);
+  const complete: Journal['complete'] = (id, outcome) => counted(journal.complete(id, outcome));
+  const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
+  const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, clock, log });
+  return { lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, restarter, intake, loop };
+}

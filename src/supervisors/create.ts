@@ -1,0 +1,45 @@
+import { homedir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Clock } from '../clock.js';
+import type { AppConfig } from '../config/schema.js';
+import { HeapwardenError } from '../errors.js';
+import type { Log } from '../log.js';
+import { ChildSupervisor, type ChildParts } from './child.js';
+import type { Drain, ProcessTable, Supervisor } from './contract.js';
+import type { Leftovers } from './leftovers.js';
+import { Pm2Supervisor, pm2Home } from './pm2.js';
+import type { Pm2Client } from './pm2-rpc.js';
+
+export interface SupervisorParts {
+  agentSocket: string;
+  processes: ProcessTable;
+  leftovers: Leftovers;
+  /** One for all its apps, so that one list serves them. */
+  pm2: Pm2Client;
+  drain: Drain;
+  /** The app's config as it is now; null where it is no longer configured. */
+  appConfig(name: string): AppConfig | null;
+  clock: Clock;
+  log: Log;
+  onOutput: ChildParts['onOutput'];
+}
+
+/** The supervisor that an app's config names. Throws HeapwardenError CONFIG_INVALID for one that is not available. */
+export function createSupervisor(app: AppConfig, parts: SupervisorParts): Supervisor {
+  const { child, pm2 } = app.supervisor;
+  if (child) {
+    const agentEntry = app.runtime === 'agent' ? fileURLToPath(import.meta.resolve('heapwarden/agent')) : null;
+    // As it is when it is needed: a reload may change it, and the app itself is not touched by that.
+    const stopTimeoutMs = () => (parts.appConfig(app.name) ?? app).restart.stop_timeout;
+    return new ChildSupervisor({ ...parts, app: app.name, config: child, agentEntry, stopTimeoutMs });
+  }
+  if (pm2 !== undefined) {
+    const readyMessageMs = () => {
+      const { ready } = (parts.appConfig(app.name) ?? app).restart;
+      return ready?.pm2 ? ready.timeout : null;
+    };
+    const home = pm2Home(process.env, homedir());
+    return new Pm2Supervisor({ ...parts, name: pm2, home, client: parts.pm2, readyMessageMs });
+  }
+  throw new HeapwardenError('CONFIG_INVALID', `${app.name}: its supervisor is not available in this version`);
+}
