@@ -97,13 +97,22 @@ export class LinuxProcesses implements ProcessSource {
     return treeOf(root, await this.#all(() => true)).map(({ pid, start }) => ({ pid, start }));
   }
 
+  async startedWith(variable: string): Promise<ProcessId[]> {
+    const found = await Promise.all(
+      (await pidsNow()).map(async (pid) => {
+        const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => ''); // gone, or another user's
+        return environment.split('\0').includes(variable) ? this.identify(pid) : null;
+      }),
+    );
+    return found.filter((id) => id !== null);
+  }
+
   async openFds(pid: number): Promise<number | null> {
     return readdir(`/proc/${pid}/fd`).then((fds) => fds.length, () => null);
   }
 
   async #all(wanted: (stat: ProcStat) => boolean): Promise<Map<number, ProcessFacts>> {
-    const [names, units, bootMs] = await Promise.all([readdir('/proc'), this.#readUnits(), this.#readBoot()]);
-    const pids = names.filter((name) => /^\d+$/.test(name)).map(Number);
+    const [pids, units, bootMs] = await Promise.all([pidsNow(), this.#readUnits(), this.#readBoot()]);
     const all = new Map<number, ProcessFacts>();
     for (let at = 0; at < pids.length; at += READS_AT_ONCE) {
       const stats = await Promise.all(pids.slice(at, at + READS_AT_ONCE).map(readStat));
@@ -128,6 +137,10 @@ export class LinuxProcesses implements ProcessSource {
     }
     return this.#boot.atMs;
   }
+}
+
+async function pidsNow(): Promise<number[]> {
+  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
 }
 
 function factsOf(stat: ProcStat, { ticksPerSecond, pageBytes }: Units, bootMs: number): ProcessFacts {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
@@ -6,6 +7,7 @@ import { backoffMs, CRASH_LOOP_EXITS, STABLE_AFTER_MS } from './backoff.js';
 import { notSharing, watchDoor, whyNotReady } from './child-ready.js';
 import { ChildRun, whyNot, type ChildSpec, type OutputStream } from './child-run.js';
 import type { Drain, ProcessId, ProcessTable, RestartOptions, RestartReport, SlotState } from './contract.js';
+import { markedEnvironment } from './leftovers.js';
 import type { SharedPort } from './shared-port.js';
 
 export interface ChildWorkerParts {
@@ -36,6 +38,7 @@ export class ChildWorker {
   #run: ChildRun | null = null;
   /** Not in the slot yet, or no longer: there only during a graceful restart, or where a stop has failed. */
   readonly #beside = new Set<ChildRun>();
+  #mark: string | null = null;
   #state: SlotState = 'stopped';
   #crashes = 0;
   #starts = 0;
@@ -67,6 +70,11 @@ export class ChildWorker {
   /** Every process of the slot, those too that are on their way in or out. */
   get ids(): ProcessId[] {
     return [this.#run, ...this.#beside].flatMap((run) => run?.id ?? []);
+  }
+
+  /** Of a process that is being started and has no id yet; see markedEnvironment. */
+  get mark(): string | null {
+    return this.#mark;
   }
 
   /** Starts the process. Resolves when it runs, or when it could not be started (then it is tried again later). */
@@ -109,14 +117,19 @@ export class ChildWorker {
     const startedAt = clock.monotonic();
     this.#state = 'starting';
     let run: ChildRun;
+    await this.#announce();
     try {
+      this.#closing.signal.throwIfAborted();
       run = this.#launch({ hold: false });
     } catch (error) {
+      this.#mark = null;
+      if (this.#closing.signal.aborted) return;
       return this.#crashed(`could not be started: ${whyNot(error, this.#spec)}`, startedAt);
     }
     this.#run = run;
     const id = await this.#identify(run);
-    if (this.#run !== run) return; // it has ended, and #ended took it from there
+    this.#mark = null;
+    if (this.#run !== run) return onChange(); // it has ended, and #ended took it from there
     if (!id) return log.error(`${this.#name} runs, but cannot be seen: does it run as another user?`, this.#fields);
     this.#state = 'running';
     const port = this.#parts.port();
@@ -124,12 +137,19 @@ export class ChildWorker {
     await onChange();
   }
 
+  /** What is about to be started is on disk before: a warden that dies right then leaves it behind. */
+  async #announce(): Promise<void> {
+    this.#mark = randomUUID();
+    await this.#parts.onChange();
+  }
+
   /** Throws where the system refuses at once. */
   #launch({ hold }: { hold: boolean }): ChildRun {
     const { processes, clock, door, onOutput } = this.#parts;
     const port = this.#parts.port();
     this.#starts += 1;
-    return new ChildRun(this.#spec, port && { port, hold, door: door(this.#starts % 2 === 0 ? 0 : 1) }, {
+    const env = { ...this.#spec.env, ...markedEnvironment(this.#mark ?? '') };
+    return new ChildRun({ ...this.#spec, env }, port && { port, hold, door: door(this.#starts % 2 === 0 ? 0 : 1) }, {
       processes,
       clock,
       onOutput: (stream, chunk) => onOutput(this.worker, stream, chunk),
@@ -185,6 +205,7 @@ export class ChildWorker {
   async #bringUp(stopTimeoutMs: number, isReady: RestartOptions['isReady'], signal: AbortSignal): Promise<ChildRun> {
     const { clock, onChange, port } = this.#parts;
     let next: ChildRun;
+    await this.#announce();
     try {
       next = this.#launch({ hold: true });
     } catch (error) {
@@ -192,6 +213,7 @@ export class ChildWorker {
     }
     this.#beside.add(next);
     const id = await this.#identify(next);
+    this.#mark = null;
     await onChange();
     const why = id ? await whyNotReady(next, id, { isReady, signal, clock, address: port()?.address }) : 'cannot be seen';
     if (why === null && next.ending === null && !signal.aborted) return next;

@@ -100,7 +100,11 @@ export class ChildSupervisor implements Supervisor {
   }
 
   #remember(): Promise<void> {
-    return this.#parts.leftovers.remember(this.#parts.app, this.#workers.flatMap(({ ids }) => ids));
+    return this.#parts.leftovers.remember(
+      this.#parts.app,
+      this.#workers.flatMap(({ ids }) => ids),
+      this.#workers.flatMap(({ mark }) => mark ?? []),
+    );
   }
 }
 

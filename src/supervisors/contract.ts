@@ -13,6 +13,8 @@ export interface ProcessTable {
   identify(pid: number): Promise<ProcessId | null>;
   /** The process and its live descendants, root first; empty where it has gone. */
   tree(root: ProcessId): Promise<ProcessId[]>;
+  /** Processes of this user that were started with this variable, `NAME=value`; absent where the system does not tell. */
+  startedWith?(variable: string): Promise<ProcessId[]>;
 }
 
 export type SupervisorKind = 'child' | 'pm2' | 'systemd' | 'docker' | 'external';

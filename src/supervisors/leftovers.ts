@@ -11,10 +11,23 @@ interface LeftoverParts {
   log: Log;
 }
 
-/** On disk: `{ boot, apps: { APP: [{ pid, start }] } }`. Start times count from boot: that of another names nobody. */
+/**
+ * On disk: `{ boot, apps: { APP: [{ pid, start }] }, starting: { APP: [mark] } }`. Start times count from boot: that of
+ * another names nobody.
+ */
 interface Running {
   boot: string;
   apps: Map<string, ProcessId[]>;
+  /** Marks of processes that may have been started, and whose pids were not known yet. */
+  starting: Map<string, string[]>;
+}
+
+/** A process that is being started finds its mark in this variable. */
+const MARK_VARIABLE = 'HEAPWARDEN_START';
+
+/** How a process is found again whose warden dies before it has written down its pid. */
+export function markedEnvironment(mark: string): NodeJS.ProcessEnv {
+  return { [MARK_VARIABLE]: mark };
 }
 
 /**
@@ -25,44 +38,55 @@ export class Leftovers {
   readonly #path: string;
   readonly #parts: LeftoverParts;
   readonly #boot: string;
-  readonly #found: Map<string, ProcessId[]>;
+  readonly #found: Running;
   readonly #running = new Map<string, ProcessId[]>();
+  readonly #starting = new Map<string, string[]>();
   #last: Promise<void> = Promise.resolve();
   #writable = true;
 
-  private constructor(path: string, { boot, apps }: Running, parts: LeftoverParts) {
+  private constructor(path: string, found: Running, parts: LeftoverParts) {
     this.#path = path;
-    this.#boot = boot;
-    this.#found = apps;
+    this.#boot = found.boot;
+    this.#found = found;
     this.#parts = parts;
   }
 
   static async open(path: string, parts: LeftoverParts): Promise<Leftovers> {
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').then((id) => id.trim(), () => '');
+    const nothing = { boot, apps: new Map(), starting: new Map() };
     const found = await readFile(path, 'utf8').then(parseRunning, (error: NodeJS.ErrnoException) =>
-      error.code === 'ENOENT' ? { boot, apps: new Map() } : null,
+      error.code === 'ENOENT' ? nothing : null,
     );
     if (!found) parts.log.warn(`${path} cannot be read; processes of an earlier heapwarden may still run`);
-    return new Leftovers(path, { boot, apps: found?.boot === boot ? found.apps : new Map() }, parts);
+    return new Leftovers(path, found?.boot === boot ? found : nothing, parts);
   }
 
   /** Apps that an earlier warden ran and whose processes have not been looked after yet. */
   get apps(): string[] {
-    return [...this.#found.keys()];
+    return [...new Set([...this.#found.apps.keys(), ...this.#found.starting.keys()])];
   }
 
   /** Stops what an earlier warden left of this app. Never rejects: where that fails, the log says so. */
   async stop(app: string, stopTimeoutMs: number): Promise<void> {
-    await Promise.all((this.#found.get(app) ?? []).map((id) => this.#stop(app, id, stopTimeoutMs)));
-    this.#found.delete(app);
+    const ids = [...(this.#found.apps.get(app) ?? []), ...(await this.#marked(app))];
+    await Promise.all(ids.map((id) => this.#stop(app, id, stopTimeoutMs)));
+    this.#found.apps.delete(app);
+    this.#found.starting.delete(app);
   }
 
-  /** Resolves when it is on disk, or the log has said why it is not. */
-  remember(app: string, ids: ProcessId[]): Promise<void> {
-    if (ids.length > 0) this.#running.set(app, ids);
-    else this.#running.delete(app);
+  /** What the app runs now, and the marks of what is being started. Resolves when it is on disk, or the log has said why it is not. */
+  remember(app: string, ids: ProcessId[], starting: string[] = []): Promise<void> {
+    keep(this.#running, app, ids);
+    keep(this.#starting, app, starting);
     this.#last = this.#last.then(() => this.#write());
     return this.#last;
+  }
+
+  /** Processes that were started just before their warden died: it had not come to write down their pids. */
+  async #marked(app: string): Promise<ProcessId[]> {
+    const marks = this.#found.starting.get(app) ?? [];
+    const look = (mark: string) => this.#parts.processes.startedWith?.(`${MARK_VARIABLE}=${mark}`).catch(() => []);
+    return (await Promise.all(marks.map(look))).flatMap((ids) => ids ?? []);
   }
 
   async #stop(app: string, id: ProcessId, stopTimeoutMs: number): Promise<void> {
@@ -79,9 +103,10 @@ export class Leftovers {
 
   async #write(): Promise<void> {
     const draft = `${this.#path}.new`;
-    const apps = Object.fromEntries([...this.#found, ...this.#running]);
+    const apps = Object.fromEntries([...this.#found.apps, ...this.#running]);
+    const starting = Object.fromEntries([...this.#found.starting, ...this.#starting]);
     try {
-      await writeFile(draft, JSON.stringify({ boot: this.#boot, apps }), { mode: 0o600 });
+      await writeFile(draft, JSON.stringify({ boot: this.#boot, apps, starting }), { mode: 0o600 });
       await rename(draft, this.#path);
       this.#writable = true;
     } catch (error) {
@@ -92,13 +117,28 @@ export class Leftovers {
   }
 }
 
+interface Written {
+  boot: unknown;
+  apps: { [app: string]: ProcessId[] };
+  /** Missing in files of an older version. */
+  starting?: { [app: string]: string[] };
+}
+
+function keep<T>(lists: Map<string, T[]>, app: string, list: T[]): void {
+  if (list.length > 0) lists.set(app, list);
+  else lists.delete(app);
+}
+
 /** Null for anything else than what #write writes. */
 function parseRunning(text: string): Running | null {
   try {
-    const { boot, apps } = JSON.parse(text) as { boot: unknown; apps: { [app: string]: ProcessId[] } };
+    const { boot, apps, starting = {} } = JSON.parse(text) as Written;
     const lists = new Map(Object.entries(apps));
-    const whole = [...lists.values()].every((ids) => Array.isArray(ids) && ids.every(isProcessId));
-    return typeof boot === 'string' && whole ? { boot, apps: lists } : null;
+    const marks = new Map(Object.entries(starting));
+    const whole =
+      [...lists.values()].every((ids) => Array.isArray(ids) && ids.every(isProcessId)) &&
+      [...marks.values()].every((list) => Array.isArray(list) && list.every((mark) => typeof mark === 'string'));
+    return typeof boot === 'string' && whole ? { boot, apps: lists, starting: marks } : null;
   } catch {
     return null;
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { systemClock } from '../../src/clock.js';
 import type { ProcessId, Slot } from '../../src/supervisors/contract.js';
-import { Leftovers } from '../../src/supervisors/leftovers.js';
+import { Leftovers, markedEnvironment } from '../../src/supervisors/leftovers.js';
 import { MemoryLog, endOf, isAlive, mustIdentify, plainNode, processes, run, said } from '../observe/support.js';
 import {
   CHILD_APP, CHILD_WARDEN, childOf, freePort, reportFolder, reportOf, runningIn, supervise,
@@ -191,4 +191,22 @@ t.test('a process that cannot be stopped does not keep the app from being starte
   t.strictSame(log.entries.map(({ message }) => message), [
     'shop: process 4000000, left behind by an earlier heapwarden, could not be stopped: EMFILE',
   ]);
+});
+
+t.test('a process that was started just before its warden died, and is known by its mark alone', async (t) => {
+  const path = join(t.testdir(), 'children.json');
+  await (await open(path)).leftovers.remember('shop', [], ['mark-of-this-test']);
+  const start = (mark: string) => {
+    const child = spawn('sleep', ['600'], { detached: true, stdio: 'ignore', env: markedEnvironment(mark) });
+    t.teardown(() => child.kill('SIGKILL'));
+    return mustIdentify(child.pid!);
+  };
+  const [marked, other] = [await start('mark-of-this-test'), await start('mark-of-another')];
+  const { leftovers } = await open(path);
+  t.strictSame(leftovers.apps, ['shop']);
+  await leftovers.stop('shop', 1000);
+  t.notOk(await isAlive(marked));
+  t.ok(await isAlive(other));
+  await leftovers.remember('mail', []);
+  t.strictSame((await open(path)).leftovers.apps, [], 'it is forgotten');
 });
