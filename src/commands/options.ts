@@ -34,8 +34,8 @@ Flags of restart:
   --worker=SLOT                    one worker; default: every worker, one after the other
   --reason=REASON                  rss, heap, freeze or uptime: only where that limit is crossed now
                                    (default: manual)
-  --force                          pass over every gate (pause, window, grace, cooldown, budget, …) and the
-                                   measurement
+  --force                          pass over the measurement and every gate: pause, window, grace,
+                                   cooldown, budget, min_available
   --dry-run                        say what would be done, do nothing
 
 Flags of pause:
