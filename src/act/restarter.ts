@@ -60,11 +60,9 @@ export class Restarter {
     const judgement = decide(ask, factsOf(ask, worker, isBusy, this.#parts), nowMs);
     const incident = newIncident(ask, judgement, worker && measurementOf(worker, this.#parts.app(ask.app)), nowMs);
     if (judgement.action === 'refuse') return this.#refuse(ask, judgement, incident);
-    await this.#reserve(incident);
+    const waiting = await this.#reserve(incident);
     this.#refusals.forget(ask);
     this.#announce(incident);
-    const waiting = { incident, cancel: new AbortController() };
-    this.#waiting.set(workerKey(ask.app, ask.worker), waiting);
     void this.#enqueue(incident, () => this.#carryOut(waiting));
     return { ...judgement, app: ask.app, worker: ask.worker, incident: incident.id };
   }
@@ -109,15 +107,20 @@ export class Restarter {
     return { ...answer, incident: incident.id };
   }
 
-  async #reserve(incident: Incident): Promise<void> {
+  /** From here on it can be cancelled, even before it is on disk. */
+  async #reserve(incident: Incident): Promise<Waiting> {
     const { journal, history } = this.#parts;
     const key = workerKey(incident.app, incident.worker);
+    const waiting = { incident, cancel: new AbortController() };
     this.#busy.add(key);
+    this.#waiting.set(key, waiting);
     history.add(incident);
     try {
       await journal.record(incident);
+      return waiting;
     } catch (error) {
       this.#busy.delete(key);
+      this.#waiting.delete(key);
       history.withdraw(incident.id);
       this.#journalFailed(error);
       throw error;
