@@ -127,8 +127,8 @@ t.test('a process that has ended is nobody', async (t) => {
 });
 
 t.test('a zombie is nobody', async (t) => {
-  // The second sleep has the first for a child, and never waits for it.
-  const child = run(t, 'sh', '-c', 'sleep 0 & echo $!; exec sleep 1000');
+  // The second sleep has the first for a child, and never waits for it. The shell would, if it were still there.
+  const child = run(t, 'sh', '-c', 'sleep 0.5 & echo $!; exec sleep 1000');
   const pid = Number(await said(child));
   await until('the zombie', () => parseProcStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.state === 'Z');
   t.equal(await processes.identify(pid), null);
