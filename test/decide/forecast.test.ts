@@ -38,11 +38,12 @@ for (const [name, diseaseOf] of Object.entries(DISEASES)) {
 }
 
 for (const [name, healthOf] of Object.entries(HEALTHY)) {
-  t.test(`${name} is no leak, at any time of a day and a half`, async (t) => {
+  t.test(`${name} is no leak, at any time of a day and a half, with an agent and without`, async (t) => {
     const alarms: string[] = [];
     for (const noise of NOISE) {
       for (let seed = 1; seed <= HEALTHY_SEEDS; seed++) {
-        const { life, ...body } = healthOf(randomOf(seed * 7919));
+        const { life: own, ...body } = healthOf(randomOf(seed * 7919));
+        const life = { ...own, agent: seed % 3 > 0 };
         const look = (series: Series) => {
           const { leak, forecastMs } = outlookOf(series, APP);
           if (leak || forecastMs !== null) alarms.push(`noise ${noise}, seed ${seed}, after ${series.latest!.at / HOUR} h`);
@@ -76,6 +77,34 @@ t.test('a leak that begins after a day is found as well, and one that has ended 
     t.equal(found.leak?.class, 'heap');
     t.ok(Math.abs(found.leak!.bytesPerSecond * 3600 - 60 * MB) < 15 * MB, String(found.leak!.bytesPerSecond * 3600));
     t.equal(outlookOf(live(ended, life, 7 * HOUR), APP).leak, null);
+  }
+});
+
+t.test('a large cache that fills ever slower is no leak any more, once most of it is there', async (t) => {
+  const alarms: string[] = [];
+  for (const tauHours of [0.5, 1, 2, 4]) {
+    const cache: Body = { heap: (ms) => BASE.heap + 300 * MB * (1 - Math.exp(-ms / (tauHours * HOUR))) };
+    for (const noise of [0.005, 0.02]) {
+      for (let seed = 1; seed <= SEEDS; seed++) {
+        const look = (series: Series) => {
+          const hours = series.latest!.at / HOUR;
+          if (hours > 1.6 * tauHours && outlookOf(series, APP).leak) alarms.push(`tau ${tauHours}, noise ${noise}, after ${hours} h`);
+        };
+        live(cache, { seed, noise, sampleMs: 30 * SECOND }, 6 * tauHours * HOUR, { everyMs: 10 * MINUTE, look });
+      }
+    }
+  }
+  t.strictSame(alarms, []);
+});
+
+t.test('what was before a leak began does not make it look slower', async (t) => {
+  const late: Body = { heap: (ms) => BASE.heap + Math.max(0, ms - 5 * HOUR) * ((60 * MB) / HOUR) };
+  for (let seed = 1; seed <= 20; seed++) {
+    for (const hours of [8, 9, 10, 11, 12, 13]) {
+      const { leak } = outlookOf(live(late, { seed, noise: 0.02, sampleMs: 30 * SECOND }, hours * HOUR), APP);
+      const rate = leak && leak.bytesPerSecond * 3600;
+      t.ok(rate === null || Math.abs(rate / (60 * MB) - 1) < 0.25, `after ${hours} h: ${rate}`);
+    }
   }
 });
 
