@@ -19,6 +19,7 @@ import { Observer } from './observe/observer.js';
 import { processSource } from './observe/processes.js';
 import { releaseOf } from './observe/release.js';
 import { Sampler } from './observe/sampler.js';
+import { SeriesBook } from './observe/series.js';
 import { signReader } from './observe/signs.js';
 import { Standstills } from './observe/standstill.js';
 import { Vigil } from './observe/vigil.js';
@@ -92,6 +93,7 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const schedules = new Schedules(notes, clock);
   const complete: Journal['complete'] = (id, outcome) => counted(journal.complete(id, outcome));
   const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
-  const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, clock, log });
-  return { lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, restarter, intake, loop };
+  const series = new SeriesBook();
+  const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, series, clock, log });
+  return { lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series, restarter, intake, loop };
 }

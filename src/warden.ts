@@ -2,6 +2,7 @@ import type { AlertAnswer, RestartRequest } from './act/intake.js';
 import type { Answer } from './act/restarter.js';
 import type { Pause } from './decide/gates.js';
 import type { Webhook } from './decide/alerts.js';
+import { outlookOf, type Outlook } from './decide/forecast.js';
 import { messageOf } from './errors.js';
 import { alertsRoute } from './http/alerts.js';
 import { appsRoutes } from './http/apps.js';
@@ -15,6 +16,7 @@ import { ensureToken, readToken } from './http/token.js';
 import type { WorkerState } from './observe/tracker.js';
 import type { View } from './publish/family.js';
 import { incidentStatus, type IncidentStatus } from './publish/incidents.js';
+import { forecastFamilies } from './publish/forecast.js';
 import { limitFamilies } from './publish/limits.js';
 import { processFamilies } from './publish/processes.js';
 import { render, type Exposition } from './publish/render.js';
@@ -103,6 +105,7 @@ export class Warden implements WardenPort {
       { name: 'process', collect: () => processFamilies(view) },
       { name: 'runtime', collect: () => runtimeFamilies(view) },
       { name: 'limits', collect: () => limitFamilies(view) },
+      { name: 'forecast', collect: () => forecastFamilies(view) },
       { name: 'restarts', collect: () => restartFamilies(view) },
       { name: 'counters', collect: () => counters.families() },
       { name: 'warden', collect: () => wardenFamilies(view) },
@@ -139,7 +142,8 @@ export class Warden implements WardenPort {
   apps(): AppStatus[] {
     const { history, restarter } = this.#parts;
     const isBusy = (app: string, worker: string) => restarter.isBusy(app, worker);
-    return appStatuses(this.#options.config.current, this.#workers(), history, isBusy, this.#options.clock.now());
+    const outlook = (worker: WorkerState) => this.#outlook(worker);
+    return appStatuses(this.#options.config.current, this.#workers(), history, isBusy, outlook, this.#options.clock.now());
   }
 
   /** Newest first. */
@@ -154,6 +158,12 @@ export class Warden implements WardenPort {
 
   token(): Promise<string> {
     return readToken(this.#options.config.current.auth.token_file);
+  }
+
+  #outlook(worker: WorkerState): Outlook | null {
+    const series = this.#parts.series.of(worker);
+    const app = this.#options.config.current.apps.find(({ name }) => name === worker.app) ?? null;
+    return series && outlookOf(series, app);
   }
 
   #isConfigured(app: string): boolean {
@@ -216,6 +226,7 @@ export class Warden implements WardenPort {
       lastReload: config.lastReload,
       workers: this.#workers(),
       history,
+      outlook: (worker) => this.#outlook(worker),
       agentsConnected: hub.reports().length,
       health: observer.health,
     };

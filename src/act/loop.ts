@@ -6,6 +6,7 @@ import { RESOURCE_NAMES, describeValue, holdOf, limitOf } from '../decide/measur
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
 import type { Observer } from '../observe/observer.js';
+import type { SeriesBook } from '../observe/series.js';
 import { formatDuration } from '../units.js';
 import type { Aftercare } from './aftercare.js';
 import type { Restarter } from './restarter.js';
@@ -19,6 +20,7 @@ export interface LoopParts {
   schedules: Pick<Schedules, 'due'>;
   aftercare: Pick<Aftercare, 'look'>;
   waiting: WaitingAsks;
+  series: Pick<SeriesBook, 'add'>;
   clock: Clock;
   log: Log;
 }
@@ -45,9 +47,10 @@ export class ControlLoop {
 
   /** One round. */
   async turn(): Promise<void> {
-    const { observer, clock, waiting, schedules, aftercare } = this.#parts;
+    const { observer, clock, waiting, schedules, aftercare, series } = this.#parts;
     const { apps, trigger, fallback_after } = this.#parts.config();
     const workers = await observer.observe();
+    series.add(workers);
     const now = clock.monotonic(); // a change of the time of day neither shortens nor lengthens what is held
     const { state, changes, breaches } = guard(this.#guardState, workers, apps, now);
     this.#guardState = state;

@@ -1,6 +1,7 @@
 /** What the warden knows at one moment, as metric families; every family file turns a view into these. Pure. */
 import type { History } from '../act/history.js';
 import type { Config } from '../config/schema.js';
+import type { Outlook } from '../decide/forecast.js';
 import type { SourceHealth } from '../observe/observer.js';
 import type { WorkerState } from '../observe/tracker.js';
 
@@ -27,6 +28,8 @@ export interface View {
   lastReload: { successful: boolean; successAtMs: number };
   workers: readonly WorkerState[];
   history: History;
+  /** null where nothing has been measured of the worker's process. */
+  outlook(worker: WorkerState): Outlook | null;
   agentsConnected: number;
   /** How the looks at the outside went, by source. */
   health: ReadonlyMap<string, SourceHealth>;

@@ -1,7 +1,9 @@
 /** Pure: the apps as the API tells them; names and units as in the metrics. */
 import type { History } from '../act/history.js';
 import { RESOURCES, type Config, type Level, type Resource } from '../config/schema.js';
+import type { Outlook } from '../decide/forecast.js';
 import { isPaused, type Pause } from '../decide/gates.js';
+import type { Companion, Leak } from '../decide/leak.js';
 import { levelsReached, measure, standstillOf } from '../decide/measure.js';
 import type { StandstillCause } from '../observe/standstill.js';
 import type { WorkerState } from '../observe/tracker.js';
@@ -22,6 +24,10 @@ export interface WorkerStatus {
   levels: Partial<Record<Resource, Level>>;
   /** Why its agent may be silent though it has not frozen. */
   standstill: StandstillCause | null;
+  /** Until the `rss` restart limit at the present trend; null without a trend or a limit. */
+  forecast_seconds: number | null;
+  /** What grows, and what grows with it; null where nothing does for certain. */
+  leak: { class: Leak['class']; bytes_per_second: number; confidence: number; companions: Companion[] } | null;
   restarting: boolean;
   /** What stops its automatic restarts for longer than a cooldown does. */
   blocked: Block[];
@@ -43,6 +49,7 @@ export function appStatuses(
   workers: readonly WorkerState[],
   history: History,
   isBusy: (app: string, worker: string) => boolean,
+  outlook: (worker: WorkerState) => Outlook | null,
   nowMs: number,
 ): AppStatus[] {
   const configs = new Map(config.apps.map((app) => [app.name, app]));
@@ -76,12 +83,26 @@ export function appStatuses(
           uptime_seconds: reading ? Math.max(0, (nowMs - reading.startedAtMs) / 1000) : null,
           levels,
           standstill: standstillOf(worker)?.cause ?? null,
+          ...outlookStatus(outlook(worker)),
           restarting: isBusy(name, worker.worker),
           blocked: app ? blocksOf(app, worker.worker, history, nowMs) : [],
         };
       }),
     };
   });
+}
+
+function outlookStatus(outlook: Outlook | null): Pick<WorkerStatus, 'forecast_seconds' | 'leak'> {
+  const { leak, forecastMs } = outlook ?? { leak: null, forecastMs: null };
+  return {
+    forecast_seconds: forecastMs === null ? null : Math.round(seconds(forecastMs)),
+    leak: leak && {
+      class: leak.class,
+      bytes_per_second: Math.round(leak.bytesPerSecond),
+      confidence: Number(leak.confidence.toFixed(2)),
+      companions: leak.companions,
+    },
+  };
 }
 
 function pauseOf(pause: Pause | null, nowMs: number): AppStatus['paused'] {

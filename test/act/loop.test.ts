@@ -6,6 +6,7 @@ import { Schedules } from '../../src/act/schedules.js';
 import { WaitingAsks } from '../../src/act/waiting-asks.js';
 import type { Ask, Refusal } from '../../src/decide/decision.js';
 import type { Config } from '../../src/config/schema.js';
+import type { Workers } from '../../src/observe/tracker.js';
 import { HOUR, MB, MINUTE, NOW, SECOND, configOf } from '../decide/support.js';
 import { World } from './support.js';
 
@@ -19,6 +20,7 @@ class Fixture {
   readonly loop: ControlLoop;
   readonly busy = new Set<string>();
   readonly waiting = new WaitingAsks();
+  readonly rounds: Workers[] = [];
   /** By worker. */
   refusals: Record<string, Refusal> = {};
   onAsk: (ask: Ask) => void = () => {};
@@ -41,6 +43,7 @@ class Fixture {
       schedules: new Schedules(new AppNotes(this.world.history, { note: async () => {} }), this.world.clock),
       aftercare: { look: async () => {} },
       waiting: this.waiting,
+      series: { add: (workers) => void this.rounds.push(workers) },
       clock: this.world.clock,
       log: this.world.log,
     });
@@ -65,6 +68,14 @@ async function asksOf(trigger: string): Promise<Record<string, string[]>> {
 }
 
 const ASKED = ['shop/0 rss guard'];
+
+t.test('each round is told to the series', async (t) => {
+  const fixture = new Fixture(configWith('trigger: embedded'));
+  fixture.world.put({ rssBytes: 200 * MB });
+  await fixture.turnAt(NOW);
+  await fixture.turnAt(NOW + SECOND);
+  t.strictSame(fixture.rounds.map((workers) => workers.size), [1, 1]);
+});
 
 t.test('trigger embedded: it asks as soon as the limit was held', async (t) => {
   t.strictSame(await asksOf('trigger: embedded'), { 0: [], 9: [], 10: ASKED, 15: ASKED, 129: ASKED, 130: ASKED });

@@ -11,7 +11,7 @@ import { MB, configOf, workerOf } from '../decide/support.js';
 import { needParts } from '../parts/index.js';
 import { CLOCK, VIEW, collectorOf, freshCounters, linesOf, page, viewFamilies } from './support.js';
 
-/** DESIGN.md's table, without what later issues bring (forecast, leak rate); and agent_up, which an alert needs. */
+/** DESIGN.md's table; and agent_up, which an alert needs. */
 const CONTRACT: Record<string, string> = {
   heapwarden_process_up: 'app worker',
   heapwarden_process_resident_memory_bytes: 'app worker',
@@ -40,6 +40,8 @@ const CONTRACT: Record<string, string> = {
   heapwarden_limit_bytes: 'app level resource',
   heapwarden_limit_ratio: 'app level resource',
   heapwarden_limit_seconds: 'app level resource',
+  heapwarden_forecast_seconds: 'app worker',
+  heapwarden_leak_rate_bytes_per_second: 'app class worker',
   heapwarden_restarts_total: 'app reason result',
   heapwarden_restart_refusals_total: 'app refusal',
   heapwarden_restart_duration_seconds: 'app',
@@ -182,7 +184,7 @@ t.test('no name breaks out of its label', async (t) => {
 });
 
 t.test('what is not known is absent, never zero', async (t) => {
-  const nothing: View = { ...VIEW, workers: [workerOf({ pid: null })], history: new History([], CLOCK) };
+  const nothing: View = { ...VIEW, workers: [workerOf({ pid: null })], outlook: () => null, history: new History([], CLOCK) };
   const samples = viewFamilies(nothing).flatMap(({ name, values }: Family) => values.map(() => name));
   t.strictSame(samples.filter((name) => !name.includes('limit')), [
     'heapwarden_process_up',

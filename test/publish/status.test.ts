@@ -5,7 +5,7 @@ import { MB, NOW } from '../decide/support.js';
 import { CLOCK, VIEW } from './support.js';
 
 const statuses = (busy = '') =>
-  appStatuses(VIEW.config, VIEW.workers, VIEW.history, (app, worker) => `${app}/${worker}` === busy, NOW);
+  appStatuses(VIEW.config, VIEW.workers, VIEW.history, (app, worker) => `${app}/${worker}` === busy, VIEW.outlook, NOW);
 
 t.test('every configured app, and those whose agents report in', async (t) => {
   const [shop, fixed, stranger, ...others] = statuses();
@@ -26,6 +26,13 @@ t.test('every configured app, and those whose agents report in', async (t) => {
       uptime_seconds: 3600,
       levels: {},
       standstill: null,
+      forecast_seconds: 15_000,
+      leak: {
+        class: 'heap',
+        bytes_per_second: 8611,
+        confidence: 0.91,
+        companions: [{ type: 'TCPSocketWrap', from: 12, to: 840 }],
+      },
       restarting: false,
       blocked: [],
     },
@@ -41,6 +48,8 @@ t.test('every configured app, and those whose agents report in', async (t) => {
       uptime_seconds: null,
       levels: {},
       standstill: null,
+      forecast_seconds: null,
+      leak: null,
       restarting: false,
       blocked: [],
     },
@@ -51,7 +60,7 @@ t.test('memory as the config means it, and the highest level of each resource', 
   const [running] = VIEW.workers;
   const reading = { ...running!.reading!, treeRssBytes: 700 * MB, startedAtMs: NOW - 7 * 3_600_000 };
   const workers = [{ ...running!, reading, agent: { ...running!.agent!, heartbeatAt: NOW - 5000 } }];
-  const [shop] = appStatuses(VIEW.config, workers, new History([], CLOCK), () => false, NOW);
+  const [shop] = appStatuses(VIEW.config, workers, new History([], CLOCK), () => false, () => null, NOW);
   t.strictSame(shop!.workers[0]!.levels, { rss: 'critical', freeze: 'critical', uptime: 'restart' });
   t.equal(shop!.workers[0]!.resident_memory_bytes, 700 * MB);
   t.equal(statuses()[1]!.workers[0]!.resident_memory_bytes, 10 * MB, 'of the process alone');
@@ -59,7 +68,7 @@ t.test('memory as the config means it, and the highest level of each resource', 
 
 t.test('a worker between two processes, and an app without any', async (t) => {
   const gone = { ...VIEW.workers[0]!, reading: null, agent: null };
-  const [shop, fixed] = appStatuses(VIEW.config, [gone], VIEW.history, () => true, NOW);
+  const [shop, fixed] = appStatuses(VIEW.config, [gone], VIEW.history, () => true, () => null, NOW);
   t.match(shop!.workers, [{ up: false, state: 'stopped', restarting: true }]);
   t.strictSame(fixed, { app: 'static', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, paused: null, workers: [] });
 });

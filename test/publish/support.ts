@@ -1,6 +1,7 @@
 import { History } from '../../src/act/history.js';
 import { Counters } from '../../src/publish/counters.js';
 import type { Family, View } from '../../src/publish/family.js';
+import { forecastFamilies } from '../../src/publish/forecast.js';
 import { limitFamilies } from '../../src/publish/limits.js';
 import { processFamilies } from '../../src/publish/processes.js';
 import { render, type Collector, type Exposition } from '../../src/publish/render.js';
@@ -91,6 +92,22 @@ export const VIEW: View = {
     }),
     incidentOf({ id: 'b', atMs: NOW - SECOND, outcome: null, before: { ...measured, rssBytes: 800 * MB } }),
   ], CLOCK),
+  outlook: ({ app, worker }) =>
+    app === 'shop' && worker === '0'
+      ? {
+          leak: {
+            class: 'heap',
+            bytesPerSecond: 8611.4,
+            confidence: 0.912,
+            companions: [{ type: 'TCPSocketWrap', from: 12, to: 840 }],
+          },
+          rates: { heap: 8611.4, buffers: 0, native: 0, children: 0 },
+          forecastMs: 15_000_250,
+          limitBytes: 768 * MB,
+        }
+      : app === 'static'
+        ? { leak: null, rates: { children: 0 }, forecastMs: null, limitBytes: null }
+        : null,
   agentsConnected: 1,
   health: new Map([
     ['supervisor/shop', { success: true, durationMs: 12 }],
@@ -100,7 +117,7 @@ export const VIEW: View = {
 
 /** The families that a view tells, in the order of the page. */
 export function viewFamilies(view: View): Family[] {
-  return [processFamilies, runtimeFamilies, limitFamilies, restartFamilies, wardenFamilies].flatMap((of) => of(view));
+  return [processFamilies, runtimeFamilies, limitFamilies, forecastFamilies, restartFamilies, wardenFamilies].flatMap((of) => of(view));
 }
 
 /** Counters of a warden that has just started with these apps. */

@@ -144,6 +144,7 @@ t.test('the tests in test/rules stand guard over each line and each `for`', asyn
       [/>= (0\.\d+)$/, '>= 0.999 * $1'],
       [/>= 3$/, '>= 2'],
       [/> 0$/, '>= 0'],
+      [/<= 3600$/, '<= 3599'],
       [/(==|<=) 0/, '<= 1'],
       [/== 1$/, '>= 0'],
     ]);

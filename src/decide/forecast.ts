@@ -1,0 +1,86 @@
+/** Pure: when a process that leaks reaches its restart limit for resident memory, and the words for it. */
+import { LEAK_DEFAULTS, growthOf, type Companion, type Growth, type Leak, type LeakSettings } from './leak.js';
+import type { Trend } from './trend.js';
+import type { AppConfig } from '../config/schema.js';
+import type { History } from '../observe/series.js';
+import { formatBytes, formatDuration } from '../units.js';
+
+export interface Outlook extends Pick<Growth, 'leak' | 'rates'> {
+  /** Milliseconds until the `rss` restart limit, 0 at or above it; null where there is no trend, or no limit. */
+  forecastMs: number | null;
+  limitBytes: number | null;
+}
+
+type Terms = Pick<AppConfig, 'limits' | 'memory'>;
+
+/** `app`: null where none is configured, which has no limit. */
+export function outlookOf(history: History, app: Terms | null, settings: LeakSettings = LEAK_DEFAULTS): Outlook {
+  const limitBytes = app?.limits.rss?.restart ?? null;
+  const memory = app?.memory ?? 'tree';
+  const { leak, rates, trend } = growthOf(history, { limitBytes, memory }, settings);
+  const forecastMs = trend && limitBytes !== null ? timeUntil(limitBytes, history, memory, trend) : null;
+  return { leak, rates, forecastMs, limitBytes };
+}
+
+/** The peaks of noise and of a sawtooth reach a limit first. */
+const PEAKS = 0.9;
+
+/** From the peaks of the last slices, each carried on to now by the trend. */
+function timeUntil(limitBytes: number, history: History, memory: AppConfig['memory'], { slope, from }: Trend): number {
+  const { at: now, treeRss, rootRss } = history.latest!;
+  if ((memory === 'tree' ? treeRss : rootRss) >= limitBytes) return 0;
+  const levels = history
+    .recent(memory === 'tree' ? 'tree' : 'root')
+    .filter(({ at }) => at >= from)
+    .map(({ at, value }) => value + slope * (now - at))
+    .toSorted((a, b) => a - b);
+  const level = levels[Math.floor(levels.length * PEAKS)] ?? 0;
+  return Math.max(0, (limitBytes - level) / slope);
+}
+
+/** What people call Node's resource types; the others go by Node's own names. */
+const RESOURCE_WORDS: Record<string, string> = {
+  TCPSocketWrap: 'sockets',
+  TCPServerWrap: 'servers',
+  PipeWrap: 'pipes',
+  Timeout: 'timers',
+  Immediate: 'immediates',
+  ProcessWrap: 'child processes',
+  FSReqCallback: 'file operations',
+  FSReqPromise: 'file operations',
+  FSEventWrap: 'file watchers',
+  Worker: 'worker threads',
+};
+
+const CLASS_WORDS: Record<Leak['class'], string> = {
+  heap: 'its heap grows',
+  buffers: 'its buffers (external memory) grow',
+  native: 'its native memory (resident, unknown to V8) grows',
+  children: 'its child processes grow',
+  unknown: 'its memory grows (without an agent nobody knows which)',
+};
+
+const HOUR_SECONDS = 3600;
+
+/**
+ * One clause for people, such as "its heap grows by 31 MB an hour (confidence 0.9); at this rate it reaches 768 MB in
+ * 4h10m; sockets: 12 → 840"; null where nothing leaks.
+ */
+export function describeLeak({ leak, forecastMs, limitBytes }: Omit<Outlook, 'rates'>): string | null {
+  if (!leak) return null;
+  const rate = formatBytes(leak.bytesPerSecond * HOUR_SECONDS);
+  const grows = `${CLASS_WORDS[leak.class]} by ${rate} an hour (confidence ${leak.confidence.toFixed(1)})`;
+  const limit = limitBytes === null || forecastMs === null ? [] : [describeForecast(limitBytes, forecastMs)];
+  return [grows, ...limit, ...leak.companions.map(describeCompanion)].join('; ');
+}
+
+export const describeCompanion = ({ type, from, to }: Companion): string => `${RESOURCE_WORDS[type] ?? type}: ${from} → ${to}`;
+
+/** No more exact than a forecast is: to the minute, from a day on to the hour. */
+function describeForecast(limitBytes: number, forecastMs: number): string {
+  if (forecastMs === 0) return `it has reached ${formatBytes(limitBytes)}`;
+  const minute = 60_000;
+  const unit = forecastMs >= 1440 * minute ? 60 * minute : minute;
+  const time = formatDuration(Math.max(minute, Math.round(forecastMs / unit) * unit));
+  return `at this rate it reaches ${formatBytes(limitBytes)} in ${time}`;
+}
