@@ -1,6 +1,6 @@
 /** Pure: when a process that leaks reaches its restart limit for resident memory, and the words for it. */
 import { LEAK_DEFAULTS, growthOf, type Companion, type Growth, type Leak, type LeakSettings } from './leak.js';
-import type { Trend } from './trend.js';
+import { theilSen, type Trend } from './trend.js';
 import type { AppConfig } from '../config/schema.js';
 import type { History } from '../observe/series.js';
 import { formatBytes, formatDuration } from '../units.js';
@@ -25,13 +25,19 @@ export function outlookOf(history: History, app: Terms | null, settings: LeakSet
 /** The peaks of noise and of a sawtooth reach a limit first. */
 const PEAKS = 0.9;
 
+/** Garbage and reserve grow with a heap that leaks, and resident memory faster than what lives in it; to so much. */
+const MOST_RESERVE = 2;
+
 /** From the peaks of the last slices, each carried on to now by the trend. */
-function timeUntil(limitBytes: number, history: History, memory: AppConfig['memory'], { slope, from }: Trend): number {
+function timeUntil(limitBytes: number, history: History, memory: AppConfig['memory'], trend: Trend): number {
   const { at: now, treeRss, rootRss } = history.latest!;
   if ((memory === 'tree' ? treeRss : rootRss) >= limitBytes) return 0;
+  const column = memory === 'tree' ? 'tree' : 'root';
+  const resident = theilSen(history.read(column, trend.from));
+  const slope = Math.min(Math.max(trend.slope, resident || 0), trend.slope * MOST_RESERVE);
   const levels = history
-    .recent(memory === 'tree' ? 'tree' : 'root')
-    .filter(({ at }) => at >= from)
+    .recent(column)
+    .filter(({ at }) => at >= trend.from)
     .map(({ at, value }) => value + slope * (now - at))
     .toSorted((a, b) => a - b);
   const level = levels[Math.floor(levels.length * PEAKS)] ?? 0;

@@ -80,10 +80,10 @@ export function growthOf(
     const least = spanMs > settings.dayMs ? AT_ALL * base : Math.max(AT_ALL * base, Math.min(WITHIN_A_DAY * base, headroom));
     return isBlind ? least * BLIND_FACTOR : least;
   };
-  // Memory without garbage shows a leak first; all of it where garbage is collected too seldom to tell.
-  const columns: Column[] = isBlind || memory === 'process' ? [measured] : ['live', measured];
+  // Memory without garbage shows a leak first, from GC to GC where they are few; then all that is resident.
+  const columns: Column[] = isBlind || memory === 'process' ? [measured] : ['live', 'collected', measured];
   for (const column of columns) {
-    const search = { now, shortestMs: settings.shortestMs, leastGrowth };
+    const search = { now, atCollections: column === 'collected', shortestMs: settings.shortestMs, leastGrowth };
     const trend = findTrend((from) => history.read(column, from), search);
     const growth = trend && attribute(history, trend, known, isBlind);
     if (growth) return growth;
@@ -93,7 +93,7 @@ export function growthOf(
 
 /** The middle of the lowest eighth: one odd value is not what a process needs. */
 function leastOf(life: readonly Point[]): number {
-  const sorted = Float64Array.from(life, ({ value }) => value).sort();
+  const sorted = Float64Array.from(life, ({ value }) => value).toSorted();
   return medianOf(sorted.subarray(0, Math.ceil(sorted.length / 8)));
 }
 
@@ -123,8 +123,8 @@ function attribute(history: History, trend: Trend, known: readonly LeakClass[], 
 function classSlope(history: History, name: LeakClass, trend: Trend): number {
   const points = history.read(name, trend.from);
   const isHeld = name === 'heap' || name === 'buffers';
-  const own = significantTrend(isHeld ? changesOf(points) : points);
-  return own && own.slope >= LEAST_SHARE * trend.slope ? own.slope : 0;
+  const slope = significantTrend(isHeld ? changesOf(points) : points, isHeld)?.slope ?? 0;
+  return slope >= LEAST_SHARE * trend.slope ? slope : 0;
 }
 
 /** Measured lately, not only before the agent went away. */

@@ -14,6 +14,8 @@ export interface Trend {
 
 export interface Search {
   now: number;
+  /** The series is known at major GCs only, and those are few. */
+  atCollections: boolean;
   /** The shortest time over which growth is believed. */
   shortestMs: number;
   /** Bytes of growth that are worth a word when seen over so long. */
@@ -23,6 +25,15 @@ export interface Search {
 /** Chance that no growth at all looks like this; one-sided. Five values, each above the last, have 0.014. */
 const MOST_CHANCE = 0.02;
 const FEWEST_POINTS = 5;
+/**
+ * V8 lets the heap grow by half or more before it collects again: from healthy to the limit there may be no more than
+ * four or five major GCs. What each leaves behind has next to no noise, so four in order are enough; three are also
+ * what a step looks like that a GC has cut in two. Chance orders n values so with 1 / n!.
+ */
+const FEWEST_COLLECTIONS = 4;
+const FEW_COLLECTIONS = 6;
+/** As a share of the time looked at: since the last GC nothing is known. */
+const MOST_SINCE_COLLECTION = 0.5;
 /** The slowest quarter of a steady growth, and its last one, against the whole: what levels off has less. */
 const LEAST_QUARTER = 0.5;
 const LEAST_LAST_QUARTER = 0.65;
@@ -42,7 +53,9 @@ const SURE_OF_A_QUARTER = (2.5 * 4 * Math.sqrt(12) * 2) / LEAST_LAST_QUARTER;
  * since a time. An even growth is significant, as large in each quarter, not slower than just before, and more than
  * twice what the series has ever given back; so a step, a ramp, a wave and a sawtooth are none.
  */
-export function findTrend(read: (from: number) => Point[], { now, shortestMs, leastGrowth }: Search): Trend | null {
+export function findTrend(readAll: (from: number) => Point[], search: Search): Trend | null {
+  const { now, shortestMs, leastGrowth, atCollections } = search;
+  const read = (from: number) => (atCollections ? changesOf(readAll(from)) : readAll(from));
   const life = read(-Infinity);
   const [first] = life;
   if (!first) return null;
@@ -50,11 +63,12 @@ export function findTrend(read: (from: number) => Point[], { now, shortestMs, le
   for (let span = now - first.at; span >= shortestMs; span /= 2) {
     const from = now - span;
     const points = read(from);
-    if (points.length < FEWEST_POINTS) continue;
+    if (points.length < (atCollections ? FEWEST_COLLECTIONS : FEWEST_POINTS)) continue;
+    if (atCollections && now - points.at(-1)!.at > span * MOST_SINCE_COLLECTION) continue;
     const least = Math.max(leastGrowth(span), fall * LEAST_RISE_PER_FALL);
     // The cheap look first: most series do not grow.
     if (!(rise(points, 4) >= least * 0.8)) continue;
-    const trend = evenTrend(points);
+    const trend = evenTrend(points, atCollections);
     if (!trend || !(trend.growth >= least) || !(trend.growth > 0)) continue;
     const before = read(from - span).filter(({ at }) => at < from);
     if (spanOf(before) >= span / 4 && theilSen(before) > trend.slope * MOST_BEFORE) continue;
@@ -64,10 +78,12 @@ export function findTrend(read: (from: number) => Point[], { now, shortestMs, le
 }
 
 /** The growth over all these points; null where it is not significant, or not even. */
-export function evenTrend(points: readonly Point[]): Trend | null {
-  const trend = significantTrend(points);
+export function evenTrend(points: readonly Point[], atCollections: boolean): Trend | null {
+  const trend = significantTrend(points, atCollections);
   if (!trend) return null;
-  if (!(trend.growth >= (SURE_OF_A_QUARTER * scatterOf(points, trend.slope)) / Math.sqrt(points.length))) return null;
+  const isFew = atCollections && points.length < FEW_COLLECTIONS;
+  const unsure = isFew ? 0 : (SURE_OF_A_QUARTER * scatterOf(points, trend.slope)) / Math.sqrt(points.length);
+  if (!(trend.growth >= unsure)) return null;
   const quarters = quartersOf(points).map((quarter) => theilSen(quarter) / trend.slope);
   const evenness = Math.min(...quarters);
   if (!(evenness >= LEAST_QUARTER) || !(quarters.at(-1)! >= LEAST_LAST_QUARTER)) return null;
@@ -75,12 +91,13 @@ export function evenTrend(points: readonly Point[]): Trend | null {
 }
 
 /** The growth over all these points, even or not; null where there is none that chance does not explain. */
-export function significantTrend(points: readonly Point[]): Trend | null {
-  if (points.length < FEWEST_POINTS) return null;
+export function significantTrend(points: readonly Point[], atCollections: boolean): Trend | null {
+  const isFew = atCollections && points.length < FEW_COLLECTIONS;
+  if (points.length < (isFew ? FEWEST_COLLECTIONS : FEWEST_POINTS)) return null;
   const slope = theilSen(points);
   if (!(slope > 0)) return null;
-  const chance = mannKendall(points, slope);
-  if (!(chance <= MOST_CHANCE)) return null;
+  const chance = isFew ? orderChance(points) : mannKendall(points, slope);
+  if (!(chance <= MOST_CHANCE) && !(isFew && chance < 1)) return null;
   // The ends tell of an S-shape that it has grown by less than its middle promised.
   const growth = Math.min(slope * spanOf(points), rise(points, 16));
   return { from: points[0]!.at, slope, growth, certainty: 1 - chance };
@@ -117,6 +134,12 @@ function mannKendall(points: readonly Point[], slope: number): number {
   return s <= 0 ? 1 : normalTail((s - 1) / Math.sqrt(variance));
 }
 
+/** 1 where they are not in order. */
+function orderChance(points: readonly Point[]): number {
+  if (points.some(({ value }, i) => i > 0 && !(value > points[i - 1]!.value))) return 1;
+  return points.reduce((chance, _, i) => chance / (i + 1), 1);
+}
+
 function autocorrelation(values: readonly number[]): number {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   let covariance = 0;
@@ -141,7 +164,7 @@ export function changesOf(points: readonly Point[]): Point[] {
 }
 
 export function medianOf(values: Float64Array | readonly number[]): number {
-  const sorted = Float64Array.from(values).sort();
+  const sorted = Float64Array.from(values).toSorted();
   const middle = sorted.length >> 1;
   if (sorted.length === 0) return NaN;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;

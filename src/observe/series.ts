@@ -4,10 +4,10 @@ import { sameProcess } from './identity.js';
 import { workerKey, type Workers, type WorkerState } from './tracker.js';
 
 /**
- * In bytes. `live`: the four below it, that is the memory of the tree without V8's garbage and reserve. `heap` and
- * `buffers` are as of the last major GC.
+ * In bytes. `live`: the last four, that is the memory of the tree without V8's garbage and reserve. `heap` and `buffers`
+ * are as of the last major GC; `collected` is what both were at that moment.
  */
-export const COLUMNS = ['tree', 'root', 'live', 'heap', 'buffers', 'native', 'children'] as const;
+export const COLUMNS = ['tree', 'root', 'live', 'collected', 'heap', 'buffers', 'native', 'children'] as const;
 export type Column = (typeof COLUMNS)[number];
 
 /** One round's figures of one process; sizes in bytes. */
@@ -72,7 +72,7 @@ const MOST_SNAPSHOTS = 32;
 const MOST_RESOURCE_TYPES = 32;
 
 /**
- * A ring of slices for each tier: 5 × 64 × 8 numbers, 20 KiB a process however long it runs, and at most 32 × 32 counts
+ * A ring of slices for each tier: 5 × 64 × 9 numbers, 23 KB a process however long it runs, and at most 32 × 32 counts
  * of resources beside. The lowest value of a slice is what a sawtooth above it does not move.
  */
 export class Series implements History {
@@ -82,6 +82,7 @@ export class Series implements History {
   readonly #tiers: readonly Tier[];
   #origin = 0;
   #liveBuffers = NaN;
+  #collected = NaN;
 
   constructor({ sliceMs }: Pick<SeriesOptions, 'sliceMs'> = SERIES_DEFAULTS) {
     this.#tiers = TIER_FACTORS.map((factor) => new Tier(sliceMs * factor));
@@ -119,7 +120,9 @@ export class Series implements History {
     else this.#liveBuffers = collected ? external : Math.min(this.#liveBuffers, external);
     const native = ownRss - (runtime?.heapTotal ?? NaN) - external;
     const children = Math.max(0, treeRss - ownRss);
-    return [treeRss, rootRss, heap + this.#liveBuffers + native + children, heap, this.#liveBuffers, native, children];
+    const live = heap + this.#liveBuffers + native + children;
+    if (collected || Number.isNaN(heap)) this.#collected = heap + external;
+    return [treeRss, rootRss, live, this.#collected, heap, this.#liveBuffers, native, children];
   }
 
   /** Thinned by halves: always 16 to 32 over the whole life. */

@@ -88,13 +88,23 @@ t.test('a large cache that fills ever slower is no leak any more, once most of i
       for (let seed = 1; seed <= SEEDS; seed++) {
         const look = (series: Series) => {
           const hours = series.latest!.at / HOUR;
-          if (hours > 1.6 * tauHours && outlookOf(series, APP).leak) alarms.push(`tau ${tauHours}, noise ${noise}, after ${hours} h`);
+          if (hours > 2 * tauHours && outlookOf(series, APP).leak) alarms.push(`tau ${tauHours}, noise ${noise}, after ${hours} h`);
         };
         live(cache, { seed, noise, sampleMs: 30 * SECOND }, 6 * tauHours * HOUR, { everyMs: 10 * MINUTE, look });
       }
     }
   }
   t.strictSame(alarms, []);
+});
+
+t.test('four major GCs between healthy and the limit are enough to tell a heap that leaks', async (t) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const life = { seed, noise: 0.01, sampleMs: 30 * SECOND, gcMs: 70 * MINUTE, garbage: 150 * MB };
+    const body = DISEASES['heap']!(50 * MB);
+    const { leak, forecastMs } = outlookOf(live(body, life, 7 * HOUR), APP);
+    t.equal(leak?.class, 'heap', `seed ${seed}`);
+    t.ok(forecastMs! > 0, `seed ${seed}`);
+  }
 });
 
 t.test('what was before a leak began does not make it look slower', async (t) => {
