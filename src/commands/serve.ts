@@ -53,7 +53,9 @@ export async function serve(options: ServeOptions, version: string): Promise<num
   }
 }
 
-async function startupConfig(file: string | null, log: Log): Promise<ConfigStore> {
+async function startupConfig(named: string | null, log: Log): Promise<ConfigStore> {
+  // A file that was there at the start and has gone since is missing, not a wish for none.
+  const file = named ?? (existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : null);
   const load = async () => {
     const config = await readConfig(file);
     const [unsupported] = unsupportedIn(config);

@@ -61,6 +61,22 @@ export function duplicateNames(apps: readonly unknown[], source: Source): Config
   });
 }
 
+/** Each child app that listens where one before it does: only one of them could. */
+export function duplicatePorts(apps: readonly unknown[], { source, originOf }: Origins): ConfigProblem[] {
+  const firstByAddress = new Map<string, Path>();
+  return apps.flatMap((app, i) => {
+    const address = valueAt(app, ['supervisor', 'child', 'listen']);
+    if (typeof address !== 'string') return [];
+    const path = originOf(['apps', String(i), 'supervisor', 'child', 'listen']);
+    const first = firstByAddress.get(address);
+    if (!first) {
+      firstByAddress.set(address, path);
+      return [];
+    }
+    return [source.problem(path, `${address} is the port of another app already, at line ${source.line(first)}`)];
+  });
+}
+
 function valueAt(root: unknown, path: Path): unknown {
   return path.reduce<unknown>(
     (value, step) => (typeof value === 'object' && value ? (value as Record<string, unknown>)[step] : undefined),

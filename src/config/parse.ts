@@ -1,7 +1,7 @@
 import type { ErrorObject } from 'ajv';
 import type { Static } from 'typebox';
 import type { ConfigProblem } from '../errors.js';
-import { duplicateNames, limitsOutOfOrder, type Origins } from './checks.js';
+import { duplicateNames, duplicatePorts, limitsOutOfOrder, type Origins } from './checks.js';
 import { isGroup, mergeDefaults } from './merge.js';
 import { messageOfDefect } from './messages.js';
 import {
@@ -64,6 +64,7 @@ function problemsOf(root: unknown, source: Source): ConfigProblem[] {
     ...limitsOutOfOrder(['defaults'], isGroup(root) ? root['defaults'] : undefined, origins),
     ...apps.flatMap((app, i) => limitsOutOfOrder(['apps', String(i)], app, origins)),
     ...duplicateNames(apps, source),
+    ...duplicatePorts(apps, origins),
   ];
 }
 

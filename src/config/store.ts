@@ -64,6 +64,13 @@ function refuseFixedChanges(before: Config, after: Config): void {
     ['agent_socket', before.agent_socket, after.agent_socket],
     ['auth.token_file', before.auth.token_file, after.auth.token_file],
   ] as const;
+  if (before.apps.length > 0 && after.apps.length === 0) {
+    throw new HeapwardenError(
+      'CONFIG_NEEDS_RESTART',
+      'the file names no app any more (is it empty?), and a reload does not stop the last one; restart heapwarden if ' +
+        'that is meant. The config from before stays in force.',
+    );
+  }
   const changes = fixed.filter(([, was, is]) => was !== is).map(([key, was, is]) => `${key} from ${was} to ${is}`);
   if (changes.length === 0) return;
   throw new HeapwardenError(

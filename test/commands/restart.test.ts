@@ -47,7 +47,7 @@ const [yes, no, dry] = [
 t.test('it is restarted', async (t) => {
   const { run, seen, lines } = await asking(t, 202, { decisions: [yes] });
   t.equal(await run(), 0);
-  t.strictSame(lines, ['shop/0: about it']);
+  t.strictSame(lines, ['shop/0: about it', 'what comes of it: heapwarden incidents shop']);
   t.match(seen, [
     {
       method: 'POST',
@@ -70,7 +70,7 @@ t.test('what is asked for is passed on, under any address', async (t) => {
 });
 
 t.test('the exit status is 0 only where all was done that was asked for', async (t) => {
-  const cases: [object[], number, boolean, number][] = [
+  const cases: [ReturnType<typeof answerOf>[], number, boolean, number][] = [
     [[yes, yes], 202, false, 0],
     [[yes, no], 202, false, 1],
     [[no], 409, false, 1],
@@ -81,7 +81,9 @@ t.test('the exit status is 0 only where all was done that was asked for', async 
   for (const [decisions, status, dryRun, exit] of cases) {
     const { run, lines } = await asking(t, status, { decisions });
     t.equal(await run({ dryRun }), exit);
-    t.equal(lines.length, decisions.length, 'each is told');
+    t.equal(lines.filter((line) => line.startsWith('shop/')).length, decisions.length, 'each is told');
+    const gated = decisions.some(({ reason }) => reason === 'cooldown');
+    t.equal(lines.includes('--force passes over that'), gated);
   }
 });
 

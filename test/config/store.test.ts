@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { Clock } from '../../src/clock.js';
+import { systemClock, type Clock } from '../../src/clock.js';
 import { parseConfig } from '../../src/config/parse.js';
 import type { Config } from '../../src/config/schema.js';
 import { ConfigStore } from '../../src/config/store.js';
@@ -100,3 +100,13 @@ t.test('reloads run one after another, also after one that failed', async (t) =>
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+t.test('a reload does not stop the last app: an empty file is most likely a mistake', async (t) => {
+  const load = (text: string) => parseConfig(text, { ...HOST, file: 'heapwarden.yml' });
+  let text = 'apps: [{ name: shop, supervisor: { pm2: shop } }]';
+  const store = new ConfigStore(load(text), async () => load(text), systemClock);
+  text = '';
+  await t.rejects(store.reload(), { code: 'CONFIG_NEEDS_RESTART', message: /^the file names no app any more/ });
+  t.equal(store.current.apps.length, 1);
+  t.equal(store.lastReload.successful, false);
+});
