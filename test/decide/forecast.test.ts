@@ -108,7 +108,7 @@ t.test('four major GCs between healthy and the limit are enough to tell a heap t
 });
 
 t.test('nor do the stairs hide it that resident memory climbs, as V8 reserves ahead', async (t) => {
-  // Seen of Node 22 with a Map that is never cleared: GCs at 48, 81 and 135 MB, and resident memory still in between.
+  // Seen of Node 20 with an array that is never cleared: major GCs at 48, 81 and 135 MB, and resident memory still in between.
   const series = new Series();
   let heapLive = 29 * MB;
   let reserved = 90 * MB;
