@@ -54,10 +54,10 @@ const LATE_MS = 600_000;
 const LATE_TIMEOUT_MS = 2000;
 
 /** Refusals that another try may not meet. */
-const PASSING: ReadonlySet<InspectorRefusal> = new Set(['too_young', 'debugged', 'port_taken', 'busy']);
+const PASSING: ReadonlySet<string> = new Set<InspectorRefusal>(['too_young', 'debugged', 'port_taken', 'busy']);
 
 /** Whether the same process may be tried again later. */
-export function mayPass({ refusal }: Refused): boolean {
+export function mayPass(refusal: string): boolean {
   return PASSING.has(refusal);
 }
 

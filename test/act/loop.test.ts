@@ -40,6 +40,7 @@ class Fixture {
       },
       schedules: new Schedules(new AppNotes(this.world.history, { note: async () => {} }), this.world.clock),
       aftercare: { look: async () => {} },
+      attacher: { look: () => {} },
       waiting: this.waiting,
       clock: this.world.clock,
       log: this.world.log,
