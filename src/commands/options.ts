@@ -17,7 +17,7 @@ Usage:
   heapwarden pause APP [flags]     no automatic restarts of an app, until it is resumed
   heapwarden resume APP [flags]    allow them again; also after restarts that did not help
   heapwarden incidents [APP]       what was restarted or not, and why; newest first
-  heapwarden attach PID            load the agent into a running Node.js process, which then reports in
+  heapwarden attach PID            load the agent into a Node.js process that runs already
   heapwarden --help | --version
 
 Flags of serve:
@@ -47,8 +47,8 @@ Flags of incidents:
   --json                           as /api/v1/incidents has them
 
 Flags of attach:
-  --app=NAME                       what the app is called (default: PM2's, npm's or the script's name)
-  --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}; says where the running heapwarden listens
+  --app=NAME                       default: the name that PM2, npm or the script has for it
+  --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}; it names the agent socket
 
 Flags of restart, pause, resume and incidents:
   --url=URL                        of the running heapwarden (default: http://${DEFAULT_LISTEN_ADDRESS})
