@@ -14,7 +14,10 @@ import { createMeter } from './agent/meter.cjs';
 import type { Clock } from './clock.js';
 import type { ConfigStore } from './config/store.js';
 import type { Log } from './log.js';
+import { attach } from './observe/attach.js';
+import { Attacher } from './observe/attacher.js';
 import { AgentHub } from './observe/hub.js';
+import { isNode } from './observe/node-process.js';
 import { Observer } from './observe/observer.js';
 import { processSource } from './observe/processes.js';
 import { releaseOf } from './observe/release.js';
@@ -40,6 +43,9 @@ export interface RoomsOptions {
   /** What child apps write. */
   onOutput: ChildParts['onOutput'];
 }
+
+/** Milliseconds. A busy process answers late; one that does not is tried again when it does. */
+const ATTACH_TIMEOUT_MS = 3000;
 
 export type Rooms = Awaited<ReturnType<typeof openRooms>>;
 
@@ -74,6 +80,9 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
   const sampler = new Sampler(processes);
   const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });
+  const attachTo = (pid: number, app: string) =>
+    attach(pid, { processes, app, agentSocket: agent_socket, timeoutMs: ATTACH_TIMEOUT_MS });
+  const attacher = new Attacher({ hub, isNode, attach: attachTo, clock, log });
   const restarter = new Restarter({
     app: appConfig,
     supervisors: supervisors.byApp,
@@ -94,6 +103,11 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const complete: Journal['complete'] = (id, outcome) => counted(journal.complete(id, outcome));
   const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
   const series = new SeriesBook();
-  const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, series, clock, log });
-  return { lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series, restarter, intake, loop };
+  const loop = new ControlLoop({
+    config: current, observer, restarter, schedules, aftercare, attacher, waiting, series, clock, log,
+  });
+  return {
+    lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series,
+    restarter, intake, attacher, loop,
+  };
 }

@@ -172,7 +172,7 @@ export class Warden implements WardenPort {
 
   async #start(): Promise<void> {
     const { config, metricsPath, version, clock, log } = this.#options;
-    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, loop, counters, self, meter } =
+    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, counters, self, meter } =
       this.#parts;
     const { current } = config;
     this.#opened.push(() => lock.release(), () => journal.close(), () => meter.close(), () => self.close(), () => pm2.close());
@@ -194,7 +194,7 @@ export class Warden implements WardenPort {
     // Listening comes before the apps are started: a taken port must not cost them a start and a stop.
     this.url = await listen(server, this.#options.listen);
     const configured = new Set(current.apps.map(({ name }) => name));
-    this.#opened.push(() => supervisors.close(), () => restarter.close(), () => loop.close(), () => closeServer(server));
+    this.#opened.push(() => supervisors.close(), () => restarter.close(), () => attacher.close(), () => loop.close(), () => closeServer(server));
     for (const app of leftovers.apps) if (!configured.has(app)) await leftovers.stop(app, ABANDONED_STOP_TIMEOUT_MS);
     counters.expect([...configured], history.list({ limit: Infinity }));
     await supervisors.apply(current.apps);

@@ -5,6 +5,7 @@ import { guard, type Breach, type GuardState, type LevelChange } from '../decide
 import { RESOURCE_NAMES, describeValue, holdOf, limitOf } from '../decide/measure.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
+import type { Attacher } from '../observe/attacher.js';
 import type { Observer } from '../observe/observer.js';
 import type { SeriesBook } from '../observe/series.js';
 import { formatDuration } from '../units.js';
@@ -19,6 +20,7 @@ export interface LoopParts {
   restarter: Pick<Restarter, 'ask' | 'isBusy'>;
   schedules: Pick<Schedules, 'due'>;
   aftercare: Pick<Aftercare, 'look'>;
+  attacher: Pick<Attacher, 'look'>;
   waiting: WaitingAsks;
   series: Pick<SeriesBook, 'add'>;
   clock: Clock;
@@ -47,7 +49,7 @@ export class ControlLoop {
 
   /** One round. */
   async turn(): Promise<void> {
-    const { observer, clock, waiting, schedules, aftercare, series } = this.#parts;
+    const { observer, clock, waiting, schedules, aftercare, attacher, series } = this.#parts;
     const { apps, trigger, fallback_after } = this.#parts.config();
     const workers = await observer.observe();
     series.add(workers);
@@ -56,6 +58,7 @@ export class ControlLoop {
     this.#guardState = state;
     const configs = new Map(apps.map((app) => [app.name, app]));
     for (const change of changes) this.#tell(change, configs.get(change.worker.app)!);
+    attacher.look(apps, workers);
     await aftercare.look(apps, workers);
     // With both, Alertmanager leads: its alert has had `fallback_after` to come. One that came and was refused for now
     // is asked again below, and stays the one that asks: so it can still be resolved.

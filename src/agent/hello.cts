@@ -2,13 +2,13 @@ import { basename, extname } from 'node:path';
 import { MAX_APP_NAME, PROTOCOL_VERSION, type HelloFrame } from './protocol.cjs';
 
 /** Who this process is. Read on connect: PM2's cluster mode sets env and argv only after the preloads have run. */
-export function hello(): HelloFrame {
+export function hello(app?: string): HelloFrame {
   return {
     type: 'hello',
     protocol: PROTOCOL_VERSION,
     pid: process.pid,
     node: process.version.slice(1),
-    app: appName(process.env, process.argv[1]),
+    app: app ?? appName(process.env, process.argv[1]),
   };
 }
 

@@ -1,6 +1,5 @@
 import { setTimeout } from 'node:timers';
 import { Connection, type AgentSource } from './connection.cjs';
-import { socketPaths } from './paths.cjs';
 import { quietly } from './quietly.cjs';
 
 /** How often PM2's cluster mode is asked whether the app has its environment. */
@@ -11,16 +10,19 @@ const LAST_RETRY_MS = 10_000;
 /** Stays connected to a warden for as long as the app lives: tries each known place in turn, waits, and tries again. */
 export class Link {
   readonly #source: AgentSource;
+  readonly #paths: () => string[];
   #retryMs = FIRST_RETRY_MS;
 
-  constructor(source: AgentSource) {
+  /** `paths`: where a warden may listen, most likely first. */
+  constructor(source: AgentSource, paths: () => string[]) {
     this.#source = source;
+    this.#paths = paths;
   }
 
   open(): void {
     // PM2's cluster mode keeps the app's environment, HEAPWARDEN_SOCKET too, in this variable until the preloads have
     // run: what is tried before may be another warden.
-    if (process.env['pm2_env'] === undefined) this.#connect(socketPaths());
+    if (process.env['pm2_env'] === undefined) this.#connect(this.#paths());
     else this.#openAfter(PM2_POLL_MS);
   }
 

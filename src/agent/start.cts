@@ -1,11 +1,20 @@
 import { hello } from './hello.cjs';
 import { Link } from './link.cjs';
 import { createMeter } from './meter.cjs';
+import { socketPaths } from './paths.cjs';
 import { Servers } from './servers.cjs';
 import type { SharedPort } from './shared-port.cjs';
 
+/** What an agent that was loaded later is told, instead of by the environment, which the app's children inherit. */
+export interface Told {
+  /** What the app is called; else as ever. */
+  app?: string | undefined;
+  /** Where the warden listens; else as ever. */
+  socket?: string | undefined;
+}
+
 /** Measures this process and reports to the warden for as long as the process lives. */
-export function start(): void {
+export function start({ app, socket }: Told = {}): void {
   const servers = new Servers();
   servers.watch(inheritedPort());
   const meter = createMeter();
@@ -17,12 +26,13 @@ export function start(): void {
     const { StopSignals } = require('./signals.cjs') as typeof import('./signals.cjs');
     return new StopSignals(drainage());
   });
-  new Link({
-    hello,
+  const source = {
+    hello: () => hello(app),
     stats: () => meter.read(),
-    drain: (timeoutMs) => drainage().drain(timeoutMs),
-    arm: (timeoutMs) => signals().arm(timeoutMs),
-  }).open();
+    drain: (timeoutMs: number) => drainage().drain(timeoutMs),
+    arm: (timeoutMs: number) => signals().arm(timeoutMs),
+  };
+  new Link(source, socket === undefined ? socketPaths : () => [socket]).open();
 }
 
 // Most apps never need them, and loading a file costs every start of an app about half a millisecond.

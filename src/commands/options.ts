@@ -17,6 +17,7 @@ Usage:
   heapwarden pause APP [flags]     no automatic restarts of an app, until it is resumed
   heapwarden resume APP [flags]    allow them again; also after restarts that did not help
   heapwarden incidents [APP]       what was restarted or not, and why; newest first
+  heapwarden attach PID            load the agent into a Node.js process that runs already
   heapwarden --help | --version
 
 Flags of serve:
@@ -44,6 +45,10 @@ Flags of pause:
 Flags of incidents:
   --limit=N                        how many (default: 20, at most 1000)
   --json                           as /api/v1/incidents has them
+
+Flags of attach:
+  --app=NAME                       default: the name that PM2, npm or the script has for it
+  --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}; it names the agent socket
 
 Flags of restart, pause, resume and incidents:
   --url=URL                        of the running heapwarden (default: http://${DEFAULT_LISTEN_ADDRESS})
@@ -85,6 +90,12 @@ export interface IncidentsOptions extends ClientOptions {
   json: boolean;
 }
 
+export interface AttachOptions {
+  pid: number;
+  app: string | null;
+  configFile: string | null;
+}
+
 export interface RestartOptions extends ClientOptions {
   app: string;
   worker: string | null;
@@ -101,7 +112,8 @@ export type Command =
   | { name: 'restart'; options: RestartOptions }
   | { name: 'pause'; options: PauseOptions }
   | { name: 'resume'; options: ResumeOptions }
-  | { name: 'incidents'; options: IncidentsOptions };
+  | { name: 'incidents'; options: IncidentsOptions }
+  | { name: 'attach'; options: AttachOptions };
 
 /** What the arguments after the program's name ask for. Throws HeapwardenError USAGE. */
 export function parseCommand(argv: readonly string[]): Command {
@@ -123,6 +135,8 @@ export function parseCommand(argv: readonly string[]): Command {
       return { name, options: resumeOptions(rest) };
     case 'incidents':
       return { name, options: incidentsOptions(rest) };
+    case 'attach':
+      return { name, options: attachOptions(rest) };
     default:
       throw usage(name === undefined ? 'say what to do' : `there is no command "${name}"`);
   }
@@ -198,6 +212,14 @@ function incidentsOptions(args: string[]): IncidentsOptions {
   const limit = Number(values.limit);
   if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw usage(`--limit=${values.limit} is not a number from 1 to 1000`);
   return { ...clientOptions(values), app: positionals[0] ?? null, limit, json: values.json };
+}
+
+function attachOptions(args: string[]): AttachOptions {
+  const { values, positionals } = parse(args, { app: { type: 'string' }, 'config.file': { type: 'string' } }, 1);
+  const [pid] = positionals;
+  if (pid === undefined) throw usage('attach needs the pid of a process');
+  if (!/^[1-9]\d{0,9}$/.test(pid)) throw usage(`"${pid}" is not the pid of a process`);
+  return { pid: Number(pid), app: values.app || null, configFile: values['config.file'] ?? null };
 }
 
 const CLIENT_FLAGS = {

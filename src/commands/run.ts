@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { HeapwardenError } from '../errors.js';
+import { attach } from './attach.js';
 import { check } from './check.js';
 import { USAGE, parseCommand } from './options.js';
 import { incidents } from './incidents.js';
@@ -32,6 +33,8 @@ export async function run(argv: readonly string[]): Promise<number> {
         return await resume(command.options, print);
       case 'incidents':
         return await incidents(command.options, print);
+      case 'attach':
+        return await attach(command.options, print);
     }
   } catch (error) {
     if (!(error instanceof HeapwardenError)) throw error;

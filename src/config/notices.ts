@@ -52,9 +52,6 @@ export function unsupportedIn(config: Config): Notice[] {
     if (app.restart.ready?.pm2 && app.supervisor.pm2 === undefined) {
       notices.push(notice(app, 'restart.ready.pm2', 'is for apps under PM2; use http, tcp or agent'));
     }
-    if (app.runtime === 'inspector') {
-      notices.push(notice(app, 'runtime', 'inspector is not available in this version; use agent or none'));
-    }
     return notices;
   });
 }

@@ -42,6 +42,7 @@ class Fixture {
       },
       schedules: new Schedules(new AppNotes(this.world.history, { note: async () => {} }), this.world.clock),
       aftercare: { look: async () => {} },
+      attacher: { look: () => {} },
       waiting: this.waiting,
       series: { add: (workers) => void this.rounds.push(workers) },
       clock: this.world.clock,

@@ -134,9 +134,22 @@ t.test('what makes no sense', async (t) => {
 t.test('the help names every flag there is', async (t) => {
   for (const flag of [
     '--config.file', '--web.listen-address', '--web.telemetry-path', '--log.level', '--log.format', '--worker',
-    '--reason', '--force', '--dry-run', '--url', '--token.file',
+    '--reason', '--force', '--dry-run', '--url', '--token.file', '--app',
   ]) {
     t.match(USAGE, new RegExp(`^  ${flag.replaceAll('.', '\\.')}[= ]`, 'm'));
   }
   t.ok(USAGE.split('\n').every((line) => line.length <= 100), 'in a terminal that is not too narrow');
+});
+
+t.test('attach', async (t) => {
+  const options = { pid: 4711, app: null, configFile: null };
+  t.strictSame(parseCommand(['attach', '4711']), { name: 'attach', options });
+  t.strictSame(parseCommand(['attach', '4711', '--app=shop', '--config.file=c.yml']), {
+    name: 'attach',
+    options: { ...options, app: 'shop', configFile: 'c.yml' },
+  });
+  t.throws(() => parseCommand(['attach']), { code: 'USAGE', message: /^attach needs the pid of a process/ });
+  for (const pid of ['0', 'shop', '1.5', '0x10', '12345678901']) {
+    t.throws(() => parseCommand(['attach', pid]), { code: 'USAGE', message: new RegExp(`^"${pid}" is not the pid`) });
+  }
 });
