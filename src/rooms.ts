@@ -2,6 +2,10 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Aftercare } from './act/aftercare.js';
 import { AppNotes } from './act/app-notes.js';
+import { Evidence } from './act/evidence/collect.js';
+import { LastWords } from './act/evidence/last-words.js';
+import { EvidenceStore } from './act/evidence/store.js';
+import { Witness } from './act/evidence/witness.js';
 import { History } from './act/history.js';
 import { Intake } from './act/intake.js';
 import { describeDamage, Journal } from './act/journal.js';
@@ -23,6 +27,7 @@ import { signReader } from './observe/signs.js';
 import { Standstills } from './observe/standstill.js';
 import { Vigil } from './observe/vigil.js';
 import { Counters, type AlertDecision } from './publish/counters.js';
+import { incidentStatus } from './publish/incidents.js';
 import { SelfMetrics } from './publish/self.js';
 import type { ChildParts } from './supervisors/child.js';
 import type { Drain } from './supervisors/contract.js';
@@ -69,7 +74,15 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
   const drain: Drain = ({ pid }, timeoutMs) => hub.drain(pid, timeoutMs);
-  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput };
+  const lastWords = new LastWords(clock);
+  const witness = new Witness({ hub, clock });
+  const store = new EvidenceStore(state_dir);
+  const evidence = new Evidence({ store, witness, lastWords, hub, describe: incidentStatus, clock, log });
+  const onWords: ChildParts['onOutput'] = (app, worker, stream, chunk) => {
+    lastWords.push(app, worker, stream, chunk);
+    onOutput(app, worker, stream, chunk);
+  };
+  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput: onWords };
   const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
   const sampler = new Sampler(processes);
   const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });
@@ -81,6 +94,7 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
     history,
     hasReported: async (process) => (await processes.tree(process)).some(({ pid }) => hub.report(pid)?.stats),
     releaseOf,
+    evidence,
     random: Math.random,
     clock,
     log,
@@ -92,6 +106,6 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const schedules = new Schedules(notes, clock);
   const complete: Journal['complete'] = (id, outcome) => counted(journal.complete(id, outcome));
   const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
-  const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, clock, log });
+  const loop = new ControlLoop({ config: current, observer, restarter, schedules, aftercare, waiting, witness, clock, log });
   return { lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, restarter, intake, loop };
 }

@@ -8,6 +8,7 @@ import type { Log } from '../log.js';
 import type { Observer } from '../observe/observer.js';
 import { formatDuration } from '../units.js';
 import type { Aftercare } from './aftercare.js';
+import type { Witness } from './evidence/witness.js';
 import type { Restarter } from './restarter.js';
 import type { Schedules } from './schedules.js';
 import type { WaitingAsks } from './waiting-asks.js';
@@ -19,6 +20,7 @@ export interface LoopParts {
   schedules: Pick<Schedules, 'due'>;
   aftercare: Pick<Aftercare, 'look'>;
   waiting: WaitingAsks;
+  witness: Pick<Witness, 'look'>;
   clock: Clock;
   log: Log;
 }
@@ -45,7 +47,7 @@ export class ControlLoop {
 
   /** One round. */
   async turn(): Promise<void> {
-    const { observer, clock, waiting, schedules, aftercare } = this.#parts;
+    const { observer, clock, waiting, schedules, aftercare, witness } = this.#parts;
     const { apps, trigger, fallback_after } = this.#parts.config();
     const workers = await observer.observe();
     const now = clock.monotonic(); // a change of the time of day neither shortens nor lengthens what is held
@@ -53,6 +55,7 @@ export class ControlLoop {
     this.#guardState = state;
     const configs = new Map(apps.map((app) => [app.name, app]));
     for (const change of changes) this.#tell(change, configs.get(change.worker.app)!);
+    witness.look(apps, workers);
     await aftercare.look(apps, workers);
     // With both, Alertmanager leads: its alert has had `fallback_after` to come. One that came and was refused for now
     // is asked again below, and stays the one that asks: so it can still be resolved.

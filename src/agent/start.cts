@@ -17,11 +17,21 @@ export function start(): void {
     const { StopSignals } = require('./signals.cjs') as typeof import('./signals.cjs');
     return new StopSignals(drainage());
   });
+  const evidence = once(() => {
+    const { Evidence } = require('./evidence.cjs') as typeof import('./evidence.cjs');
+    return new Evidence();
+  });
+  let wasProfiled = false;
   new Link({
     hello,
     stats: () => meter.read(),
     drain: (timeoutMs) => drainage().drain(timeoutMs),
     arm: (timeoutMs) => signals().arm(timeoutMs),
+    profile: (on) => {
+      if (on || wasProfiled) evidence().profile(on);
+      wasProfiled ||= on;
+    },
+    gather: (folder, files) => evidence().gather(folder, files),
   }).open();
 }
 

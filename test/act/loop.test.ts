@@ -39,6 +39,7 @@ class Fixture {
         isBusy: (app, worker) => this.busy.has(`${app}/${worker}`),
       },
       schedules: new Schedules(new AppNotes(this.world.history, { note: async () => {} }), this.world.clock),
+      witness: { look: () => {} },
       aftercare: { look: async () => {} },
       waiting: this.waiting,
       clock: this.world.clock,

@@ -1,0 +1,88 @@
+import type { Session } from 'node:inspector';
+
+/**
+ * Bytes between two samples, on average. V8's own default is 32 KiB; at 512 KiB it costs an app that allocates without
+ * pause up to a tenth of its throughput, and others next to nothing.
+ */
+const SAMPLING_INTERVAL = 512 * 1024;
+
+type Answer = { profile?: unknown };
+
+/**
+ * V8's sampling heap profiler: of what is allocated while it runs, a sample, with its stack, of what is still alive.
+ * https://chromedevtools.github.io/devtools-protocol/v8/HeapProfiler/
+ */
+export class AllocationProfiler {
+  #session: Session | null = null;
+  #failure = 'it was not asked for before';
+
+  /** Never throws. */
+  start(): void {
+    if (this.#session) return;
+    let session: Session | undefined;
+    try {
+      // Not an import: a Node built without an inspector, or one that may not use it, throws.
+      const inspector = require('node:inspector') as typeof import('node:inspector');
+      session = new inspector.Session();
+      session.connect();
+      if (isTaken(session)) throw new Error('the app itself is profiling its heap');
+      ask(session, 'HeapProfiler.startSampling', { samplingInterval: SAMPLING_INTERVAL });
+      this.#session = session;
+    } catch (error) {
+      session?.disconnect();
+      this.#failure = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  /** Never throws. */
+  stop(): void {
+    const session = this.#session;
+    if (!session) return;
+    this.#session = null;
+    try {
+      ask(session, 'HeapProfiler.stopSampling');
+      session.disconnect();
+    } catch {
+      // Disconnected, it samples no more.
+    }
+  }
+
+  /** Stops, and resolves to a SamplingHeapProfile. Rejects where there is none. */
+  async take(): Promise<unknown> {
+    const session = this.#session;
+    if (!session) throw new Error(this.#failure);
+    this.#session = null;
+    this.#failure = 'it was not asked for before';
+    try {
+      // Without it, what is dead but not collected yet counts as alive. It holds the app for about a second per GB.
+      await new Promise<void>((resolve) => session.post('HeapProfiler.collectGarbage', () => resolve()));
+      const { profile } = ask(session, 'HeapProfiler.stopSampling');
+      if (!profile) throw new Error('V8 gave none');
+      return profile;
+    } finally {
+      session.disconnect();
+    }
+  }
+}
+
+/** V8 has one such profiler: to start it twice does nothing, and to stop it would take it from whoever runs it. */
+function isTaken(session: Session): boolean {
+  try {
+    ask(session, 'HeapProfiler.getSamplingProfile');
+    return true;
+  } catch {
+    return false; // as it should be
+  }
+}
+
+/** A session inside the process answers before `post` returns. */
+function ask(session: Session, method: string, params: object = {}): Answer {
+  let failure: Error | null = new Error(`${method} was not answered`);
+  let answer: Answer = {};
+  session.post(method, params, (error: Error | null, result?: object) => {
+    failure = error;
+    answer = result ?? {};
+  });
+  if (failure) throw failure;
+  return answer;
+}
