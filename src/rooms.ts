@@ -4,6 +4,7 @@ import { Aftercare } from './act/aftercare.js';
 import { AppNotes } from './act/app-notes.js';
 import { Evidence } from './act/evidence/collect.js';
 import { LastWords } from './act/evidence/last-words.js';
+import { lookAtStack } from './act/evidence/look-at-stack.js';
 import { EvidenceStore } from './act/evidence/store.js';
 import { Witness } from './act/evidence/witness.js';
 import { History } from './act/history.js';
@@ -77,7 +78,8 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const lastWords = new LastWords(clock);
   const witness = new Witness({ hub, clock });
   const store = new EvidenceStore(state_dir);
-  const evidence = new Evidence({ store, witness, lastWords, hub, describe: incidentStatus, clock, log });
+  const look = (pid: number, timeoutMs: number) => lookAtStack(pid, processes, timeoutMs);
+  const evidence = new Evidence({ store, witness, lastWords, hub, lookAtStack: look, describe: incidentStatus, clock, log });
   const onWords: ChildParts['onOutput'] = (app, worker, stream, chunk) => {
     lastWords.push(app, worker, stream, chunk);
     onOutput(app, worker, stream, chunk);

@@ -10,13 +10,16 @@ import type { AgentHub } from '../../observe/hub.js';
 import type { WorkerState } from '../../observe/tracker.js';
 import { formatDuration } from '../../units.js';
 import type { Incident } from '../incident.js';
+import type { Looks } from './look-at-stack.js';
 import type { LastWords } from './last-words.js';
 import type { EvidenceReport } from './report.js';
 import { roomFor, whyNoSnapshot } from './room-for-snapshot.js';
 import { sourceLocator } from './source-maps.js';
-import { letWrite, writePrivate, type EvidenceStore } from './store.js';
+import { holderOf, stackText } from './stacks.js';
+import { writePrivate, type EvidenceStore } from './store.js';
 import { parseProfile, rankSuspects, type ProfileNode } from './suspects.js';
-import { suspectsText, suspicion, type Held } from './suspects-text.js';
+import { described, suspectsText, suspicion, type Held } from './suspects-text.js';
+import { Threads } from './threads.js';
 import type { Figures, Memory, Witness } from './witness.js';
 
 export interface EvidenceParts {
@@ -24,6 +27,7 @@ export interface EvidenceParts {
   witness: Pick<Witness, 'of' | 'profileTaken'>;
   lastWords: Pick<LastWords, 'of'>;
   hub: Pick<AgentHub, 'gather'>;
+  lookAtStack(pid: number, timeoutMs: number): Promise<Looks>;
   /** As the API tells it. */
   describe(incident: Incident): object;
   clock: Clock;
@@ -32,6 +36,8 @@ export interface EvidenceParts {
 
 /** Of the time that evidence may take, what is kept back to write up what there is. */
 const WRITE_UP_MS = 250;
+/** And of that, to read what the kernel knows and to write the stack. */
+const STACK_WRITE_MS = 250;
 /** A loop that has not turned for so long will not answer within a moment either. */
 const SILENT_MS = 3000;
 /** Bytes of a profile that are read; some hundred kB are usual. */
@@ -102,8 +108,24 @@ export class Evidence {
     report.folder = folder;
     const here = { ...given, folder };
     await this.#writeLastWords(here);
-    if (isFrozen(incident, worker)) report.notes.push('the process is frozen, so its agent cannot tell anything');
-    else await this.#askAgent(here);
+    if (!isFrozen(incident, worker)) return this.#askAgent(here);
+    report.notes.push('no report.json: the process is frozen, so that its agent cannot write one');
+    if (given.app.evidence.stack) await this.#lookAtStack(here);
+  }
+
+  async #lookAtStack({ incident, worker, folder, report, deadline }: Case): Promise<void> {
+    const { lookAtStack, clock } = this.#parts;
+    const pid = worker.agent?.pid ?? worker.reading!.root.pid;
+    const threads = new Threads(pid);
+    // What the kernel says goes beside it, and takes no time.
+    const { stacks, overMs, lack } = await lookAtStack(pid, Math.max(0, deadline - clock.monotonic() - STACK_WRITE_MS));
+    if (lack !== null) report.notes.push(lack);
+    const holder = holderOf(stacks);
+    if (holder) report.finding = `its event loop was held by ${described(holder)}`;
+    const { app, worker: slot } = incident;
+    const frozenMs = worker.agent ? clock.monotonic() - worker.agent.heartbeatAt : 0;
+    const freeze = { app, worker: slot, pid, node: worker.agent?.node ?? '?', frozenMs, stacks, overMs, lack, threads: await threads.use() };
+    await attempt(report, 'stack.txt', () => writePrivate(folder, 'stack.txt', stackText(freeze)));
   }
 
   async #writeLastWords({ incident: { app, worker }, folder, report }: Case): Promise<void> {
@@ -113,10 +135,9 @@ export class Evidence {
   }
 
   async #askAgent(given: Case): Promise<void> {
-    const { worker, folder, report, memory, app } = given;
+    const { worker, report, memory, app } = given;
     const { agent } = worker;
     if (!agent) return void report.notes.push('no agent is in the process, so nothing could be asked of it');
-    await letWrite(folder, agent.pid);
     const since = memory?.profiledSince ?? null;
     await this.#gather(given, agent.pid, since ? ['report.json', 'allocations.heapprofile'] : ['report.json']);
     if (since) {

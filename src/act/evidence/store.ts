@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppConfig } from '../../config/schema.js';
 import type { Incident } from '../incident.js';
@@ -50,15 +50,6 @@ async function bytesIn(folder: string): Promise<number> {
   let bytes = 0;
   for (const file of await readdir(folder)) bytes += (await lstat(join(folder, file))).size;
   return bytes;
-}
-
-/** Where the warden is root and the app is not, the app's agent needs a folder that it may write to. */
-export async function letWrite(folder: string, pid: number): Promise<void> {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return;
-  const { uid, gid } = await stat(`/proc/${pid}`);
-  if (uid === 0) return;
-  await chown(folder, uid, gid);
-  await chmod(folder, 0o700);
 }
 
 export async function writePrivate(folder: string, file: string, text: string): Promise<void> {
