@@ -49,7 +49,7 @@ for (const [by, holder] of [['loop', 'spinForEver'], ['regex', 'checkAddress'], 
     const config = app('freezes-by-name.cjs', { FREEZE_BY: by, FREEZE_AFTER_MS: '4000' }, 'freeze: { restart: 3s }');
     const { incident, text } = await incidentOf(t, config);
     const { finding, notes } = incident.outcome!.evidence!;
-    t.match(incident, { asked: 'freeze', outcome: { result: 'recovered', stop: 'killed' } });
+    t.match(incident, { asked: 'freeze', outcome: { result: 'recovered' } });
     t.match(text('stack.txt'), /^What shop\/0 did \(process \d+, Node\.js [\d.]+\), whose event loop had not turned for /);
     t.match(text('stack.txt'), /\n +\d+ {2}\S+ +(running|sleeping) +\d+% of a CPU\n/, 'what the kernel knows');
     if (holder) {
