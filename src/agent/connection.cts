@@ -30,7 +30,7 @@ export interface AgentSource {
   arm(timeoutMs: number): void;
   /** See Evidence. */
   profile(on: boolean): void;
-  gather(folder: string, files: readonly EvidenceFile[]): Promise<string[]>;
+  gather(folder: string, files: readonly EvidenceFile[]): string[];
 }
 
 /** One connection to a warden, from connect to close. Keeps the app alive for no longer than the connect itself. */
@@ -127,10 +127,7 @@ export class Connection {
   #gather(request: number, folder: string, files: readonly EvidenceFile[]): void {
     this.#tell({ type: 'heard', request });
     // In a turn of its own: that it has been heard goes out before the app is held.
-    setImmediate(quietly(() => {
-      const tell = quietly((lacks: string[]) => this.#tell({ type: 'gathered', request, lacks }));
-      void this.#source.gather(folder, files).then(tell, () => {});
-    }));
+    setImmediate(quietly(() => this.#tell({ type: 'gathered', request, lacks: this.#source.gather(folder, files) })));
   }
 
   /** Frames without a number: few, small, and asked for. */

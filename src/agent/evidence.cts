@@ -15,24 +15,24 @@ export class Evidence {
     else this.#profiler.stop();
   }
 
-  /** Writes the files into a folder that the warden has made. Why one is not there, in a sentence each; never rejects. */
-  async gather(folder: string, files: readonly EvidenceFile[]): Promise<string[]> {
+  /** Writes the files into a folder that the warden has made. Why one is not there, in a sentence each; never throws. */
+  gather(folder: string, files: readonly EvidenceFile[]): string[] {
     const lacks: string[] = [];
     for (const file of EVIDENCE_FILES) {
       if (!files.includes(file)) continue;
-      const why = await this.#write(folder, file);
+      const why = this.#write(folder, file);
       if (why !== null) lacks.push(`no ${file}: ${why}`.slice(0, MAX_LACK_LENGTH));
     }
     return lacks.slice(0, MAX_LACKS);
   }
 
-  async #write(folder: string, file: EvidenceFile): Promise<string | null> {
+  #write(folder: string, file: EvidenceFile): string | null {
     try {
       const path = join(folder, file);
       if (file === 'heap.heapsnapshot') {
         whole(path, writeSnapshot);
       } else {
-        const text = JSON.stringify(file === 'report.json' ? diagnosticReport() : await this.#profiler.take());
+        const text = JSON.stringify(file === 'report.json' ? diagnosticReport() : this.#profiler.take());
         whole(path, (unfinished) => writeText(unfinished, text));
       }
       return null;
