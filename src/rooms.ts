@@ -2,6 +2,11 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Aftercare } from './act/aftercare.js';
 import { AppNotes } from './act/app-notes.js';
+import { Evidence } from './act/evidence/collect.js';
+import { LastWords } from './act/evidence/last-words.js';
+import { lookAtStack } from './act/evidence/look-at-stack.js';
+import { EvidenceStore } from './act/evidence/store.js';
+import { Witness } from './act/evidence/witness.js';
 import { History } from './act/history.js';
 import { Intake } from './act/intake.js';
 import { describeDamage, Journal } from './act/journal.js';
@@ -27,6 +32,7 @@ import { signReader } from './observe/signs.js';
 import { Standstills } from './observe/standstill.js';
 import { Vigil } from './observe/vigil.js';
 import { Counters, type AlertDecision } from './publish/counters.js';
+import { incidentStatus } from './publish/incidents.js';
 import { SelfMetrics } from './publish/self.js';
 import type { ChildParts } from './supervisors/child.js';
 import type { Drain } from './supervisors/contract.js';
@@ -76,7 +82,16 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
   const drain: Drain = ({ pid }, timeoutMs) => hub.drain(pid, timeoutMs);
-  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput };
+  const lastWords = new LastWords(clock);
+  const witness = new Witness({ hub, clock });
+  const store = new EvidenceStore(state_dir);
+  const look = (pid: number, timeoutMs: number) => lookAtStack(pid, processes, timeoutMs);
+  const evidence = new Evidence({ store, witness, lastWords, hub, lookAtStack: look, describe: incidentStatus, clock, log });
+  const onWords: ChildParts['onOutput'] = (app, worker, stream, chunk) => {
+    lastWords.push(app, worker, stream, chunk);
+    onOutput(app, worker, stream, chunk);
+  };
+  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput: onWords };
   const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
   const sampler = new Sampler(processes);
   const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });
@@ -91,6 +106,7 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
     history,
     hasReported: async (process) => (await processes.tree(process)).some(({ pid }) => hub.report(pid)?.stats),
     releaseOf,
+    evidence,
     random: Math.random,
     clock,
     log,
@@ -104,7 +120,7 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
   const series = new SeriesBook();
   const loop = new ControlLoop({
-    config: current, observer, restarter, schedules, aftercare, attacher, waiting, series, clock, log,
+    config: current, observer, restarter, schedules, aftercare, attacher, waiting, series, witness, clock, log,
   });
   return {
     lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series,

@@ -1,4 +1,5 @@
 import type { AlertRef, Decision, Origin, RestartReason } from '../decide/decision.js';
+import type { EvidenceReport } from './evidence/report.js';
 
 export const RESULTS = [
   'recovered', // the new process runs, is ready, and is below the critical line
@@ -35,6 +36,8 @@ export interface Outcome {
   relapsedAtMs: number | null;
   /** The warden died in the middle, and the record was completed by the next one. */
   interrupted: boolean;
+  /** What was kept of the old process; absent where none was wanted, and in records of older versions. */
+  evidence?: EvidenceReport;
 }
 
 /** One restart, or one refusal to restart. `outcome` is null while a restart is under way, and for refusals. */

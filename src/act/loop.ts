@@ -10,6 +10,7 @@ import type { Observer } from '../observe/observer.js';
 import type { SeriesBook } from '../observe/series.js';
 import { formatDuration } from '../units.js';
 import type { Aftercare } from './aftercare.js';
+import type { Witness } from './evidence/witness.js';
 import type { Restarter } from './restarter.js';
 import type { Schedules } from './schedules.js';
 import type { WaitingAsks } from './waiting-asks.js';
@@ -23,6 +24,7 @@ export interface LoopParts {
   attacher: Pick<Attacher, 'look'>;
   waiting: WaitingAsks;
   series: Pick<SeriesBook, 'add'>;
+  witness: Pick<Witness, 'look'>;
   clock: Clock;
   log: Log;
 }
@@ -49,7 +51,7 @@ export class ControlLoop {
 
   /** One round. */
   async turn(): Promise<void> {
-    const { observer, clock, waiting, schedules, aftercare, attacher, series } = this.#parts;
+    const { observer, clock, waiting, schedules, aftercare, attacher, series, witness } = this.#parts;
     const { apps, trigger, fallback_after } = this.#parts.config();
     const workers = await observer.observe();
     series.add(workers);
@@ -59,6 +61,7 @@ export class ControlLoop {
     const configs = new Map(apps.map((app) => [app.name, app]));
     for (const change of changes) this.#tell(change, configs.get(change.worker.app)!);
     attacher.look(apps, workers);
+    witness.look(apps, workers);
     await aftercare.look(apps, workers);
     // With both, Alertmanager leads: its alert has had `fallback_after` to come. One that came and was refused for now
     // is asked again below, and stays the one that asks: so it can still be resolved.

@@ -4,6 +4,7 @@ import { RESOURCE_NAMES, describeValue, limitOf, measure } from '../decide/measu
 import { sameProcess } from '../observe/identity.js';
 import type { WorkerState } from '../observe/tracker.js';
 import { formatBytes, formatElapsed } from '../units.js';
+import type { EvidenceReport } from './evidence/report.js';
 import type { Incident, Measurement, Outcome, Result } from './incident.js';
 
 /** `rssBytes` is what the app's limits mean by it: the tree's, or the process's own where `memory: process`. */
@@ -34,14 +35,16 @@ export interface Findings {
   /** Why nothing was done in the end, its turn having come. */
   needless: string | null;
   interrupted: boolean;
+  evidence: EvidenceReport | null;
 }
 
 export function judgeOutcome(incident: Incident, app: AppConfig | null, findings: Findings, nowMs: number): Outcome {
-  const { now, stop, downtimeMs, release, interrupted } = findings;
+  const { now, stop, downtimeMs, release, interrupted, evidence } = findings;
   const [result, what] = resultOf(incident, app, findings, formatElapsed(nowMs - incident.atMs));
   const sentence = `${incident.app}/${incident.worker}: ${what}${interrupted ? INTERRUPTED : ''}`;
   const after = now && measurementOf(now, app);
-  return { atMs: nowMs, result, sentence, stop, after, downtimeMs, release, relapsedAtMs: null, interrupted };
+  const outcome = { atMs: nowMs, result, sentence, stop, after, downtimeMs, release, relapsedAtMs: null, interrupted };
+  return evidence ? { ...outcome, evidence } : outcome;
 }
 
 const INTERRUPTED = ' (heapwarden itself was stopped in the middle; this is what it found when it came back)';

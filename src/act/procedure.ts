@@ -7,6 +7,7 @@ import { sameProcess } from '../observe/identity.js';
 import type { Observer } from '../observe/observer.js';
 import type { Reading } from '../observe/sampler.js';
 import type { ProcessId, ReadyTarget, RestartReport, Supervisor } from '../supervisors/contract.js';
+import type { Evidence } from './evidence/collect.js';
 import { othersUp, stateOf, type FactParts } from './facts.js';
 import type { Incident } from './incident.js';
 import type { Findings } from './outcome.js';
@@ -25,6 +26,7 @@ export interface ProcedureParts extends FactParts {
   observer: Pick<Observer, 'workers' | 'remeasure'>;
   /** Whether an agent of this process, or of one below it, has reported. */
   hasReported(process: ProcessId): Promise<boolean>;
+  evidence: Pick<Evidence, 'collect'>;
   /** From 0 to 1, for the jitter. */
   random(): number;
   clock: Clock;
@@ -56,6 +58,8 @@ export class Procedure {
     const needless = await this.#needlessByNow(incident, app, signals);
     if (needless !== null) return { needless };
     onBegin();
+    const { evidence: collector, observer } = this.#parts;
+    const evidence = await collector.collect(incident, stateOf(observer.workers, incident), app, signals.closing);
     let report: RestartReport;
     try {
       report = await supervisor.restart(incident.worker, {
@@ -66,10 +70,10 @@ export class Procedure {
       });
     } catch (error) {
       const code = error instanceof HeapwardenError ? error.code : null;
-      return { error: { code, message: messageOf(error) } };
+      return { error: { code, message: messageOf(error) }, evidence };
     }
     const upAt = await this.#comesUp(incident, app, report.ready, NEW_PROCESS_TIMEOUT_MS, signals.closing);
-    return { ready: upAt !== null, stop: report.stop, downtimeMs: downtime(report, upAt) };
+    return { ready: upAt !== null, stop: report.stop, downtimeMs: downtime(report, upAt), evidence };
   }
 
   /** A restart that another warden began: touches nothing, and waits for what the supervisor may still be at. */

@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
-import { clearInterval, setInterval } from 'node:timers';
+import { clearInterval, setImmediate, setInterval } from 'node:timers';
 import { openInspector } from './inspector.cjs';
 import { LineReader } from './lines.cjs';
-import { MAX_FRAME_BYTES, type AgentFrame, type HelloFrame, type RuntimeStats, type WardenFrame } from './protocol.cjs';
+import { MAX_FRAME_BYTES, type AgentFrame, type EvidenceFile, type HelloFrame, type RuntimeStats, type WardenFrame } from './protocol.cjs';
 import { quietly } from './quietly.cjs';
 
 const BEAT_MS = 1000;
@@ -28,6 +28,9 @@ export interface AgentSource {
   drain(timeoutMs: number): Promise<boolean>;
   /** See StopSignals. */
   arm(timeoutMs: number): void;
+  /** See Evidence. */
+  profile(on: boolean): void;
+  gather(folder: string, files: readonly EvidenceFile[]): string[];
 }
 
 /** One connection to a warden, from connect to close. Keeps the app alive for no longer than the connect itself. */
@@ -98,6 +101,11 @@ export class Connection {
         this.#source.arm(drainMs(frame.timeout_ms));
         this.#tell({ type: 'heard', request: frame.request });
       }
+      if (frame?.type === 'profile') {
+        this.#tell({ type: 'heard', request: frame.request });
+        this.#source.profile(frame.on === true);
+      }
+      if (frame?.type === 'gather') this.#gather(frame.request, frame.folder, frame.files);
       if (frame?.type === 'welcome' && typeof frame.stats_interval_ms === 'number') {
         this.welcomed = true;
         statsDue = true;
@@ -114,6 +122,12 @@ export class Connection {
     void Promise.resolve()
       .then(() => this.#source.drain(timeoutMs))
       .then(tell, () => tell(false));
+  }
+
+  #gather(request: number, folder: string, files: readonly EvidenceFile[]): void {
+    this.#tell({ type: 'heard', request });
+    // In a turn of its own: that it has been heard goes out before the app is held.
+    setImmediate(quietly(() => this.#tell({ type: 'gathered', request, lacks: this.#source.gather(folder, files) })));
   }
 
   /** Frames without a number: few, small, and asked for. */

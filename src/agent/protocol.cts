@@ -53,6 +53,14 @@ export interface RuntimeStats {
   active_resources: Record<string, number>;
 }
 
+/** What an agent can write of its process, by file; what each holds stands in evidence.cts. */
+export const EVIDENCE_FILES = ['report.json', 'allocations.heapprofile', 'heap.heapsnapshot'] as const;
+export type EvidenceFile = (typeof EVIDENCE_FILES)[number];
+
+/** Sentences on what could not be had: at most so many, of so many characters each. */
+export const MAX_LACKS = 8;
+export const MAX_LACK_LENGTH = 500;
+
 /** The first frame of a connection. */
 export interface HelloFrame {
   type: 'hello';
@@ -70,10 +78,12 @@ export type AgentFrame =
   | { type: 'beat'; n: number; inspector_port?: number }
   /** `request` echoes the newest `sample` frame that this answers; older ones are answered with it. */
   | { type: 'stats'; n: number; request?: number; stats: RuntimeStats }
-  /** The `drain` or `arm` of this number has been read: no frozen process says so. */
+  /** The `drain`, `arm`, `profile` or `gather` of this number has been read: no frozen process says so. */
   | { type: 'heard'; request: number }
   /** The end of a drain: `complete` where no connection was left, else its time was over. */
-  | { type: 'drained'; request: number; complete: boolean };
+  | { type: 'drained'; request: number; complete: boolean }
+  /** The end of a gather: what is not in the folder now, and why, in a sentence each. */
+  | { type: 'gathered'; request: number; lacks: string[] };
 
 export type WardenFrame =
   | { type: 'welcome'; protocol: number; stats_interval_ms: number }
@@ -87,4 +97,8 @@ export type WardenFrame =
   /** Asks to take no new connections, and to finish the requests that have begun within `timeout_ms`. */
   | { type: 'drain'; request: number; timeout_ms: number }
   /** Asks for the same, but only when a stop signal comes on which the app does nothing of its own. */
-  | { type: 'arm'; request: number; timeout_ms: number };
+  | { type: 'arm'; request: number; timeout_ms: number }
+  /** Asks to sample allocations from now on, or no more. */
+  | { type: 'profile'; request: number; on: boolean }
+  /** Asks to write these files into a folder, in this order, each under another name until it is whole. */
+  | { type: 'gather'; request: number; folder: string; files: EvidenceFile[] };

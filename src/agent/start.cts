@@ -1,3 +1,4 @@
+import type { AgentSource } from './connection.cjs';
 import { hello } from './hello.cjs';
 import { Link } from './link.cjs';
 import { createMeter } from './meter.cjs';
@@ -26,11 +27,21 @@ export function start({ app, socket }: Told = {}): void {
     const { StopSignals } = require('./signals.cjs') as typeof import('./signals.cjs');
     return new StopSignals(drainage());
   });
-  const source = {
+  const evidence = once(() => {
+    const { Evidence } = require('./evidence.cjs') as typeof import('./evidence.cjs');
+    return new Evidence();
+  });
+  let wasProfiled = false;
+  const source: AgentSource = {
     hello: () => hello(app),
     stats: () => meter.read(),
-    drain: (timeoutMs: number) => drainage().drain(timeoutMs),
-    arm: (timeoutMs: number) => signals().arm(timeoutMs),
+    drain: (timeoutMs) => drainage().drain(timeoutMs),
+    arm: (timeoutMs) => signals().arm(timeoutMs),
+    profile: (on) => {
+      if (on || wasProfiled) evidence().profile(on);
+      wasProfiled ||= on;
+    },
+    gather: (folder, files) => evidence().gather(folder, files),
   };
   new Link(source, socket === undefined ? socketPaths : () => [socket]).open();
 }

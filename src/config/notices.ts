@@ -1,6 +1,5 @@
 import { formatDuration } from '../units.js';
-import { READINGS } from './readings.js';
-import { AppSchema, type AppConfig, type Config, type Unit } from './schema.js';
+import type { AppConfig, Config } from './schema.js';
 
 /** `for` of the limit alerts in rules/heapwarden.rules.yml; PromQL cannot take a duration from a metric. */
 const RULES_HOLD_MS = 30_000;
@@ -17,11 +16,11 @@ export function noticesOf(config: Config): Notice[] {
   return config.apps.flatMap((app) => {
     const notices: Notice[] = [];
     const add = (key: string, what: string) => notices.push(notice(app, key, what));
-    for (const key of changedEvidence(app)) add(key, 'has no effect yet; this version collects no evidence');
     if (app.runtime === 'none') {
       for (const resource of ['heap', 'freeze'] as const) {
         if (app.limits[resource]) add(`limits.${resource}`, 'has no effect with runtime: none; it takes an agent');
       }
+      if (app.evidence.snapshot) add('evidence.snapshot', 'has no effect with runtime: none; it takes an agent');
     }
     if (app.restart.ready?.status !== undefined && app.restart.ready.http === undefined) {
       add('restart.ready.status', 'has no effect without restart.ready.http');
@@ -58,16 +57,4 @@ export function unsupportedIn(config: Config): Notice[] {
 
 function notice({ name }: AppConfig, key: string, what: string): Notice {
   return { app: name, key, message: `app ${JSON.stringify(name)}: ${key} ${what}` };
-}
-
-/** Keys of `evidence` that differ from the schema's defaults. */
-function changedEvidence({ evidence }: AppConfig): string[] {
-  return (Object.entries(AppSchema.properties.evidence.properties) as [keyof AppConfig['evidence'], Defaulted][])
-    .filter(([key, { unit, default: text }]) => evidence[key] !== (unit ? READINGS[unit].read(String(text)) : text))
-    .map(([key]) => `evidence.${key}`);
-}
-
-interface Defaulted {
-  default?: unknown;
-  unit?: Unit;
 }

@@ -3,6 +3,7 @@ import { LineReader } from '../agent/lines.cjs';
 import {
   MAX_FRAME_BYTES,
   PROTOCOL_VERSION,
+  type EvidenceFile,
   type HelloFrame,
   type RuntimeStats,
   type WardenFrame,
@@ -40,6 +41,14 @@ interface Errand {
   heard: AbortController;
   over: AbortController;
   complete: boolean;
+  /** Of a gather. */
+  lacks: string[] | null;
+}
+
+/** What an agent is to write, and where. */
+export interface GatherOrder {
+  folder: string;
+  files: readonly EvidenceFile[];
 }
 
 export interface AgentConnectionEvents {
@@ -97,26 +106,48 @@ export class AgentConnection {
    * Asks the process to take no new connections and to finish its requests. True when no connection is left; false
    * where some are after `timeoutMs`, and at once where it does not hear, being frozen.
    */
-  drain(timeoutMs: number): Promise<boolean> {
-    return this.#send((request) => ({ type: 'drain', request, timeout_ms: timeoutMs }), async (errand) => {
+  async drain(timeoutMs: number): Promise<boolean> {
+    const done = this.#send((request) => ({ type: 'drain', request, timeout_ms: timeoutMs }), async (errand) => {
       await this.#clock.sleep(timeoutMs + LAST_WORD_MS, errand.over.signal);
       return errand.complete;
     });
+    return (await done) ?? false;
   }
 
   /** Asks the process to drain, within `timeoutMs`, when a stop signal comes. True when it has heard. */
-  arm(timeoutMs: number): Promise<boolean> {
-    return this.#send((request) => ({ type: 'arm', request, timeout_ms: timeoutMs }), async () => true);
+  async arm(timeoutMs: number): Promise<boolean> {
+    return (await this.#send((request) => ({ type: 'arm', request, timeout_ms: timeoutMs }), async () => true)) ?? false;
   }
 
-  async #send(frame: (request: number) => WardenFrame, then: (errand: Errand) => Promise<boolean>): Promise<boolean> {
-    if (!this.#canTake()) return false;
+  /** Asks the process to sample its allocations, or no more. True when it has heard. */
+  async profile(on: boolean): Promise<boolean> {
+    return (await this.#send((request) => ({ type: 'profile', request, on }), async () => true)) ?? false;
+  }
+
+  /** What could not be written, and why; null where the process has not said so within `timeoutMs`. */
+  gather({ folder, files }: GatherOrder, timeoutMs: number): Promise<string[] | null> {
+    const frame = (request: number): WardenFrame => ({ type: 'gather', request, folder, files: [...files] });
+    // One that nears the end of its heap collects garbage for seconds: the answer is all that is waited for.
+    const wait = async (errand: Errand): Promise<string[] | null> => {
+      await this.#clock.sleep(timeoutMs, errand.over.signal);
+      return errand.lacks;
+    };
+    return this.#send(frame, wait, timeoutMs);
+  }
+
+  /** Null where it was not heard in time. */
+  async #send<T>(
+    frame: (request: number) => WardenFrame,
+    then: (errand: Errand) => Promise<T>,
+    heardMs = HEARD_MS,
+  ): Promise<T | null> {
+    if (!this.#canTake()) return null;
     const request = (this.#lastRequest += 1);
-    const errand = { heard: new AbortController(), over: new AbortController(), complete: false };
+    const errand: Errand = { heard: new AbortController(), over: new AbortController(), complete: false, lacks: null };
     this.#errands.set(request, errand);
     this.#write(frame(request));
-    await this.#clock.sleep(HEARD_MS, AbortSignal.any([errand.heard.signal, errand.over.signal]));
-    const done = errand.heard.signal.aborted && (await then(errand));
+    await this.#clock.sleep(heardMs, AbortSignal.any([errand.heard.signal, errand.over.signal]));
+    const done = errand.heard.signal.aborted ? await then(errand) : null;
     this.#errands.delete(request);
     return done;
   }
@@ -160,6 +191,11 @@ export class AgentConnection {
     if (frame.type === 'drained') {
       const errand = this.#errands.get(frame.request);
       if (errand) errand.complete = frame.complete;
+      errand?.over.abort();
+    }
+    if (frame.type === 'gathered') {
+      const errand = this.#errands.get(frame.request);
+      if (errand) errand.lacks = frame.lacks;
       errand?.over.abort();
     }
     if (frame.type === 'stats') {

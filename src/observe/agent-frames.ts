@@ -1,6 +1,8 @@
 import {
   GC_BUCKETS_SECONDS,
   MAX_APP_NAME,
+  MAX_LACKS,
+  MAX_LACK_LENGTH,
   type AgentFrame,
   type GcHistogram,
   type LoopWindow,
@@ -46,6 +48,8 @@ export function parseAgentFrame(line: string): AgentFrame | null {
       return { type: 'heard', request: count(frame, 'request') };
     case 'drained':
       return { type: 'drained', request: count(frame, 'request'), complete: flag(frame, 'complete') };
+    case 'gathered':
+      return { type: 'gathered', request: count(frame, 'request'), lacks: sentences(frame, 'lacks') };
     default:
       text(frame, 'type', MAX_KEY_LENGTH);
       return null;
@@ -129,6 +133,16 @@ function flag(fields: Fields, key: string): boolean {
   const value = fields[key];
   if (typeof value !== 'boolean') throw new BadFrame(`"${key}" is neither true nor false`);
   return value;
+}
+
+/** The app has a say in them, since they tell its errors: control characters go. */
+function sentences(fields: Fields, key: string): string[] {
+  const value = fields[key];
+  const isGood = (line: unknown): line is string => typeof line === 'string' && line.length <= MAX_LACK_LENGTH;
+  if (!Array.isArray(value) || value.length > MAX_LACKS || !value.every(isGood)) {
+    throw new BadFrame(`"${key}" is not a list of at most ${MAX_LACKS} sentences`);
+  }
+  return value.map((line) => line.replace(/\p{Cc}+/gu, ' '));
 }
 
 function amount(fields: Fields, key: string): number {

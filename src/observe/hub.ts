@@ -2,11 +2,11 @@ import { createServer, type Server } from 'node:net';
 import type { HelloFrame } from '../agent/protocol.cjs';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import { AgentConnection, type AgentReport } from './agent-connection.js';
+import { AgentConnection, type AgentReport, type GatherOrder } from './agent-connection.js';
 import { BadFrame } from './agent-frames.js';
 import { listenOnSocket } from './agent-socket.js';
 
-export type { AgentReport } from './agent-connection.js';
+export type { AgentReport, GatherOrder } from './agent-connection.js';
 
 const MAX_CONNECTIONS = 10_000;
 /** Stats are out of date after so many intervals without new ones, and a moment for a busy loop. */
@@ -98,6 +98,19 @@ export class AgentHub {
    */
   async arm(pid: number, timeoutMs: number): Promise<boolean> {
     return (await this.#byPid.get(pid)?.arm(timeoutMs)) ?? false;
+  }
+
+  /** Asks a process to sample what it allocates, or no more; true when its agent has heard. */
+  async profile(pid: number, on: boolean): Promise<boolean> {
+    return (await this.#byPid.get(pid)?.profile(on)) ?? false;
+  }
+
+  /**
+   * Asks a process to write evidence into a folder: what could not be had, in a sentence each. Null where no agent is
+   * connected, or has said so within `timeoutMs` of hearing it: an older agent never does, nor does a frozen process.
+   */
+  async gather(pid: number, order: GatherOrder, timeoutMs: number): Promise<string[] | null> {
+    return (await this.#byPid.get(pid)?.gather(order, timeoutMs)) ?? null;
   }
 
   /** Ends all connections and removes the socket file. */

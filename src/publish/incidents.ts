@@ -1,4 +1,5 @@
 /** Pure: an incident as the API tells it; names and units as in the metrics, times in seconds since the Unix epoch. */
+import type { EvidenceReport } from '../act/evidence/report.js';
 import type { Incident, Measurement } from '../act/incident.js';
 import { seconds } from './family.js';
 
@@ -42,6 +43,8 @@ export interface IncidentStatus {
     /** When the new process was back at its limit within its startup grace. */
     relapsed_timestamp_seconds: number | null;
     interrupted: boolean;
+    /** What was kept of the old process: folder, files, what it comes to, and what could not be had. */
+    evidence: EvidenceReport | null;
   } | null;
 }
 
@@ -70,6 +73,7 @@ export function incidentStatus(incident: Incident): IncidentStatus {
       release: outcome.release ?? null,
       relapsed_timestamp_seconds: secondsOrNull(outcome.relapsedAtMs),
       interrupted: outcome.interrupted,
+      evidence: outcome.evidence ?? null,
     },
   };
 }

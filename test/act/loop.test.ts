@@ -41,6 +41,7 @@ class Fixture {
         isBusy: (app, worker) => this.busy.has(`${app}/${worker}`),
       },
       schedules: new Schedules(new AppNotes(this.world.history, { note: async () => {} }), this.world.clock),
+      witness: { look: () => {} },
       aftercare: { look: async () => {} },
       attacher: { look: () => {} },
       waiting: this.waiting,

@@ -1,5 +1,6 @@
 /** A world without processes: one clock, workers that are values, and supervisors that replace them. */
 import { setImmediate as turn } from 'node:timers/promises';
+import type { EvidenceReport } from '../../src/act/evidence/report.js';
 import { History } from '../../src/act/history.js';
 import type { Incident, Outcome } from '../../src/act/incident.js';
 import { Journal } from '../../src/act/journal.js';
@@ -59,6 +60,7 @@ export class World {
   nextPid = 200;
   agentReports = true;
   release: string | null = 'r1';
+  evidence: EvidenceReport | null = null;
   randomness = 0.5;
   /** What supervisors were asked, in order: `shop/0`. */
   readonly restarts: string[] = [];
@@ -121,6 +123,7 @@ export class World {
       history: this.history,
       hasReported: async () => this.agentReports,
       releaseOf: async () => this.release,
+      evidence: { collect: async () => this.evidence },
       random: () => this.randomness,
       clock: this.clock,
       log: this.log,

@@ -22,11 +22,11 @@ t.test('one without apps', async (t) => {
   t.strictSame({ status, lines }, { status: 0, lines: ['the config is valid; it names no app'] });
 });
 
-t.test('one with settings that do nothing yet', async (t) => {
-  const snapshot = 'apps: [{ name: shop, supervisor: { pm2: shop }, evidence: { snapshot: true } }]';
+t.test('one with settings that do nothing', async (t) => {
+  const snapshot = 'apps: [{ name: shop, supervisor: { pm2: shop }, runtime: none, evidence: { snapshot: true } }]';
   const { status, lines } = await checked(t, snapshot);
   t.equal(status, 0);
-  t.match(lines, [/^app "shop": evidence\.snapshot has no effect yet/, 'the config is valid: shop (pm2)']);
+  t.match(lines, [/^app "shop": evidence\.snapshot has no effect with runtime: none/, 'the config is valid: shop (pm2)']);
 });
 
 t.test('one that this version cannot serve', async (t) => {

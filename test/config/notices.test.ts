@@ -38,12 +38,10 @@ t.test('settings without effect', async (t) => {
       `${pm2}, restart: { ready: { tcp: "127.0.0.1:1", status: 204 } }`,
       [['restart.ready.status', 'has no effect without restart.ready.http']],
     ],
+    [`${pm2}, evidence: { snapshot: true, timeout: 6s, profile: false }`, []],
     [
-      `${pm2}, evidence: { snapshot: true, timeout: 6s }`,
-      [
-        ['evidence.snapshot', 'has no effect yet; this version collects no evidence'],
-        ['evidence.timeout', 'has no effect yet; this version collects no evidence'],
-      ],
+      `${pm2}, runtime: none, evidence: { snapshot: true }`,
+      [['evidence.snapshot', 'has no effect with runtime: none; it takes an agent']],
     ],
     [`${pm2}, runtime: none, limits: { rss: { restart: 1GB } }`, []],
     [

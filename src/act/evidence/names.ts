@@ -1,0 +1,49 @@
+/** Pure: what evidence folders are called, and which of them have to go. */
+import { createHash } from 'node:crypto';
+import type { Incident } from '../incident.js';
+
+/** `<time>-<worker>-<reason>`; the time leads, so that names sort by age. */
+export function folderName({ atMs, worker, asked }: Pick<Incident, 'atMs' | 'worker' | 'asked'>): string {
+  return `${new Date(atMs).toISOString().replace(/[-:.]/g, '')}-${safeName(worker)}-${asked}`;
+}
+
+const FOLDER = /^\d{8}T\d{9}Z-/;
+/** Whether a folder is one of ours: a person may keep others beside them. */
+export const isFolderName = (name: string): boolean => FOLDER.test(name);
+
+const LONGEST = 80;
+
+/** A name that is one on every file system, and nothing else; what it had to change is told apart by a hash. */
+export function safeName(name: string): string {
+  const safe = name.replace(/[^\w.-]/g, '_').replace(/^\./, '_').slice(0, LONGEST);
+  return safe === name ? safe : `${safe}-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
+}
+
+export interface KeptFolder {
+  /** As in its path. */
+  app: string;
+  name: string;
+  bytes: number;
+}
+
+export interface Caps {
+  app: string;
+  /** Folders of this app. */
+  keep: number;
+  /** Of all apps together. */
+  maxBytes: number;
+}
+
+/** What has to go, oldest first: above the count of one app, then above the bytes of all. Never the app's newest. */
+export function surplus<F extends KeptFolder>(folders: readonly F[], { app, keep, maxBytes }: Caps): F[] {
+  const newestFirst = folders.toSorted((a, b) => (a.name < b.name ? 1 : -1));
+  const ofApp = newestFirst.filter((folder) => folder.app === app);
+  const gone = new Set(ofApp.slice(Math.max(1, keep)));
+  let bytes = 0;
+  for (const folder of newestFirst) {
+    if (gone.has(folder)) continue;
+    bytes += folder.bytes;
+    if (bytes > maxBytes && folder !== ofApp[0]) gone.add(folder);
+  }
+  return newestFirst.filter((folder) => gone.has(folder)).toReversed();
+}

@@ -1,0 +1,57 @@
+import { lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AppConfig } from '../../config/schema.js';
+import type { Incident } from '../incident.js';
+import { folderName, isFolderName, safeName, surplus, type KeptFolder } from './names.js';
+
+/** Bytes of all evidence together, the newest folder apart. */
+const MAX_BYTES = 2_000_000_000;
+/** Files of a process that ended, or was given up, while it wrote them. */
+export const UNFINISHED = '.unfinished';
+
+/** `state_dir/evidence`: a folder for each incident, by app. All of it throws as node:fs does. */
+export class EvidenceStore {
+  readonly #root: string;
+  readonly #maxBytes: number;
+
+  constructor(stateDir: string, maxBytes = MAX_BYTES) {
+    this.#root = join(stateDir, 'evidence');
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Makes the incident's folder, which this user alone may enter. */
+  async make(incident: Incident): Promise<string> {
+    const folder = join(this.#root, safeName(incident.app), folderName(incident));
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return folder;
+  }
+
+  /** Removes what is too much, and what was not finished in this folder. */
+  async tidy(folder: string, { name, evidence: { keep } }: AppConfig): Promise<void> {
+    for (const file of await readdir(folder)) if (file.endsWith(UNFINISHED)) await rm(join(folder, file), { force: true });
+    for (const { path } of surplus(await this.#kept(), { app: safeName(name), keep, maxBytes: this.#maxBytes })) {
+      await rm(path, { recursive: true, force: true });
+    }
+  }
+
+  async #kept(): Promise<(KeptFolder & { path: string })[]> {
+    const kept: (KeptFolder & { path: string })[] = [];
+    for (const app of await readdir(this.#root)) {
+      for (const name of (await readdir(join(this.#root, app))).filter(isFolderName)) {
+        const path = join(this.#root, app, name);
+        kept.push({ app, name, path, bytes: await bytesIn(path) });
+      }
+    }
+    return kept;
+  }
+}
+
+async function bytesIn(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const file of await readdir(folder)) bytes += (await lstat(join(folder, file))).size;
+  return bytes;
+}
+
+export async function writePrivate(folder: string, file: string, text: string): Promise<void> {
+  await writeFile(join(folder, file), text, { mode: 0o600 });
+}

@@ -1,0 +1,120 @@
+import type { RuntimeStats } from '../../agent/protocol.cjs';
+import type { Clock } from '../../clock.js';
+import type { AppConfig } from '../../config/schema.js';
+import { limitOf, measure } from '../../decide/measure.js';
+import type { AgentHub } from '../../observe/hub.js';
+import { sameProcess } from '../../observe/identity.js';
+import { workerKey, type Workers, type WorkerState } from '../../observe/tracker.js';
+import type { ProcessId } from '../../supervisors/contract.js';
+
+/** What a process was at one moment: bytes, and milliseconds since the epoch. */
+export interface Figures {
+  atMs: number;
+  rssBytes: number;
+  stats: RuntimeStats;
+}
+
+/** What is remembered of a worker's process. */
+export interface Memory {
+  process: ProcessId;
+  first: Figures;
+  last: Figures;
+  /** As it was when its allocations began to be sampled; null while they are not. */
+  profiledSince: Figures | null;
+}
+
+interface Known extends Memory {
+  agentPid: number;
+  /** By the clock that never jumps; null while it is at or above its line. */
+  belowSince: number | null;
+  /** The agent has been told, and has heard, that it is to sample, or not to. */
+  told: boolean | null;
+  asking: boolean;
+}
+
+export interface WitnessParts {
+  hub: Pick<AgentHub, 'profile'>;
+  clock: Clock;
+}
+
+/** Without a warning line the profiler runs from this share of the restart line on. */
+const NEAR = 0.8;
+/** A process must be below its line for so long until its profiler is stopped: a sawtooth would start it over and over. */
+const CALM_MS = 60_000;
+
+/** Looks on while processes run, and has the allocations of those sampled that come near their limits. */
+export class Witness {
+  readonly #parts: WitnessParts;
+  readonly #known = new Map<string, Known>();
+
+  constructor(parts: WitnessParts) {
+    this.#parts = parts;
+  }
+
+  /** Once a round; waits for nobody. */
+  look(apps: readonly AppConfig[], workers: Workers): void {
+    const configs = new Map(apps.map((app) => [app.name, app]));
+    for (const key of this.#known.keys()) if (!workers.has(key)) this.#known.delete(key);
+    for (const [key, worker] of workers) {
+      const app = configs.get(worker.app);
+      const known = app && this.#remember(key, worker);
+      if (known) this.#profile(known, worker, app);
+    }
+  }
+
+  /** Null where nothing is known of the process that is there now. */
+  of({ app, worker, reading }: WorkerState): Memory | null {
+    const known = this.#known.get(workerKey(app, worker));
+    return known && sameProcess(known.process, reading?.root) ? known : null;
+  }
+
+  /** Its profile has been taken, and with that the profiler has stopped. */
+  profileTaken({ app, worker }: WorkerState): void {
+    const known = this.#known.get(workerKey(app, worker));
+    if (known) Object.assign(known, { told: false, profiledSince: null });
+  }
+
+  #remember(key: string, { reading, agent, observedAtMs }: WorkerState): Known | null {
+    if (!reading || !agent?.stats) return null;
+    const now: Figures = { atMs: observedAtMs, rssBytes: reading.treeRssBytes, stats: agent.stats };
+    let known = this.#known.get(key);
+    if (!known || !sameProcess(known.process, reading.root) || known.agentPid !== agent.pid) {
+      const never = { profiledSince: null, belowSince: null, told: null, asking: false };
+      known = { process: reading.root, agentPid: agent.pid, first: now, last: now, ...never };
+      this.#known.set(key, known);
+    }
+    known.last = now;
+    return known;
+  }
+
+  #profile(known: Known, worker: WorkerState, app: AppConfig): void {
+    const now = this.#parts.clock.monotonic();
+    const isNear = wantsProfile(worker, app);
+    known.belowSince = isNear ? null : (known.belowSince ?? now);
+    const isCalm = known.belowSince !== null && now - known.belowSince >= CALM_MS;
+    // Until it is told otherwise, it may still sample for a warden before this one.
+    const wanted = isNear || (known.told !== false && known.told !== null && !isCalm);
+    if (known.told !== wanted && !known.asking) void this.#tell(known, wanted);
+  }
+
+  async #tell(known: Known, on: boolean): Promise<void> {
+    known.asking = true;
+    const since = known.last;
+    const heard = await this.#parts.hub.profile(known.agentPid, on);
+    known.asking = false;
+    if (!heard) return; // it is asked again in the next round
+    known.told = on;
+    known.profiledSince = on ? since : null;
+  }
+}
+
+/** Pure: whether a process is at the line from which on its allocations are worth a tenth of its throughput. */
+export function wantsProfile(worker: WorkerState, app: AppConfig): boolean {
+  if (!app.evidence.profile || app.evidence.keep === 0 || app.runtime === 'none') return false;
+  return (['rss', 'heap'] as const).some((resource) => {
+    const value = measure(worker, resource, app.memory);
+    const restart = limitOf(app, resource, 'restart');
+    const line = limitOf(app, resource, 'warning') ?? (restart === null ? limitOf(app, resource, 'critical') : NEAR * restart);
+    return value !== null && line !== null && value >= line;
+  });
+}

@@ -1,0 +1,61 @@
+/** The stack of processes that were not prepared for it, on every Node. */
+import t from 'tap';
+import { lookAtStack } from '../../../src/act/evidence/look-at-stack.js';
+import { holderOf, type Stack } from '../../../src/act/evidence/stacks.js';
+import { Threads } from '../../../src/act/evidence/threads.js';
+import { NODE_MAJORS, needParts } from '../../parts/index.js';
+import { runApp } from '../../agent/support.js';
+import { appFile } from '../../integration/warden-process.js';
+import { processes, until } from '../../observe/support.js';
+
+const FREEZES = { loop: 'spinForEver', regex: 'checkAddress' } as const;
+/** Long after its start; the machine may be busy. */
+const LOOK_MS = 20_000;
+
+const spins = async (pid: number): Promise<boolean> => {
+  const threads = new Threads(pid);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  return ((await threads.use())?.[0]?.cpuMs ?? 0) > 50;
+};
+
+for (const major of NODE_MAJORS) {
+  for (const [by, holder] of Object.entries(FREEZES)) {
+    t.test(`Node ${major}, frozen by a ${by}`, async (t) => {
+      const parts = needParts(t, `node-${major}`);
+      if (!parts) return;
+      const app = runApp(t, parts[`node-${major}`], [appFile('freezes-by-name.cjs')], { FREEZE_BY: by, FREEZE_AFTER_MS: '1500' });
+      await new Promise((resolve) => setTimeout(resolve, 1700));
+      await until('the freeze', () => spins(app.pid));
+      const { stacks, lack } = await lookAtStack(app.pid, processes, LOOK_MS);
+      t.equal(lack, null);
+      t.ok(stacks.length >= 3, `${stacks.length} looks`);
+      t.match(holderOf(stacks), { name: holder, file: appFile('freezes-by-name.cjs') });
+      const frame = stacks[0]!.find(({ at }: Stack[number]) => at.name === holder)!;
+      t.match(frame.types, by === 'loop' ? { secret: 'string', turns: 'number' } : { address: 'string' }, 'types');
+      t.notMatch(JSON.stringify(stacks), /hunter2|aaaa/, 'and no values');
+      t.match(app.output(), /Debugger ending|^$/, 'its inspector is closed again');
+      t.equal(app.child.exitCode, null);
+    });
+  }
+}
+
+t.test('one long native call says nothing, and says so', async (t) => {
+  const app = runApp(t, process.execPath, [appFile('freezes-by-name.cjs')], { FREEZE_BY: 'native', FREEZE_AFTER_MS: '1000' });
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  await until('the freeze', () => spins(app.pid));
+  const startedAt = performance.now();
+  const { stacks, lack } = await lookAtStack(app.pid, processes, 1500);
+  t.ok(performance.now() - startedAt < 5000);
+  t.strictSame(stacks, []);
+  t.match(lack, /^Its JavaScript stack could not be had: .*long native call/);
+  const threads = new Threads(app.pid);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  t.match((await threads.use())?.[0], { id: app.pid, state: 'R' });
+});
+
+t.test('a process that has gone', async (t) => {
+  const app = runApp(t, process.execPath, ['-e', ''], {});
+  await app.exited;
+  t.match(await lookAtStack(app.pid, processes, 1000), { stacks: [], lack: /no such process/ });
+  t.equal(await new Threads(app.pid).use(), null);
+});

@@ -1,0 +1,45 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import t from 'tap';
+import { Witness, wantsProfile } from '../../../src/act/evidence/witness.js';
+import { workerKey } from '../../../src/observe/tracker.js';
+import { MB, appOf, workerOf, type Made } from '../../decide/support.js';
+import { FakeClock } from '../support.js';
+
+t.test('from which line on allocations are sampled', async (t) => {
+  const wants = (limits: string, made: Made, more = '') => wantsProfile(workerOf(made), appOf(`limits: { ${limits} }${more}`));
+  const rss = 'rss: { warning: 50MB, restart: 200MB }';
+  t.ok(wants(rss, { rssBytes: 50 * MB }));
+  t.notOk(wants(rss, { rssBytes: 49 * MB }));
+  t.ok(wants('rss: { restart: 100MB }', { rssBytes: 80 * MB }), 'near the restart line, where none warns');
+  t.notOk(wants('rss: { restart: 100MB }', { rssBytes: 79 * MB }));
+  t.ok(wants('heap: { warning: 30% }', { stats: { heap_used: 30 * MB } }));
+  t.notOk(wants(rss, { rssBytes: 90 * MB }, ', evidence: { profile: false }'));
+  t.notOk(wants(rss, { rssBytes: 90 * MB }, ', evidence: { keep: 0 }'));
+});
+
+t.test('it starts above the line, and stops a minute after it has come below', async (t) => {
+  const asked: boolean[] = [];
+  let hears = true;
+  const clock = new FakeClock();
+  const witness = new Witness({ clock, hub: { profile: async (_pid, on) => (asked.push(on), hears) } });
+  const app = appOf('limits: { rss: { warning: 100MB, restart: 200MB } }');
+  const look = async (made: Made) => {
+    const worker = workerOf(made);
+    witness.look([app], new Map([[workerKey('shop', '0'), worker]]));
+    await turn();
+    return witness.of(worker);
+  };
+  t.match(await look({ rssBytes: 50 * MB }), { profiledSince: null, first: { rssBytes: 50 * MB } });
+  t.strictSame(asked, [false], 'a warden before this one may have started it');
+  hears = false;
+  t.equal((await look({ rssBytes: 150 * MB }))?.profiledSince, null, 'it has not heard');
+  hears = true;
+  t.match(await look({ rssBytes: 150 * MB }), { profiledSince: { rssBytes: 150 * MB }, first: { rssBytes: 50 * MB } });
+  await look({ rssBytes: 50 * MB });
+  clock.nowMs += 59_000;
+  t.ok((await look({ rssBytes: 50 * MB }))?.profiledSince, 'a sawtooth');
+  clock.nowMs += 1000;
+  t.equal((await look({ rssBytes: 50 * MB }))?.profiledSince, null);
+  t.strictSame(asked, [false, true, true, false]);
+  t.match(await look({ rssBytes: 150 * MB, pid: 101 }), { first: { rssBytes: 150 * MB } }, 'another process');
+});

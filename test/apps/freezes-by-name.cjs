@@ -1,0 +1,29 @@
+// Freezes in FREEZE_BY after FREEZE_AFTER_MS (default 3000): loop, regex, or native.
+const { pbkdf2Sync } = require('node:crypto');
+
+function step(n) {
+  return Math.sqrt(n) + 1;
+}
+
+function spinForEver(secret) {
+  let turns = 0;
+  while (secret !== '') turns = step(turns);
+  return turns;
+}
+
+function checkAddress(address) {
+  return /^(a+)+$/.test(address);
+}
+
+function hashTooOften(password) {
+  return pbkdf2Sync(password, 'salt', 2 ** 31 - 1, 64, 'sha512');
+}
+
+const FREEZES = {
+  loop: () => spinForEver('hunter2'),
+  regex: () => checkAddress(`${'a'.repeat(60)}!`),
+  native: () => hashTooOften('hunter2'),
+};
+
+setTimeout(FREEZES[process.env.FREEZE_BY], Number(process.env.FREEZE_AFTER_MS ?? 3000));
+setInterval(() => {}, 1e6);
