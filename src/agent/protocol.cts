@@ -53,8 +53,11 @@ export interface RuntimeStats {
   active_resources: Record<string, number>;
 }
 
-/** What an agent can write of its process, by file; what each holds stands in evidence.cts. */
-export const EVIDENCE_FILES = ['report.json', 'allocations.heapprofile', 'heap.heapsnapshot'] as const;
+/**
+ * What an agent can write of its process, by file; what each holds stands in evidence.cts. In the order in which they
+ * are made: what the report allocates is not to be in the profile.
+ */
+export const EVIDENCE_FILES = ['allocations.heapprofile', 'report.json', 'heap.heapsnapshot'] as const;
 export type EvidenceFile = (typeof EVIDENCE_FILES)[number];
 
 /** Sentences on what could not be had: at most so many, of so many characters each. */
