@@ -119,7 +119,7 @@ t.test('a folder that cannot be made, a disk that is full, an agent that fails',
   t.notOk(existsSync(join(lacking.folder!, 'allocations.heapprofile.unfinished')), 'what is not whole is not left');
 
   const silent = parts(t, { hub: { gather: async () => null } });
-  t.match((await silent.evidence.collect(incident(), worker, shop(), never))!.notes, [/^no report\.json, allocations\.heapprofile: the agent has not answered/]);
+  t.match((await silent.evidence.collect(incident(), worker, shop(), never))!.notes, [/^no allocations\.heapprofile, report\.json: the agent has not answered/]);
   const broken = parts(t, { hub: { gather: async () => Promise.reject(new Error('out of order')) } });
   t.match((await broken.evidence.collect(incident(), worker, shop(), never))!.notes, ['not all of it could be collected: out of order']);
   if (process.getuid?.() !== 0) {
