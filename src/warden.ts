@@ -9,11 +9,15 @@ import { appsRoutes } from './http/apps.js';
 import { managementRoutes } from './http/management.js';
 import { metricsRoute } from './http/metrics.js';
 import { pauseRoutes } from './http/pause.js';
-import type { WardenPort } from './http/port.js';
+import { historyRoute } from './http/history.js';
+import type { WardenPort, WardenStatus } from './http/port.js';
 import { restartRoute } from './http/restart.js';
 import { closeServer, createServer, listen, type ListenAddress } from './http/server.js';
+import { streamRoute } from './http/stream.js';
 import { ensureToken, readToken } from './http/token.js';
 import type { WorkerState } from './observe/tracker.js';
+import type { Change } from './publish/changes.js';
+import { appHistory, type AppHistory, type Range } from './publish/day.js';
 import type { View } from './publish/family.js';
 import { incidentStatus, type IncidentStatus } from './publish/incidents.js';
 import { forecastFamilies } from './publish/forecast.js';
@@ -128,6 +132,7 @@ export class Warden implements WardenPort {
     if (!this.#isConfigured(app)) return null;
     const { log, clock } = this.#options;
     const pause = await this.#parts.notes.pause(app, forMs, clock.now());
+    this.#parts.changes.tell('apps');
     log.info(`${app}: paused by a person: no automatic restarts${forMs === null ? '' : ` for ${formatDuration(forMs)}`}`, { app });
     return pause;
   }
@@ -135,15 +140,13 @@ export class Warden implements WardenPort {
   async resume(app: string): Promise<boolean> {
     if (!this.#isConfigured(app)) return false;
     await this.#parts.notes.resume(app, this.#options.clock.now());
+    this.#parts.changes.tell('apps');
     this.#options.log.info(`${app}: resumed by a person: automatic restarts are allowed`, { app });
     return true;
   }
 
   apps(): AppStatus[] {
-    const { history, restarter } = this.#parts;
-    const isBusy = (app: string, worker: string) => restarter.isBusy(app, worker);
-    const outlook = (worker: WorkerState) => this.#outlook(worker);
-    return appStatuses(this.#options.config.current, this.#workers(), history, isBusy, outlook, this.#options.clock.now());
+    return appStatuses(this.#view(), (app, worker) => this.#parts.restarter.isBusy(app, worker));
   }
 
   /** Newest first. */
@@ -154,6 +157,29 @@ export class Warden implements WardenPort {
   incident(id: string): IncidentStatus | null {
     const incident = this.#parts.history.find(id);
     return incident && incidentStatus(incident);
+  }
+
+  status(): WardenStatus {
+    const { config, clock, version } = this.#options;
+    const { journal, days } = this.#parts;
+    const { trigger, sample_interval } = config.current;
+    return {
+      version,
+      now_seconds: clock.now() / 1000,
+      sample_interval_seconds: sample_interval / 1000,
+      trigger,
+      config_ok: config.lastReload.successful,
+      history_saved_seconds: days.savedAtMs === null ? null : days.savedAtMs / 1000,
+      state_writable: !journal.hasFailed && !days.hasFailed,
+    };
+  }
+
+  history(app: string, range: Range): AppHistory {
+    return appHistory(this.#parts.days.book, app, range, this.#options.clock.now());
+  }
+
+  onChange(listener: (changes: readonly Change[]) => void): () => void {
+    return this.#parts.changes.on(listener);
   }
 
   token(): Promise<string> {
@@ -172,10 +198,10 @@ export class Warden implements WardenPort {
 
   async #start(): Promise<void> {
     const { config, metricsPath, version, clock, log } = this.#options;
-    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, counters, self, meter } =
+    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, days, counters, self, meter } =
       this.#parts;
     const { current } = config;
-    this.#opened.push(() => lock.release(), () => journal.close(), () => meter.close(), () => self.close(), () => pm2.close());
+    this.#opened.push(() => lock.release(), () => journal.close(), () => days.close(), () => meter.close(), () => self.close(), () => pm2.close());
     await ensureToken(current.auth.token_file);
     const routes = [
       metricsRoute(this, metricsPath),
@@ -184,6 +210,8 @@ export class Warden implements WardenPort {
       restartRoute(this, { clock, log }),
       pauseRoutes(this),
       appsRoutes(this),
+      historyRoute(this),
+      streamRoute(this),
       landingRoute({ version, metricsPath }),
     ];
     vigil.start();

@@ -26,6 +26,8 @@ interface Waiting {
 }
 
 export class Journal {
+  /** The last line could not be written. */
+  hasFailed = false;
   readonly #path: string;
   readonly #compactAboveBytes: number;
   #file: FileHandle;
@@ -122,7 +124,9 @@ export class Journal {
       await this.#file.datasync();
       this.#torn = false;
       this.#owed = '';
+      this.hasFailed = false;
     } catch (error) {
+      this.hasFailed = true;
       // Whoever waits for these lines is told that they are not on record: the next warden must not find one of them.
       this.#torn = await this.#file.truncate(size).then(() => this.#torn, () => true);
       unwritable(error);
