@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { AlertAnswer, RestartRequest } from './act/intake.js';
 import type { Answer } from './act/restarter.js';
 import type { Pause } from './decide/gates.js';
@@ -9,6 +10,7 @@ import { appsRoutes } from './http/apps.js';
 import { managementRoutes } from './http/management.js';
 import { metricsRoute } from './http/metrics.js';
 import { pauseRoutes } from './http/pause.js';
+import { evidenceRoute } from './http/evidence.js';
 import { historyRoute } from './http/history.js';
 import type { WardenPort, WardenStatus } from './http/port.js';
 import { restartRoute } from './http/restart.js';
@@ -30,7 +32,7 @@ import { appStatuses, type AppStatus } from './publish/status.js';
 import { wardenFamilies } from './publish/warden.js';
 import { openRooms, type Rooms, type RoomsOptions } from './rooms.js';
 import { formatDuration } from './units.js';
-import { landingRoute } from './web/landing.js';
+import { pageRoutes } from './web/page.js';
 
 export interface WardenOptions extends RoomsOptions {
   version: string;
@@ -159,6 +161,11 @@ export class Warden implements WardenPort {
     return incident && incidentStatus(incident);
   }
 
+  evidenceFile(incident: string, file: string): string | null {
+    const evidence = this.#parts.history.find(incident)?.outcome?.evidence;
+    return evidence?.folder && evidence.files.includes(file) ? join(evidence.folder, file) : null;
+  }
+
   status(): WardenStatus {
     const { config, clock, version } = this.#options;
     const { journal, days } = this.#parts;
@@ -197,7 +204,7 @@ export class Warden implements WardenPort {
   }
 
   async #start(): Promise<void> {
-    const { config, metricsPath, version, clock, log } = this.#options;
+    const { config, metricsPath, clock, log } = this.#options;
     const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, days, counters, self, meter } =
       this.#parts;
     const { current } = config;
@@ -212,7 +219,8 @@ export class Warden implements WardenPort {
       appsRoutes(this),
       historyRoute(this),
       streamRoute(this),
-      landingRoute({ version, metricsPath }),
+      evidenceRoute(this),
+      pageRoutes({ metricsPath }),
     ];
     vigil.start();
     this.#opened.push(() => vigil.close());

@@ -44,6 +44,8 @@ export interface WardenPort {
   apps(): AppStatus[];
   incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[];
   incident(id: string): IncidentStatus | null;
+  /** Where a file of an incident's evidence was put; null for one that the incident does not name. */
+  evidenceFile(incident: string, file: string): string | null;
   status(): WardenStatus;
   /** Of an app that is known, or was. */
   history(app: string, range: Range): AppHistory;

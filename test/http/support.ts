@@ -11,6 +11,7 @@ import { managementRoutes } from '../../src/http/management.js';
 import { metricsRoute } from '../../src/http/metrics.js';
 import { incidentStatus, type IncidentStatus } from '../../src/publish/incidents.js';
 import { pauseRoutes } from '../../src/http/pause.js';
+import { evidenceRoute } from '../../src/http/evidence.js';
 import { historyRoute } from '../../src/http/history.js';
 import type { WardenPort, WardenStatus } from '../../src/http/port.js';
 import { restartRoute } from '../../src/http/restart.js';
@@ -20,7 +21,7 @@ import { Changes, type Change } from '../../src/publish/changes.js';
 import type { AppHistory, Range } from '../../src/publish/day.js';
 import type { Exposition } from '../../src/publish/render.js';
 import type { AppStatus } from '../../src/publish/status.js';
-import { landingRoute } from '../../src/web/landing.js';
+import { pageRoutes } from '../../src/web/page.js';
 import { FakeClock, MemoryLog, incidentOf } from '../act/support.js';
 
 export const TOKEN = 'correct-horse';
@@ -77,6 +78,13 @@ export class FakeWarden implements WardenPort {
     return [{ app: 'shop', supervisor: 'pm2', managed: true, ...budget, dry_run: false, limits: {}, paused: null, workers: [] }];
   }
 
+  /** By incident and file. */
+  readonly evidence = new Map<string, string>();
+
+  evidenceFile(incident: string, file: string): string | null {
+    return this.evidence.get(`${incident}/${file}`) ?? null;
+  }
+
   status(): WardenStatus {
     const state = { history_saved_seconds: null, state_writable: true, config_ok: true };
     return { version: this.version, now_seconds: 1000, sample_interval_seconds: 5, trigger: 'embedded', ...state };
@@ -115,7 +123,8 @@ export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
     appsRoutes(warden),
     historyRoute(warden),
     streamRoute(warden),
-    landingRoute({ version: warden.version, metricsPath }),
+    evidenceRoute(warden),
+    pageRoutes({ metricsPath }),
   ];
   const server: FastifyInstance = createServer(routes, log);
   t.teardown(() => server.close());
