@@ -18,6 +18,8 @@ export class Chart {
   #limits: AppStatus['limits'];
   #restarts: readonly number[] = [];
   #spanSeconds = 3600;
+  readonly #scheme = matchMedia('(prefers-color-scheme: dark)');
+  readonly #repaint = (): void => this.#plot.redraw(false, true);
 
   constructor(host: HTMLElement, limits: AppStatus['limits']) {
     this.#host = host;
@@ -47,6 +49,7 @@ export class Chart {
     );
     this.#resized = new ResizeObserver(() => this.#plot.setSize({ width: Math.max(100, host.clientWidth), height: HEIGHT }));
     this.#resized.observe(host);
+    this.#scheme.addEventListener('change', this.#repaint);
   }
 
   /** The past. */
@@ -79,6 +82,7 @@ export class Chart {
 
   close(): void {
     this.#resized.disconnect();
+    this.#scheme.removeEventListener('change', this.#repaint);
     this.#plot.destroy();
     this.#host.replaceChildren();
   }
