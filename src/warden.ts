@@ -226,7 +226,7 @@ export class Warden implements WardenPort {
     this.#opened.push(() => vigil.close());
     await hub.listen();
     this.#opened.push(() => hub.close());
-    const server = createServer(routes, log);
+    const server = createServer(routes, { version: this.version, log });
     // Listening comes before the apps are started: a taken port must not cost them a start and a stop.
     this.url = await listen(server, this.#options.listen);
     const configured = new Set(current.apps.map(({ name }) => name));

@@ -3,6 +3,7 @@ import { WebhookSchema, type Webhook } from '../decide/alerts.js';
 import type { Log } from '../log.js';
 import { guarded } from './auth.js';
 import { Gate, throughGate } from './gate.js';
+import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 import { SparseLog } from './sparse-log.js';
 
@@ -22,7 +23,7 @@ export function alertsRoute(warden: WardenPort, log: Log): FastifyPluginAsync {
     const onRequest = [...guarded(warden), throughGate(gate, BODY_LIMIT, new SparseLog(log))];
     server.post<{ Body: Webhook }>(
       '/api/v1/alerts',
-      { schema: { body: WebhookSchema }, bodyLimit: BODY_LIMIT, onRequest },
+      { schema: { ...WITH_TOKEN, summary: "Alertmanager's webhook, version 4, and Grafana's", body: WebhookSchema }, bodyLimit: BODY_LIMIT, onRequest },
       async (request, reply) => reply.code(202).send({ alerts: await warden.receiveAlerts(request.body) }),
     );
   };

@@ -1,7 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FastifyPluginAsync } from 'fastify';
+import Type from 'typebox';
 import { requireToken } from './auth.js';
+import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 
 /**
@@ -12,7 +14,10 @@ export function evidenceRoute(warden: WardenPort): FastifyPluginAsync {
   return async (server) => {
     server.get<{ Params: { id: string; file: string } }>(
       '/api/v1/incidents/:id/evidence/:file',
-      { onRequest: requireToken(() => warden.token()) },
+      {
+        schema: { ...WITH_TOKEN, summary: 'a file of its evidence', params: Type.Object({ id: Type.String(), file: Type.String() }) },
+        onRequest: requireToken(() => warden.token()),
+      },
       async ({ params: { id, file } }, reply) => {
         const path = warden.evidenceFile(id, file);
         const message = `no ${file} of incident ${id} is kept`;

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyPluginAsync } from 'fastify';
 import type { Change } from '../publish/changes.js';
+import { OPEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 
 /** What an event holds, as JSON: `apps` as /api/v1/apps has it, `incidents` as /api/v1/incidents, `status` see WardenStatus. */
@@ -39,7 +40,7 @@ export function streamRoute(warden: WardenPort): FastifyPluginAsync {
       for (const client of clients) client.end();
     });
 
-    server.get('/api/v1/stream', async (request, reply) => {
+    server.get('/api/v1/stream', { schema: { ...OPEN, summary: 'server-sent events: status, apps, incidents', produces: ['text/event-stream'] } }, async (request, reply) => {
       if (clients.size >= MOST_CLIENTS) {
         const message = `${MOST_CLIENTS} streams are open, and no more are served; close one, or ask /api/v1/apps now and then`;
         return reply.code(503).send({ error: 'too_many_streams', message });

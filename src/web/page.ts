@@ -38,12 +38,12 @@ export function pageRoutes({ metricsPath }: { metricsPath: string }): FastifyPlu
     server.addHook('onSend', async (_request, reply) => {
       reply.header('Content-Security-Policy', POLICY).header('Referrer-Policy', 'no-referrer').header('Cache-Control', 'no-cache');
     });
-    server.get('/', async (_request, reply) => {
+    server.get('/', { schema: { hide: true } }, async (_request, reply) => {
       const page = await readFile(beside('page/index.html'), 'utf8');
       return reply.type(TYPES.html).send(page.replace('href="metrics"', `href="${escaped(metricsPath.replace(/^\//, ''))}"`));
     });
     for (const [path, fileOf] of Object.entries(FILES)) {
-      server.get(path, async (_request, reply) => reply.type(path.endsWith('.css') ? TYPES.css : TYPES.js).send(await readFile(fileOf())));
+      server.get(path, { schema: { hide: true } }, async (_request, reply) => reply.type(path.endsWith('.css') ? TYPES.css : TYPES.js).send(await readFile(fileOf())));
     }
   };
 }

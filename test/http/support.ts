@@ -126,7 +126,7 @@ export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
     evidenceRoute(warden),
     pageRoutes({ metricsPath }),
   ];
-  const server: FastifyInstance = createServer(routes, log);
+  const server: FastifyInstance = createServer(routes, { version: warden.version, log });
   t.teardown(() => server.close());
   return { warden, log, clock, server };
 }
