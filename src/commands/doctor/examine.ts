@@ -83,6 +83,8 @@ async function examineWith(config: Config, text: string, options: DoctorOptions,
   const statuses = 'why' in warden ? { why: `no heapwarden answers at ${options.url}` } : { value: await statusesOf(warden.value, table) };
   const managed = map(warden, (all) => all.flatMap((status) => (status.managed ? [status.app] : [])));
   const ofPm2 = 'value' in pm2 ? pm2.value.pids : [];
+  const wrappers = judgeWrappers(apps, pm2Apps, places);
+  const wrapped = new Set(wrappers.findings.flatMap(({ app }) => app ?? []));
   return [
     judgeWarden({
       url: options.url,
@@ -93,9 +95,9 @@ async function examineWith(config: Config, text: string, options: DoctorOptions,
       socket: config.agent_socket,
       socketAnswers,
     }),
-    judgeWrappers(apps, pm2Apps, places),
+    wrappers,
     judgeOrphans({ table, apps, supervised: [process.pid, ...(holder === null ? [] : [holder]), ...ofPm2] }),
-    judgePm2Restarts(pm2Apps),
+    judgePm2Restarts(pm2Apps, wrapped),
     judgeMemoryLimits({ machine: totalmem(), apps: bounds }, places),
     judgeOomPolicy(services),
     judgeAgents(

@@ -1,5 +1,5 @@
 import { shellText } from './command.js';
-import { ofApp, run, type Told, type Verdict } from './finding.js';
+import { ofApp, run, type Finding, type Told, type Verdict } from './finding.js';
 import type { Entry, ProcessTable } from './processes.js';
 import type { AppWorkers } from './workers.js';
 
@@ -23,31 +23,40 @@ export function judgeOrphans({ table, apps, supervised }: OrphanFacts): Verdict 
   const all = table.value;
   const isCared = caredFor(all, [...supervised, ...apps.flatMap(({ workers }) => workers.map(({ tree }) => tree[0]!.pid))]);
   const strays = [...all.values()].filter((entry) => entry.isOwn && entry.isNode && isOrphan(entry, all) && !isCared(entry));
-  const verdict: Verdict = { findings: [], notChecked: [] };
-  for (const { app, workers, why } of apps) {
-    const known = commandsOf({ app, workers, why });
-    // Where the app's own processes are not known, one of them would look like a stray.
-    if (why !== null && known.length === 0) verdict.notChecked.push(`orphaned processes of ${ofApp(app.name)}: ${why}`);
-    const homes = new Set(workers.flatMap(({ tree }) => tree.map(({ service }) => service?.name)));
-    for (const stray of strays) {
-      const evidence = evidenceOf(stray, app.name, known, homes);
-      if (evidence === null) continue;
-      verdict.findings.push({
-        code: 'orphan',
-        severity: 'problem',
-        app: app.name,
-        message: `${ofApp(app.name)}: process ${stray.pid} (${shellText(stray.words)}) ${evidence}, its parent has ended, and nobody supervises it`,
-        fix: run(`kill ${stray.pid}   (once you have seen that it is not needed)`),
-      });
-    }
-  }
-  return verdict;
+  const known = apps.map((app) => ({ ...app, commands: commandsOf(app), homes: homesOf(app) }));
+  return {
+    findings: strays.flatMap((stray) => findingOf(stray, known)),
+    // Where an app's own processes are not known, one of them would look like a stray.
+    notChecked: known.flatMap(({ app, commands, why }) =>
+      why !== null && commands.length === 0 ? [`orphaned processes of ${ofApp(app.name)}: ${why}`] : [],
+    ),
+  };
 }
 
-function evidenceOf(stray: Entry, app: string, known: readonly Known[], homes: ReadonlySet<string | undefined>): string | null {
-  if (stray.isMarked && stray.app === app) return 'was started for it by a heapwarden';
+interface KnownApp extends AppWorkers {
+  commands: readonly Known[];
+  /** Names of the systemd services in which its processes are. */
+  homes: ReadonlySet<string | undefined>;
+}
+
+function findingOf(stray: Entry, apps: readonly KnownApp[]): Finding[] {
+  // Two apps may run the same script; the process is one.
+  const matches = apps.flatMap((known) => {
+    const evidence = evidenceOf(stray, known);
+    return evidence === null ? [] : [{ name: known.app.name, evidence }];
+  });
+  const [first] = matches;
+  if (!first) return [];
+  const owner = matches.map(({ name }) => ofApp(name)).join(' or ');
+  const message = `${owner}: process ${stray.pid} (${shellText(stray.words)}) ${first.evidence}, its parent has ended, and nobody supervises it`;
+  const fix = run(`kill ${stray.pid}   (once you have seen that it is not needed)`);
+  return [{ code: 'orphan', severity: 'problem', app: matches.length === 1 ? first.name : null, message, fix }];
+}
+
+function evidenceOf(stray: Entry, { app, commands, homes }: KnownApp): string | null {
+  if (stray.isMarked && stray.app === app.name) return 'was started for it by a heapwarden';
   if (stray.service !== null && !homes.has(stray.service.name)) return null;
-  const isSame = known.some(({ cwd, words }) => cwd === stray.cwd && JSON.stringify(words) === JSON.stringify(stray.words));
+  const isSame = commands.some(({ cwd, words }) => cwd === stray.cwd && JSON.stringify(words) === JSON.stringify(stray.words));
   return isSame ? `has its folder (${stray.cwd}) and its command line` : null;
 }
 
@@ -61,6 +70,10 @@ function commandsOf({ app, workers }: AppWorkers): Known[] {
   const { child } = app.supervisor;
   const seen = workers.flatMap(({ tree }) => tree.filter(({ isNode, cwd }) => isNode && cwd !== null));
   return seen.length > 0 || !child ? seen : [{ cwd: child.cwd ?? null, words: child.command }];
+}
+
+function homesOf({ workers }: AppWorkers): KnownApp['homes'] {
+  return new Set(workers.flatMap(({ tree }) => tree.map(({ service }) => service?.name)));
 }
 
 function isOrphan({ parent }: Entry, all: ProcessTable): boolean {

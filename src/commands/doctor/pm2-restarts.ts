@@ -4,32 +4,36 @@ import { ofApp, run, type Finding, type Fix, type Told, type Verdict } from './f
 import { shellText } from './command.js';
 import type { Pm2App } from './pm2-app.js';
 
-/** PM2's own restarts of apps that heapwarden is to restart: unrecorded, without evidence, past every gate. */
-export function judgePm2Restarts(pm2: Told<readonly Pm2App[]>): Verdict {
+/**
+ * PM2's own restarts of apps that heapwarden is to restart: unrecorded, without evidence, past every gate. `wrapped`:
+ * names of the apps of which PM2 sees a wrapper alone.
+ */
+export function judgePm2Restarts(pm2: Told<readonly Pm2App[]>, wrapped: ReadonlySet<string>): Verdict {
   if ('why' in pm2) return { findings: [], notChecked: [`PM2's max_memory_restart and cron_restart: ${pm2.why}`] };
-  return { findings: pm2.value.flatMap((app) => [...byMemory(app), ...byClock(app)]), notChecked: [] };
+  return { findings: pm2.value.flatMap((app) => [...byMemory(app, wrapped.has(app.app.name)), ...byClock(app)]), notChecked: [] };
 }
 
-function byMemory(pm2: Pm2App): Finding[] {
+function byMemory(pm2: Pm2App, isWrapped: boolean): Finding[] {
   const { app, maxMemoryRestart: theirs } = pm2;
   if (theirs === null) return [];
   const ours = app.limits.rss?.restart ?? null;
   const limit = `max_memory_restart (${formatBytes(theirs)})`;
-  const isFirst = ours !== null && theirs <= ours;
-  const words =
-    ours === null
+  const isFirst = ours !== null && theirs <= ours && !isWrapped;
+  const words = isWrapped
+    ? `PM2's ${limit} is held against the wrapper that it measures, and never against the app`
+    : ours === null
       ? `PM2 restarts it at its own ${limit}, without a record; heapwarden has no limits.rss.restart for it`
       : isFirst
         ? `PM2's ${limit} is not above limits.rss.restart (${formatBytes(ours)}): PM2 restarts it first, without evidence, and in no cooldown or budget`
         : `PM2's ${limit} stands beside limits.rss.restart (${formatBytes(ours)}): where memory grows fast, or heapwarden waits, both restart it`;
-  const text = ours === null ? `limits: { rss: { restart: ${Math.max(1, Math.floor(theirs / 1e6))}MB } } in heapwarden.yml instead` : '';
+  const instead = ours === null ? `limits: { rss: { restart: ${Math.max(1, Math.floor(theirs / 1e6))}MB } } in heapwarden.yml instead` : '';
   return [
     {
       code: 'pm2_memory_restart',
       severity: isFirst ? 'problem' : 'warning',
       app: app.name,
       message: `${ofApp(app.name)}: ${words}`,
-      fix: without(pm2, 'max_memory_restart', text),
+      fix: without(pm2, 'max_memory_restart', instead),
     },
   ];
 }

@@ -5,7 +5,7 @@ export function inOrder(findings: readonly Finding[]): Finding[] {
   return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
 
-const WIDTH = Math.max(...SEVERITIES.map(({ length }) => length)) + 1;
+const WIDTH = Math.max(...SEVERITIES.map(({ length }) => length)) + 2;
 const INDENT = ' '.repeat(WIDTH);
 
 /** Two lines a finding, then what was not checked, then the sums. */

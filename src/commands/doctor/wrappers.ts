@@ -82,6 +82,7 @@ function pm2Fix(app: string, inner: Entry, pm2: Told<readonly Pm2App[]>): Fix {
     ...(found.options.length > 0 ? [`node_args: ${JSON.stringify(shellText(found.options))}`] : []),
     ...(found.args.length > 0 ? [`args: ${JSON.stringify(shellText(found.args))}`] : []),
   ];
+  const inFile = `${keys.join(', ')}${found.args.length > 0 ? '' : '   (and no args)'}`;
   const name = shellText([known?.name ?? app]);
   const start = [
     `pm2 start ${shellText([script])} --name ${name}`,
@@ -90,7 +91,7 @@ function pm2Fix(app: string, inner: Entry, pm2: Told<readonly Pm2App[]>): Fix {
     ...(found.args.length > 0 ? [`-- ${shellText(found.args)}`] : []),
   ].join(' ');
   const pattern = /\bscript\b.*\b(?:npm|npx|yarn|pnpm|sh|bash)\b/;
-  return fixIn(known?.ecosystem ?? null, pattern, keys.join(', '), run(`pm2 delete ${name} && ${start}`));
+  return fixIn(known?.ecosystem ?? null, pattern, inFile, run(`pm2 delete ${name} && ${start}`));
 }
 
 function fromCommand(app: string, wrapper: string, places: Places): Finding {
