@@ -1,6 +1,7 @@
 /** The real doctor beside a real warden, a real PM2 and real npm. */
 import { execFile } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
@@ -13,12 +14,16 @@ import { CLI, WardenProcess } from './warden-process.js';
 
 const QUIET_NPM = { npm_config_update_notifier: 'false', npm_config_audit: 'false' };
 
-/** A folder with an app that is started by `npm start`, and that writes its pid into the file `up`. */
+/**
+ * A folder with an app that is started by `npm start`, and that writes its pid into the file `up`. Far from this
+ * package: an `npm start` that looked further up would find ours, and build it.
+ */
 function npmApp(t: Test): string {
-  return t.testdir({
-    'package.json': JSON.stringify({ name: 'shop', version: '1.0.0', scripts: { start: 'node server.js' } }),
-    'server.js': `require('fs').writeFileSync('up', String(process.pid)); setInterval(() => {}, 1000);`,
-  });
+  const folder = mkdtempSync(join(tmpdir(), 'hw-npm-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'shop', version: '1.0.0', scripts: { start: 'node server.js' } }));
+  writeFileSync(join(folder, 'server.js'), `require('fs').writeFileSync('up', String(process.pid)); setInterval(() => {}, 1000);`);
+  return folder;
 }
 
 interface Report {
