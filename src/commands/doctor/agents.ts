@@ -1,5 +1,6 @@
 import type { AppConfig } from '../../config/schema.js';
 import type { WorkerStatus } from '../../publish/status.js';
+import { shellText } from './command.js';
 import { fixIn } from './ecosystem.js';
 import { ofApp, run, type Finding, type Fix, type Told, type Verdict } from './finding.js';
 import type { Places } from './places.js';
@@ -39,7 +40,10 @@ export function judgeAgents(facts: AgentFacts, places: Places): Verdict {
     const silent = workers.filter(({ node_version }) => node_version === null);
     const old = workers.filter(({ node_version, agent_version }) => node_version !== null && isOlder(agent_version, facts.version));
     const late = silent.filter((worker) => agesOf(worker, facts).every((ms) => ms >= REPORTS_WITHIN_MS));
-    if (late.length < silent.length) verdict.notChecked.push(`the agent of ${ofApp(app.name)}: it, or heapwarden, has just started; ask again in ${REPORTS_WITHIN_MS / 1000} s`);
+    if (late.length < silent.length) {
+      const again = `ask again in ${REPORTS_WITHIN_MS / 1000} s`;
+      verdict.notChecked.push(`the agent of ${ofApp(app.name)}: it, or heapwarden, has just started; ${again}`);
+    }
     if (late[0]) verdict.findings.push(missing(app, late, facts, places));
     if (old[0]) verdict.findings.push(outdated(app, old, facts.version));
   }
@@ -70,7 +74,10 @@ function missing(app: AppConfig, workers: readonly AgentWorker[], facts: AgentFa
     ...(app.supervisor.child?.listen === undefined ? [] : ['listen']),
   ];
   const effect = lost.length > 0 ? `${lost.join(', ')} cannot work` : 'nothing is known of its heap and its event loop';
-  const told = app.runtime === 'inspector' ? 'it has not been attached to, and the log of heapwarden says why' : 'its agent has never reported in';
+  const told =
+    app.runtime === 'inspector'
+      ? 'it has not been attached to, and the log of heapwarden says why'
+      : 'its agent has never reported in';
   return {
     code: 'agent_missing',
     severity: lost.length > 0 ? 'problem' : 'warning',
@@ -81,10 +88,13 @@ function missing(app: AppConfig, workers: readonly AgentWorker[], facts: AgentFa
 }
 
 function fixOf(app: AppConfig, { pm2, agentEntry }: AgentFacts, places: Places): Fix {
-  if (app.supervisor.pm2 === undefined) return places.ofApp(app.name, 'runtime', 'runtime: inspector   (or none, where it is no Node.js app)');
+  if (app.supervisor.pm2 === undefined) {
+    return places.ofApp(app.name, 'runtime', 'runtime: inspector   (or none, where it is no Node.js app)');
+  }
   const known = 'value' in pm2 ? pm2.value.find((candidate) => candidate.app.name === app.name) : undefined;
   const text = `node_args: ${JSON.stringify(`--require ${agentEntry}`)}`;
-  return fixIn(known?.ecosystem ?? null, /node_args|interpreter_args/, text, run(`in PM2's ecosystem file: ${text}`));
+  if (!known?.ecosystem) return run(`in PM2's ecosystem file: ${text}`);
+  return fixIn(known.ecosystem, /node_args|interpreter_args/, text);
 }
 
 function outdated(app: AppConfig, workers: readonly AgentWorker[], version: string): Finding {
@@ -95,7 +105,7 @@ function outdated(app: AppConfig, workers: readonly AgentWorker[], version: stri
     severity: 'warning',
     app: app.name,
     message: `${ofApp(app.name)}: its agent ${told}, and heapwarden of ${version}; it was loaded before heapwarden was updated`,
-    fix: run(`heapwarden restart ${JSON.stringify(app.name)}   (a new process loads the agent that is installed now; see that it is this heapwarden's)`),
+    fix: run(`heapwarden restart ${shellText([app.name])}   (if it is old again, its node_args name another heapwarden's agent)`),
   };
 }
 

@@ -35,12 +35,14 @@ export function judgeClock({ trigger, synchronized, peers, alertAheadMs }: Clock
   const notChecked: string[] = [];
   const add = (code: Finding['code'], severity: Finding['severity'], message: string) =>
     findings.push({ code, severity, app: null, message, fix: run('timedatectl set-ntp true   (or run chrony), on both machines') });
-  const harm = 'an alert is refused as already_restarted where it looks older than the process, and taken for new where it looks younger';
+  const harm =
+    'an alert is refused as already_restarted where it looks older than the process, and taken for new where it looks younger';
   const severity = trigger === 'embedded' ? 'warning' : 'problem';
 
   if ('why' in synchronized) notChecked.push(`whether the clock is synchronized: ${synchronized.why}`);
   else if (!synchronized.value) {
-    add('clock_unsynchronized', 'warning', 'the clock of this machine is not synchronized (timedatectl): sooner or later its times differ from those of Prometheus');
+    const harmLater = 'sooner or later its times differ from those of Prometheus';
+    add('clock_unsynchronized', 'warning', `the clock of this machine is not synchronized (timedatectl): ${harmLater}`);
   }
   for (const { name, url, flag, offset } of peers) {
     if ('why' in offset) notChecked.push(`the clock of ${name}: ${offset.why}; name it with ${flag}`);
@@ -52,7 +54,8 @@ export function judgeClock({ trigger, synchronized, peers, alertAheadMs }: Clock
   }
   if ('why' in alertAheadMs) notChecked.push(`the times of the alerts on record: ${alertAheadMs.why}`);
   else if (alertAheadMs.value !== null && alertAheadMs.value > TOLERANCE_MS) {
-    add('clock_skew', severity, `an alert came ${formatElapsed(alertAheadMs.value)} before it began, by its own time: the clock of Prometheus is ahead of this machine's: ${harm}`);
+    const came = `an alert came ${formatElapsed(alertAheadMs.value)} before it began, by its own time`;
+    add('clock_skew', severity, `${came}: the clock of Prometheus is ahead of this machine's: ${harm}`);
   }
   return { findings, notChecked };
 }

@@ -14,14 +14,13 @@ export interface Ecosystem {
 /** In the app's own folder; null where there is none. */
 export async function readEcosystem(folder: string): Promise<Ecosystem | null> {
   const files = await Promise.all(
-    NAMES.map((name) => readFile(join(folder, name), 'utf8').then((text) => ({ path: join(folder, name), text }), () => null)),
+    NAMES.map((name) => join(folder, name)).map((path) => readFile(path, 'utf8').then((text) => ({ path, text }), () => null)),
   );
   return files.find((file) => file !== null) ?? null;
 }
 
-/** With the line, where only one speaks of it; `otherwise` where no file is known. Pure. */
-export function fixIn(ecosystem: Ecosystem | null, pattern: RegExp, text: string, otherwise: Fix): Fix {
-  if (!ecosystem) return otherwise;
+/** With the line, where only one speaks of it. Pure. */
+export function fixIn(ecosystem: Ecosystem, pattern: RegExp, text: string): Fix {
   const lines = ecosystem.text.split('\n').flatMap((line, i) => (pattern.test(line) ? [i + 1] : []));
   return { file: ecosystem.path, line: lines.length === 1 ? lines[0]! : null, text };
 }

@@ -28,7 +28,8 @@ export function judgeAccess({ platform, token, state, isInUse }: AccessFacts): V
 
   // Before the first start there is neither.
   if (token.mode === null && isInUse) {
-    add('token_unusable', 'problem', `the token file ${token.path} is gone: restarts, pauses and alerts are refused`, 'start heapwarden again: it makes a new one');
+    const words = `the token file ${token.path} is gone: restarts, pauses and alerts are refused`;
+    add('token_unusable', 'problem', words, 'start heapwarden again: it makes a new one');
   } else if (token.mode !== null && token.defect !== null) {
     const words = `the token file ${token.path} cannot be used: ${token.defect}`;
     add('token_unusable', 'problem', words, `run it as the user who runs heapwarden, or: chown "$USER" ${shellText([token.path])}`);
@@ -39,11 +40,12 @@ export function judgeAccess({ platform, token, state, isInUse }: AccessFacts): V
     add('token_open', 'problem', words, `chmod 600 ${shellText([token.path])}`);
   }
   if (state.defect !== null) {
-    add('state_unwritable', 'problem', `the state folder ${state.path} cannot be used: ${state.defect}`, `chown "$USER" ${shellText([state.path])}, or set state_dir in the config`);
+    const words = `the state folder ${state.path} cannot be used: ${state.defect}`;
+    add('state_unwritable', 'problem', words, `chown "$USER" ${shellText([state.path])}, or set state_dir in the config`);
   }
   if (isOpen(state)) {
-    const words = `the state folder ${state.path} has mode ${octal(state.mode!)}: ${whoOf(state.mode!)} can look into it, and evidence of your apps is kept there`;
-    add('state_open', 'warning', words, `chmod 700 ${shellText([state.path])}`);
+    const words = `the state folder ${state.path} has mode ${octal(state.mode!)}: ${whoOf(state.mode!)} can look into it`;
+    add('state_open', 'warning', `${words}, and evidence of your apps is kept there`, `chmod 700 ${shellText([state.path])}`);
   }
   return { findings, notChecked };
 }

@@ -43,6 +43,7 @@ async function isSynchronized(): Promise<Told<boolean>> {
     return word === 'yes' || word === 'no' ? { value: word === 'yes' } : { why: `timedatectl says "${word}"` };
   } catch (error) {
     const { stderr, code } = error as { stderr?: string; code?: unknown };
-    return { why: code === 'ENOENT' ? 'there is no timedatectl' : `timedatectl says: ${(stderr ?? '').trim().split('\n')[0] || String(code)}` };
+    const said = (stderr ?? '').trim().split('\n')[0] || String(code);
+    return { why: code === 'ENOENT' ? 'there is no timedatectl' : `timedatectl says: ${said}` };
   }
 }

@@ -37,7 +37,8 @@ function findingOf(app: AppConfig, level: Level, { file, limit }: MemoryBound, p
   const rss = app.limits.rss!;
   const value = rss[level];
   if (value === undefined || value < limit) return [];
-  const what = file === '' ? `all the memory of this machine (${formatBytes(limit)})` : `the memory limit of its cgroup (${formatBytes(limit)}, ${file})`;
+  const bytes = formatBytes(limit);
+  const what = file === '' ? `all the memory of this machine (${bytes})` : `the memory limit of its cgroup (${bytes}, ${file})`;
   const harm = level === 'restart' ? 'the kernel kills it before heapwarden restarts it' : `${level} is never reached`;
   // Not below another level that fits.
   const lower = Math.max(0, ...LEVELS.map((other) => rss[other] ?? 0).filter((other) => other < limit));

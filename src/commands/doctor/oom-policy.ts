@@ -29,9 +29,11 @@ function findingsOf({ name, apps, isUser }: ServiceFacts, unit: UnitFiles): Find
   const common = unit.manager && assignmentIn([unit.manager], 'Manager', 'DefaultOOMPolicy');
   const policy = (own ?? common)?.value ?? 'stop'; // systemd-system.conf(5)
   if (policy === 'continue') return [];
-  const all = apps.length === 1 ? `app ${JSON.stringify(apps[0])}` : `the apps ${apps.map((app) => JSON.stringify(app)).join(', ')}`;
+  const names = apps.map((app) => JSON.stringify(app)).join(', ');
+  const all = `${apps.length === 1 ? 'app' : 'the apps'} ${names} and whatever else runs in it`;
   const why = own ? `OOMPolicy=${policy} in ${own.path}` : `OOMPolicy is unset, which means ${policy}`;
-  const message = `${name}: ${why}: when the kernel kills one process of it for memory, systemd ends all of it (${all} and whatever else runs in it)`;
+  const harm = 'when the kernel kills one process of it for memory, systemd ends all of it';
+  const message = `${name}: ${why}: ${harm} (${all})`;
   const fix: Fix = own ? { file: own.path, line: own.line, text: 'OOMPolicy=continue' } : newLine(name, isUser, unit);
   return [{ code: 'oom_policy', severity: own ? 'warning' : 'problem', app: null, message, fix }];
 }

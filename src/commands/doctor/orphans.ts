@@ -48,7 +48,8 @@ function findingOf(stray: Entry, apps: readonly KnownApp[]): Finding[] {
   const [first] = matches;
   if (!first) return [];
   const owner = matches.map(({ name }) => ofApp(name)).join(' or ');
-  const message = `${owner}: process ${stray.pid} (${shellText(stray.words)}) ${first.evidence}, its parent has ended, and nobody supervises it`;
+  const what = `process ${stray.pid} (${shellText(stray.words)}) ${first.evidence}`;
+  const message = `${owner}: ${what}, its parent has ended, and nobody supervises it`;
   const fix = run(`kill ${stray.pid}   (once you have seen that it is not needed)`);
   return [{ code: 'orphan', severity: 'problem', app: matches.length === 1 ? first.name : null, message, fix }];
 }

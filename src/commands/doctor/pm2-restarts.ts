@@ -18,15 +18,17 @@ function byMemory(pm2: Pm2App, isWrapped: boolean): Finding[] {
   if (theirs === null) return [];
   const ours = app.limits.rss?.restart ?? null;
   const limit = `max_memory_restart (${formatBytes(theirs)})`;
+  const both = ours === null ? '' : `limits.rss.restart (${formatBytes(ours)})`;
   const isFirst = ours !== null && theirs <= ours && !isWrapped;
   const words = isWrapped
     ? `PM2's ${limit} is held against the wrapper that it measures, and never against the app`
     : ours === null
       ? `PM2 restarts it at its own ${limit}, without a record; heapwarden has no limits.rss.restart for it`
       : isFirst
-        ? `PM2's ${limit} is not above limits.rss.restart (${formatBytes(ours)}): PM2 restarts it first, without evidence, and in no cooldown or budget`
-        : `PM2's ${limit} stands beside limits.rss.restart (${formatBytes(ours)}): where memory grows fast, or heapwarden waits, both restart it`;
-  const instead = ours === null ? `limits: { rss: { restart: ${Math.max(1, Math.floor(theirs / 1e6))}MB } } in heapwarden.yml instead` : '';
+        ? `PM2's ${limit} is not above ${both}: PM2 restarts it first, without evidence, and in no cooldown or budget`
+        : `PM2's ${limit} stands beside ${both}: where memory grows fast, or heapwarden waits, both restart it`;
+  const theirsAsOurs = `${Math.max(1, Math.floor(theirs / 1e6))}MB`; // the least that the config takes
+  const instead = ours === null ? `limits: { rss: { restart: ${theirsAsOurs} } } in heapwarden.yml instead` : '';
   return [
     {
       code: 'pm2_memory_restart',
@@ -66,6 +68,7 @@ function byClock(pm2: Pm2App): Finding[] {
 function without({ name, ecosystem }: Pm2App, key: string, instead: string): Fix {
   const more = instead === '' ? '' : `; ${instead}`;
   const stop = `pm2 delete ${shellText([name])}`;
-  const inFile = `delete ${key}, then: ${stop} && pm2 start ${ecosystem === null ? '' : shellText([ecosystem.path])} --only ${shellText([name])}${more}`;
-  return fixIn(ecosystem, new RegExp(key), inFile, run(`${stop}, and start it again without ${key}${more}`));
+  if (ecosystem === null) return run(`${stop}, and start it again without ${key}${more}`);
+  const start = `pm2 start ${shellText([ecosystem.path])} --only ${shellText([name])}`;
+  return fixIn(ecosystem, new RegExp(key), `delete ${key}, then: ${stop} && ${start}${more}`);
 }

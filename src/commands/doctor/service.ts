@@ -34,12 +34,12 @@ export function serviceOf(cgroup: string): Service | null {
 }
 
 /** Highest first: systemd.unit(5), "Unit File Load Path". */
-const SYSTEM = ['/etc/systemd/system', '/run/systemd/system', '/usr/local/lib/systemd/system', '/usr/lib/systemd/system', '/lib/systemd/system'];
-const USER = ['/etc/systemd/user', '/run/systemd/user', '/usr/local/lib/systemd/user', '/usr/lib/systemd/user'];
+const FOLDERS = ['/etc/systemd', '/run/systemd', '/usr/local/lib/systemd', '/usr/lib/systemd', '/lib/systemd'];
 
 /** null where there is no file of this name. */
 export async function readUnit({ name, isUser }: Service, home: string, root = ''): Promise<UnitFiles | null> {
-  const folders = (isUser ? [join(home, '.config/systemd/user'), ...USER] : SYSTEM).map((folder) => root + folder);
+  const common = FOLDERS.map((folder) => join(folder, isUser ? 'user' : 'system'));
+  const folders = [...(isUser ? [join(home, '.config/systemd/user')] : []), ...common].map((folder) => root + folder);
   const found = await Promise.all(folders.map((folder) => readUnitFile(join(folder, name))));
   const main = found.find((file) => file !== null);
   if (!main) return null;

@@ -16,7 +16,8 @@ export interface WardenFacts {
 
 /** Whether the apps are watched at all, by a warden that has read this config. */
 export function judgeWarden(facts: WardenFacts): Verdict {
-  return { findings: 'why' in facts.managed ? [absent(facts, facts.managed.why)] : present(facts, facts.managed.value), notChecked: [] };
+  const { managed } = facts;
+  return { findings: 'why' in managed ? [absent(facts, managed.why)] : present(facts, managed.value), notChecked: [] };
 }
 
 function absent({ url, holder, stateDir }: WardenFacts, why: string): Finding {
@@ -38,7 +39,8 @@ function absent({ url, holder, stateDir }: WardenFacts, why: string): Finding {
   };
 }
 
-function present({ url, configured, holder, socket, socketAnswers, stateDir }: WardenFacts, managed: readonly string[]): Finding[] {
+function present(facts: WardenFacts, managed: readonly string[]): Finding[] {
+  const { url, configured, holder, socket, socketAnswers, stateDir } = facts;
   const findings: Finding[] = [];
   const unknown = configured.filter((name) => !managed.includes(name));
   const gone = managed.filter((name) => !configured.includes(name));
@@ -48,7 +50,10 @@ function present({ url, configured, holder, socket, socketAnswers, stateDir }: W
   ];
   if (holder === null) differences.push(`it does not use the state folder ${stateDir}`);
   if (differences.length > 0) {
-    const command = holder === null ? 'name its config with --config.file, or its address with --url' : `kill -HUP ${holder}   (it reads the file again)`;
+    const command =
+      holder === null
+        ? 'name its config with --config.file, or its address with --url'
+        : `kill -HUP ${holder}   (it reads the file again)`;
     findings.push({
       code: 'config_not_loaded',
       severity: 'warning',

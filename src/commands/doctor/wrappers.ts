@@ -49,7 +49,8 @@ function findingOf({ worker: { app }, wrappers, inner }: Wrapped, pm2: Told<read
   const bytes = wrappers.reduce((sum, { entry }) => sum + entry.rssBytes, 0);
   const names = [...new Set(wrappers.map(({ name }) => name))].join(' and ');
   const [outer] = wrappers;
-  const chain = `${names} (process ${outer!.entry.pid}, ${formatBytes(bytes)} in all) ${wrappers.length > 1 && names.includes(' and ') ? 'stand' : 'stands'} between`;
+  const verb = names.includes(' and ') ? 'stand' : 'stands';
+  const chain = `${names} (process ${outer!.entry.pid}, ${formatBytes(bytes)} in all) ${verb} between`;
   const what = `the app (process ${inner.pid}, ${shellText(inner.words)})`;
   const isPm2 = app.supervisor.pm2 !== undefined;
   const owner = isPm2 ? 'PM2' : 'heapwarden';
@@ -59,7 +60,9 @@ function findingOf({ worker: { app }, wrappers, inner }: Wrapped, pm2: Told<read
     severity: harm.isProblem ? 'problem' : 'warning',
     app: app.name,
     message: `${ofApp(app.name)}: ${chain} ${owner} and ${what}: ${harm.words}`,
-    fix: isPm2 ? pm2Fix(app.name, inner, pm2) : places.ofApp(app.name, 'supervisor.child.command', `command: ${listOf(inner.words)}`),
+    fix: isPm2
+      ? pm2Fix(app.name, inner, pm2)
+      : places.ofApp(app.name, 'supervisor.child.command', `command: ${listOf(inner.words)}`),
   };
 }
 
@@ -75,7 +78,7 @@ function harmOf(name: string, isPm2: boolean, listens: boolean, alone: boolean):
 function pm2Fix(app: string, inner: Entry, pm2: Told<readonly Pm2App[]>): Fix {
   const known = 'value' in pm2 ? pm2.value.find((candidate) => candidate.app.name === app) : undefined;
   const found = nodeScript(inner.words);
-  if (!found) return run('have PM2 start the app\'s own script instead');
+  if (!found) return run("have PM2 start the app's own script instead");
   const script = inner.cwd !== null && found.script.startsWith(`${inner.cwd}/`) ? relative(inner.cwd, found.script) : found.script;
   const keys = [
     `script: ${JSON.stringify(script)}`,
@@ -91,7 +94,7 @@ function pm2Fix(app: string, inner: Entry, pm2: Told<readonly Pm2App[]>): Fix {
     ...(found.args.length > 0 ? [`-- ${shellText(found.args)}`] : []),
   ].join(' ');
   const pattern = /\bscript\b.*\b(?:npm|npx|yarn|pnpm|sh|bash)\b/;
-  return fixIn(known?.ecosystem ?? null, pattern, inFile, run(`pm2 delete ${name} && ${start}`));
+  return known?.ecosystem ? fixIn(known.ecosystem, pattern, inFile) : run(`pm2 delete ${name} && ${start}`);
 }
 
 function fromCommand(app: string, wrapper: string, places: Places): Finding {
@@ -104,5 +107,8 @@ function fromCommand(app: string, wrapper: string, places: Places): Finding {
   };
 }
 
-/** A list as YAML has it on one line. */
-const listOf = (words: readonly string[]): string => `[${words.map((word) => (/^[\w./=-]+$/.test(word) ? word : JSON.stringify(word))).join(', ')}]`;
+/** A list as YAML has it on one line: what would be read as a number or a word of YAML's own is quoted. */
+function listOf(words: readonly string[]): string {
+  const isPlain = (word: string) => /^(?:--?[a-z]|\.{0,2}\/|[a-z])[\w./=-]*$/i.test(word) && !/^(?:true|false|null)$/i.test(word);
+  return `[${words.map((word) => (isPlain(word) ? word : JSON.stringify(word))).join(', ')}]`;
+}

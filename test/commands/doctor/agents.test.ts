@@ -47,7 +47,7 @@ t.test('on a Node.js that is too old for it', async (t) => {
 });
 
 t.test('older than heapwarden', async (t) => {
-  const fix = '         → heapwarden restart "shop"   (a new process loads the agent that is installed now; see that it is this heapwarden\'s)';
+  const fix = '         → heapwarden restart shop   (if it is old again, its node_args name another heapwarden\'s agent)';
   says(t, judge('shop', [worker({ agent_version: '1.2.2' })]), [
     'warning  app "shop": its agent is of version 1.2.2, and heapwarden of 1.2.3; it was loaded before heapwarden was updated [agent_old]', fix,
   ]);

@@ -56,11 +56,11 @@ t.test('between heapwarden and the app', async (t) => {
       'with memory: process, limits.rss is held against yarn and never against the app [wrapper]',
     '         → /srv/heapwarden.yml:7: command: [node, "\\"server.js"]',
   ]);
-  const shell = tableOf(entry(30, 1, '/bin/bash run.sh', { isNode: false }), entry(31, 30, 'node app.js'));
+  const shell = tableOf(entry(30, 1, '/bin/bash run.sh', { isNode: false }), entry(31, 30, 'node --inspect=0 ./app.js 8080 true'));
   says(t, judgeWrappers([running(app('ported'), shell, 30)], { value: [] }, places), [
-    'problem  app "ported": bash (process 30, 30 MB in all) stands between heapwarden and the app (process 31, node app.js): ' +
+    'problem  app "ported": bash (process 30, 30 MB in all) stands between heapwarden and the app (process 31, node --inspect=0 ./app.js 8080 true): ' +
       'the shared port (listen) needs a command that starts Node itself [wrapper]',
-    '         → /srv/heapwarden.yml:8: command: [node, app.js]',
+    '         → /srv/heapwarden.yml:8: command: [node, --inspect=0, ./app.js, "8080", "true"]',
   ]);
 });
 
