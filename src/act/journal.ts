@@ -6,6 +6,7 @@ import type { Incident, Outcome } from './incident.js';
 import { linesOf, parseJournal, textOf, type JournalContent, type Line } from './journal-lines.js';
 import { stateUnwritable } from './state-folder.js';
 
+export const JOURNAL_FILE = 'journal.jsonl';
 /** Above this the journal is written anew, with what is still remembered. */
 const COMPACT_ABOVE_BYTES = 4 * 2 ** 20;
 
@@ -52,7 +53,7 @@ export class Journal {
    * and the journal goes on without them. Throws HeapwardenError STATE_UNWRITABLE.
    */
   static async open(stateDir: string, compactAboveBytes = COMPACT_ABOVE_BYTES): Promise<OpenedJournal> {
-    const path = join(stateDir, 'journal.jsonl');
+    const path = join(stateDir, JOURNAL_FILE);
     try {
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
       const file = await open(path, 'a', 0o600);

@@ -15,6 +15,8 @@ export interface WorkerStatus {
   state: string;
   pid: number | null;
   node_version: string | null;
+  /** Of the agent that speaks for it; null without one, and of one too old to tell. */
+  agent_version: string | null;
   resident_memory_bytes: number | null;
   heap_used_bytes: number | null;
   heap_limit_bytes: number | null;
@@ -92,6 +94,7 @@ export function appStatuses(
           state: reading ? worker.state : worker.state === 'running' ? 'stopped' : worker.state,
           pid: reading?.root.pid ?? null,
           node_version: agent?.node ?? null,
+          agent_version: agent?.version ?? null,
           resident_memory_bytes: measure(worker, 'rss', app?.memory ?? 'tree'),
           heap_used_bytes: agent?.stats?.heap_used ?? null,
           heap_limit_bytes: agent?.stats?.heap_limit ?? null,
