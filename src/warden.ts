@@ -172,10 +172,10 @@ export class Warden implements WardenPort {
 
   async #start(): Promise<void> {
     const { config, metricsPath, version, clock, log } = this.#options;
-    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, counters, self, meter } =
+    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, counters, self, meter, kernelLog } =
       this.#parts;
     const { current } = config;
-    this.#opened.push(() => lock.release(), () => journal.close(), () => meter.close(), () => self.close(), () => pm2.close());
+    this.#opened.push(() => lock.release(), () => journal.close(), () => kernelLog.close(), () => meter.close(), () => self.close(), () => pm2.close());
     await ensureToken(current.auth.token_file);
     const routes = [
       metricsRoute(this, metricsPath),

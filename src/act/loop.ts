@@ -10,6 +10,7 @@ import type { Observer } from '../observe/observer.js';
 import type { SeriesBook } from '../observe/series.js';
 import { formatDuration } from '../units.js';
 import type { Aftercare } from './aftercare.js';
+import type { Deaths } from './deaths.js';
 import type { Witness } from './evidence/witness.js';
 import type { Restarter } from './restarter.js';
 import type { Schedules } from './schedules.js';
@@ -25,6 +26,7 @@ export interface LoopParts {
   waiting: WaitingAsks;
   series: Pick<SeriesBook, 'add'>;
   witness: Pick<Witness, 'look'>;
+  deaths: Pick<Deaths, 'look'>;
   clock: Clock;
   log: Log;
 }
@@ -51,7 +53,7 @@ export class ControlLoop {
 
   /** One round. */
   async turn(): Promise<void> {
-    const { observer, clock, waiting, schedules, aftercare, attacher, series, witness } = this.#parts;
+    const { observer, clock, waiting, schedules, aftercare, attacher, series, witness, deaths } = this.#parts;
     const { apps, trigger, fallback_after } = this.#parts.config();
     const workers = await observer.observe();
     series.add(workers);
@@ -61,6 +63,7 @@ export class ControlLoop {
     const configs = new Map(apps.map((app) => [app.name, app]));
     for (const change of changes) this.#tell(change, configs.get(change.worker.app)!);
     attacher.look(apps, workers);
+    await deaths.look(apps, workers);
     witness.look(apps, workers);
     await aftercare.look(apps, workers);
     // With both, Alertmanager leads: its alert has had `fallback_after` to come. One that came and was refused for now

@@ -16,17 +16,29 @@ export function victimOf(record: string): number | null {
 }
 
 export class KernelLog {
-  #fd: number | null;
+  readonly #path: string;
+  /** undefined until it has been asked for the first time. */
+  #fd: number | null | undefined;
   readonly #record = Buffer.alloc(RECORD_BYTES);
 
-  /** Opens it, and passes over what is in it already. */
   constructor(path = '/dev/kmsg') {
-    this.#fd = namesOurPids() ? opened(path) : null;
-    this.victims();
+    this.#path = path;
   }
 
-  /** Pids of the processes killed since this was last asked; null where the log may not be read. */
+  /** Pids of the processes killed since this was last asked, at first none; null where the log may not be read. */
   victims(): number[] | null {
+    const isFirst = this.#fd === undefined;
+    const all = this.#read();
+    return isFirst && all ? [] : all;
+  }
+
+  close(): void {
+    if (typeof this.#fd === 'number') closeSync(this.#fd);
+    this.#fd = null;
+  }
+
+  #read(): number[] | null {
+    this.#fd ??= this.#fd === undefined && namesOurPids() ? opened(this.#path) : null;
     if (this.#fd === null) return null;
     const victims: number[] = [];
     for (let record = this.#next(this.#fd); record !== null; record = this.#next(this.#fd)) {
@@ -34,11 +46,6 @@ export class KernelLog {
       if (victim !== null) victims.push(victim);
     }
     return victims;
-  }
-
-  close(): void {
-    if (this.#fd !== null) closeSync(this.#fd);
-    this.#fd = null;
   }
 
   /** Never waits. '' for what was overwritten before it could be read; null at the end. */

@@ -18,6 +18,8 @@ interface Counter {
   folder: string;
   path: string;
 }
+/** By pid: where each process is counted. */
+type Counters = ReadonlyMap<number, Counter>;
 
 /**
  * Keeps an eye on the kernel's out-of-memory killer: on its log where that may be read, since it names the process, and
@@ -27,12 +29,12 @@ interface Counter {
 export class OomKills {
   readonly #log: Pick<KernelLog, 'victims'>;
   readonly #root: string;
-  /** Where each process that lives is counted. */
-  #counters = new Map<number, Counter>();
-  /** By path: as of the last look, and what has been explained since. */
-  #counts = new Map<string, number>();
-  /** Since the last look, and in the one before: a process that is being killed may still be seen. */
-  #victims: number[] | null = null;
+  // All of it as of the last look and the one before: one that is being killed may still be seen, or told of late.
+  #counters: Counters = new Map();
+  #countersBefore: Counters = new Map();
+  /** By path; what a rise has explained is added to both. */
+  #counts = new Map<string, { before: number; now: number }>();
+  #victims: number[] = [];
   #victimsBefore: number[] = [];
 
   /** `root` stands before /proc and /sys. */
@@ -44,18 +46,20 @@ export class OomKills {
   /** Once a round, after all deaths in it: the roots of the workers that live. */
   async look(pids: readonly number[]): Promise<void> {
     const counters = await Promise.all(pids.map(async (pid) => [pid, await this.#counterOf(pid)] as const));
+    this.#countersBefore = this.#counters;
     this.#counters = new Map(counters.flatMap(([pid, counter]) => (counter ? [[pid, counter]] : [])));
-    const paths = [...new Set([...this.#counters.values()].map(({ path }) => path))];
-    const counts = await Promise.all(paths.map(async (path) => [path, await readCount(path)] as const));
-    this.#counts = new Map(counts.flatMap(([path, count]) => (count === null ? [] : [[path, count]])));
-    this.#victimsBefore = this.#victims ?? [];
-    this.#victims = this.#log.victims();
+    const paths = new Set([...this.#countersBefore.values(), ...this.#counters.values()].map(({ path }) => path));
+    const counts = await Promise.all([...paths].map(async (path) => [path, await readCount(path)] as const));
+    const withBefore = (path: string, now: number) => ({ before: this.#counts.get(path)?.now ?? now, now });
+    this.#counts = new Map(counts.flatMap(([path, now]) => (now === null ? [] : [[path, withBefore(path, now)]])));
+    this.#victimsBefore = this.#victims;
+    this.#victims = this.#log.victims() ?? [];
   }
 
-  /** Whether the kernel killed a worker's process, or one of its tree, that lived at the last look; its root first. */
+  /** Whether the kernel killed a worker's process, or one of its tree, that has ended since the last look; its root first. */
   async of(tree: readonly number[]): Promise<OomKill | null> {
-    this.#victims = this.#log.victims()?.concat(this.#victims ?? []) ?? null;
-    const named = [...this.#victimsBefore, ...(this.#victims ?? [])];
+    this.#victims.push(...(this.#log.victims() ?? []));
+    const named = [...this.#victimsBefore, ...this.#victims];
     const pid = tree.find((member) => named.includes(member)) ?? null;
     const cgroup = await this.#explains(tree[0]);
     if (pid !== null) return { pid, cgroup };
@@ -63,12 +67,12 @@ export class OomKills {
   }
 
   async #explains(pid: number | undefined): Promise<string | null> {
-    const counter = pid === undefined ? undefined : this.#counters.get(pid);
-    const known = counter && this.#counts.get(counter.path);
-    if (!counter || known === undefined) return null;
+    const counter = pid === undefined ? undefined : (this.#counters.get(pid) ?? this.#countersBefore.get(pid));
+    const counts = counter && this.#counts.get(counter.path);
+    if (!counter || !counts) return null;
     const now = await readCount(counter.path);
-    if (now === null || now <= known) return null;
-    this.#counts.set(counter.path, known + 1);
+    if (now === null || now <= counts.before) return null;
+    this.#counts.set(counter.path, { before: counts.before + 1, now: counts.now + 1 });
     return counter.folder;
   }
 

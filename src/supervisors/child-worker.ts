@@ -39,7 +39,7 @@ export class ChildWorker {
   /** Not in the slot yet, or no longer: there only during a graceful restart, or where a stop has failed. */
   readonly #beside = new Set<ChildRun>();
   /** That nobody has asked about yet. */
-  #endings: Ending[] = [];
+  #endings: Promise<Ending>[] = [];
   #mark: string | null = null;
   #state: SlotState = 'stopped';
   #crashes = 0;
@@ -74,8 +74,9 @@ export class ChildWorker {
     return [this.#run, ...this.#beside].flatMap((run) => run?.id ?? []);
   }
 
-  takeEndings(): Ending[] {
-    return this.#endings.splice(0);
+  /** What has ended by itself since this was last asked. */
+  takeEndings(): Promise<Ending[]> {
+    return Promise.all(this.#endings.splice(0));
   }
 
   /** Of a process that is being started and has no id yet; see markedEnvironment. */
@@ -270,18 +271,16 @@ export class ChildWorker {
   }
 
   #ended(run: ChildRun, how: string): void {
-    void this.#tell(run);
+    if (run.pid !== null && run.exit) this.#endings.push(this.#ending(run, run.pid, run.exit));
     if (this.#beside.delete(run)) void this.#parts.onChange();
     if (this.#run !== run) return;
     this.#run = null;
     this.#crashed(how, run.startedAt);
   }
 
-  async #tell(run: ChildRun): Promise<void> {
-    const { pid, exit } = run;
-    if (pid === null || !exit) return;
-    const ending = { worker: this.worker, pid, atMs: this.#parts.clock.now(), ...exit };
-    this.#endings.push({ ...ending, words: await run.lastWords() });
+  async #ending(run: ChildRun, pid: number, exit: NonNullable<ChildRun['exit']>): Promise<Ending> {
+    const atMs = this.#parts.clock.now();
+    return { worker: this.worker, pid, atMs, ...exit, words: await run.lastWords() };
   }
 
   #crashed(how: string, startedAt: number): void {

@@ -77,7 +77,7 @@ export class ChildSupervisor implements Supervisor {
   }
 
   async endings(): Promise<Ending[]> {
-    return this.#workers.flatMap((worker) => worker.takeEndings());
+    return (await Promise.all(this.#workers.map((worker) => worker.takeEndings()))).flat();
   }
 
   async restart(name: string, options: RestartOptions): Promise<RestartReport> {
