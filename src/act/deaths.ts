@@ -2,7 +2,6 @@ import type { AppConfig } from '../config/schema.js';
 import { causeOfDeath, mayBeKilled, type Cause, type DeathReason } from '../decide/death.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
-import { sameProcess } from '../observe/identity.js';
 import type { OomKills } from '../observe/oom-kills.js';
 import { workerKey, type Workers, type WorkerState } from '../observe/tracker.js';
 import type { Ending, Supervisor } from '../supervisors/contract.js';
@@ -25,10 +24,13 @@ export interface DeathsParts {
   onDeath(death: Death): void;
 }
 
+/** In its last moments a process may still be there without its agent, and its end may be told one look late. */
+const LOOKS = 3;
+
 /** Puts on record which processes died for want of memory. Their supervisor starts them again; nothing is done here. */
 export class Deaths {
   readonly #parts: DeathsParts;
-  /** What was last known of the processes of each worker: the present one and the one before it, newest first. */
+  /** How each worker looked lately, newest first. */
   readonly #known = new Map<string, WorkerState[]>();
 
   constructor(parts: DeathsParts) {
@@ -42,19 +44,14 @@ export class Deaths {
       for (const ending of endings) await this.#examine(app, ending);
     }
     for (const key of this.#known.keys()) if (!workers.has(key)) this.#known.delete(key);
-    for (const [key, worker] of workers) if (worker.reading) this.#known.set(key, this.#withNewest(key, worker));
+    for (const [key, worker] of workers) this.#known.set(key, [worker, ...(this.#known.get(key) ?? [])].slice(0, LOOKS));
     await this.#parts.kills.look([...workers.values()].flatMap(({ reading }) => reading?.root.pid ?? []));
-  }
-
-  #withNewest(key: string, worker: WorkerState): WorkerState[] {
-    const isSame = (other: WorkerState) => sameProcess(other.reading?.root, worker.reading?.root);
-    const [before] = (this.#known.get(key) ?? []).filter((other) => !isSame(other));
-    return before ? [worker, before] : [worker];
   }
 
   async #examine(app: AppConfig, ending: Ending): Promise<void> {
     const known = this.#known.get(workerKey(app.name, ending.worker)) ?? [];
-    const state = known.find(({ reading }) => reading?.root.pid === ending.pid) ?? null;
+    const alive = known.filter(({ reading }) => reading?.root.pid === ending.pid);
+    const state = alive.find(({ agent }) => agent?.stats) ?? alive[0] ?? null;
     const tree = [ending.pid, ...(state?.reading?.tree ?? []).map(({ pid }) => pid)];
     const kill = mayBeKilled(ending) ? await this.#parts.kills.of(tree) : null;
     const cause = causeOfDeath(ending, kill);

@@ -61,9 +61,9 @@ export class OomKills {
     this.#victims.push(...(this.#log.victims() ?? []));
     const named = [...this.#victimsBefore, ...this.#victims];
     const pid = tree.find((member) => named.includes(member)) ?? null;
+    if (pid === null && named.length > 0) return null;
     const cgroup = await this.#explains(tree[0]);
-    if (pid !== null) return { pid, cgroup };
-    return cgroup !== null && named.length === 0 ? { pid, cgroup } : null;
+    return pid === null && cgroup === null ? null : { pid, cgroup };
   }
 
   async #explains(pid: number | undefined): Promise<string | null> {
