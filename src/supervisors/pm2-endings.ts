@@ -1,7 +1,7 @@
 /**
  * How PM2's processes end. PM2 keeps neither their signals nor their last words where they can be asked for; both are in
  * its files: `App [shop:0] exited with code [0] via signal [SIGABRT]` in its own log (God.js, handleExit), and what the
- * app wrote in the app's. A file that cannot be read tells nothing.
+ * app wrote in the app's; in cluster mode V8's own words go to PM2's. A file that cannot be read tells nothing.
  */
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -77,8 +77,8 @@ export class Pm2Endings {
   async #ending({ worker, pmId, pid, atMs, files, before }: Known & { atMs: number }): Promise<Ending> {
     const since = (file: string, most: number) => readSince(file, before?.get(file) ?? Infinity, most);
     const said = await Promise.all(files.filter((file) => file !== this.#daemonLog).map((file) => since(file, TAIL_BYTES)));
-    const exit = lastExit(await since(this.#daemonLog, DAEMON_TAIL_BYTES), this.#name, pmId);
-    return { worker, pid, atMs, ...exit, words: said.join('') };
+    const log = await since(this.#daemonLog, DAEMON_TAIL_BYTES);
+    return { worker, pid, atMs, ...lastExit(log, this.#name, pmId), words: said.join('') + wordsOf(log, pid) };
   }
 }
 
@@ -89,6 +89,17 @@ export function lastExit(log: string, name: string, pmId: number): Pick<Ending, 
   const [, code, signal] = (log.includes(start) && /^(\d+)\] via signal \[(\w+)\]/.exec(end)) || [];
   if (code === undefined || signal === undefined) return { code: null, signal: null };
   return Number(code) === 0 && signal !== 'SIGINT' ? { code: null, signal } : { code: Number(code), signal: null };
+}
+
+/**
+ * Pure: what V8 wrote into PM2's log when this process ended; '' where it is not certain whose words they are. They
+ * begin with its last collections, `[PID:ISOLATE] 188 ms: Mark-Compact …`, and end where PM2 tells its end.
+ */
+export function wordsOf(log: string, pid: number): string {
+  const at = log.indexOf(`[${pid}:0x`);
+  if (at < 0) return '';
+  const end = log.indexOf('] exited with code [', at);
+  return log.slice(at, end < 0 ? undefined : log.lastIndexOf('\n', end) + 1);
 }
 
 const sizeOf = (file: string): Promise<number> => stat(file).then(({ size }) => size, () => 0);
