@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { KernelLog, victimOf } from '../../src/observe/kernel-log.js';
 import { OomKills } from '../../src/observe/oom-kills.js';
+import { needMemoryCgroup } from '../parts/memory-cgroup.js';
 
 t.test('whom a line of the kernel names', async (t) => {
   const line = (message: string) => victimOf(`3,1234,24957660708,-;${message}\n SUBSYSTEM=x\n`);
@@ -91,4 +94,26 @@ t.test("this machine's log: at first nothing, where it may be read at all", asyn
   log.close();
   t.equal(log.victims(), null);
   t.equal(new KernelLog(join(t.testdir({}), 'none')).victims(), null);
+});
+
+t.test('a real kill, by the count alone and by the log alone', async (t) => {
+  const cgroup = await needMemoryCgroup(t, 80e6);
+  if (!cgroup) return;
+  const log = new KernelLog();
+  t.teardown(() => log.close());
+  const hungry = 'process.stdin.once("data", () => { const kept = []; for (;;) kept.push(Buffer.alloc(1e6, 1)); })';
+  const child = spawn(process.execPath, ['-e', hungry], { stdio: ['pipe', 'ignore', 'ignore'] });
+  t.teardown(() => void child.kill('SIGKILL'));
+  writeFileSync(join(cgroup, 'cgroup.procs'), String(child.pid));
+  const byCount = new OomKills({ victims: () => null });
+  const byLog = new OomKills(log, t.testdir({}));
+  await Promise.all([byCount.look([child.pid!]), byLog.look([child.pid!])]);
+  t.equal(await byCount.of([child.pid!]), null);
+  const ended = once(child, 'exit');
+  child.stdin.write('now');
+  t.strictSame(await ended, [null, 'SIGKILL']);
+  t.strictSame(await byCount.of([child.pid!]), { pid: null, cgroup });
+  const named = await byLog.of([child.pid!]);
+  if (log.victims() === null) t.pass('the log may not be read here', { skip: 'the log may not be read here' });
+  else t.strictSame(named, { pid: child.pid, cgroup: null });
 });
