@@ -14,6 +14,11 @@ apps:
     restart: { budget: 2/1h }
 `;
 
+/** The mark is relative to the config file, as `cwd` is. */
+export const child = (out: 'heap' | 'memory', command: string[]): object => ({
+  child: { command, cwd: '.', env: { RUNS_OUT_OF: out, RUNS_OUT_ONCE: './mark' } },
+});
+
 /** The death, when it is on record, and what must hold for each. */
 export async function deathIn(t: Test, warden: WardenProcess, reason: string): Promise<{ death: IncidentStatus; text(file: string): string }> {
   const pid = await waitFor('the app to be measured', () => warden.pid('shop'), 60_000);
