@@ -2,9 +2,11 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Aftercare } from './act/aftercare.js';
 import { AppNotes } from './act/app-notes.js';
+import { Deaths } from './act/deaths.js';
 import { Evidence } from './act/evidence/collect.js';
 import { LastWords } from './act/evidence/last-words.js';
 import { lookAtStack } from './act/evidence/look-at-stack.js';
+import { PostMortem } from './act/evidence/post-mortem.js';
 import { EvidenceStore } from './act/evidence/store.js';
 import { Witness } from './act/evidence/witness.js';
 import { DayKeeper } from './act/day-keeper.js';
@@ -24,7 +26,9 @@ import { attach } from './observe/attach.js';
 import { Attacher } from './observe/attacher.js';
 import { AgentHub } from './observe/hub.js';
 import { isNode } from './observe/node-process.js';
+import { KernelLog } from './observe/kernel-log.js';
 import { Observer } from './observe/observer.js';
+import { OomKills } from './observe/oom-kills.js';
 import { processSource } from './observe/processes.js';
 import { releaseOf } from './observe/release.js';
 import { Sampler } from './observe/sampler.js';
@@ -127,11 +131,26 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const series = new SeriesBook();
   const days = await DayKeeper.open({ stateDir: state_dir, clock, log });
   const onRound = (): void => changes.tell('status', 'apps');
+  const kernelLog = new KernelLog();
+  const deaths = new Deaths({
+    supervisors: supervisors.byApp,
+    kills: new OomKills(kernelLog),
+    witness,
+    postMortem: new PostMortem(store, incidentStatus),
+    history,
+    journal: { record: (death) => counted(journal.record(death)) },
+    log,
+    onDeath: (death) => {
+      counters.death(death);
+      changes.tell('incidents', 'apps');
+    },
+  });
   const loop = new ControlLoop({
-    config: current, onRound, observer, restarter, schedules, aftercare, attacher, waiting, series, days, witness, clock, log,
+    config: current, onRound, observer, restarter, schedules, aftercare, attacher, waiting, series, days, witness, deaths,
+    clock, log,
   });
   return {
     lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series, days,
-    restarter, intake, attacher, loop, changes,
+    restarter, intake, attacher, loop, changes, kernelLog,
   };
 }

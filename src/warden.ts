@@ -162,7 +162,8 @@ export class Warden implements WardenPort {
   }
 
   evidenceFile(incident: string, file: string): string | null {
-    const evidence = this.#parts.history.find(incident)?.outcome?.evidence;
+    const found = this.#parts.history.find(incident);
+    const evidence = found?.action === 'death' ? found.evidence : found?.outcome?.evidence;
     return evidence?.folder && evidence.files.includes(file) ? join(evidence.folder, file) : null;
   }
 
@@ -205,10 +206,13 @@ export class Warden implements WardenPort {
 
   async #start(): Promise<void> {
     const { config, metricsPath, clock, log } = this.#options;
-    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, days, counters, self, meter } =
-      this.#parts;
+    const {
+      lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, days, counters,
+      self, meter, kernelLog,
+    } = this.#parts;
     const { current } = config;
-    this.#opened.push(() => lock.release(), () => journal.close(), () => days.close(), () => meter.close(), () => self.close(), () => pm2.close());
+    this.#opened.push(() => lock.release(), () => journal.close(), () => days.close(), () => kernelLog.close());
+    this.#opened.push(() => meter.close(), () => self.close(), () => pm2.close());
     await ensureToken(current.auth.token_file);
     const routes = [
       metricsRoute(this, metricsPath),

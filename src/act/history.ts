@@ -3,7 +3,7 @@ import { isByPerson, type AlertRef } from '../decide/decision.js';
 import { sameProcess } from '../observe/identity.js';
 import type { Budget } from '../units.js';
 import { UNTOLD, type AppState } from './app-state.js';
-import { remembered, type Incident, type Outcome } from './incident.js';
+import { remembered, type Incident, type Outcome, type Recorded } from './incident.js';
 
 /** So many more than are remembered may be held before they are counted again. */
 const SLACK = 200;
@@ -17,23 +17,23 @@ const CURABLE: readonly string[] = ['rss', 'heap', 'freeze'];
  */
 export class History {
   /** Oldest first. */
-  #incidents: Incident[];
+  #incidents: Recorded[];
   /** Those of each app that were restarts, oldest first: asked for several times a decision. Null after a change. */
   #restartsByApp: Map<string, Incident[]> | null = null;
   #added = 0;
   readonly #clock: Clock;
   readonly #apps: Map<string, AppState>;
   /** By incident: when it was decided, on the clock that never jumps. */
-  readonly #decidedAt = new WeakMap<Incident, number>();
+  readonly #decidedAt = new WeakMap<Recorded, number>();
 
-  constructor(incidents: readonly Incident[], clock: Clock, apps: ReadonlyMap<string, AppState> = new Map()) {
+  constructor(incidents: readonly Recorded[], clock: Clock, apps: ReadonlyMap<string, AppState> = new Map()) {
     this.#incidents = [...incidents];
     this.#clock = clock;
     this.#apps = new Map(apps);
     for (const incident of incidents) this.#date(incident);
   }
 
-  add(incident: Incident): void {
+  add(incident: Recorded): void {
     this.#incidents.push(incident);
     this.#date(incident);
     if (incident.action === 'restart') this.#restartsByApp = null;
@@ -44,7 +44,7 @@ export class History {
 
   complete(id: string, outcome: Outcome): void {
     const incident = this.find(id);
-    if (!incident) return;
+    if (!incident || incident.action === 'death') return;
     incident.outcome = outcome;
     this.#restartsByApp = null;
   }
@@ -63,19 +63,19 @@ export class History {
     this.#apps.set(app, state);
   }
 
-  find(id: string): Incident | null {
+  find(id: string): Recorded | null {
     return this.#incidents.findLast((incident) => incident.id === id) ?? null;
   }
 
   /** Newest first. */
-  list(filter: { app?: string | undefined; limit: number }): Incident[] {
+  list(filter: { app?: string | undefined; limit: number }): Recorded[] {
     const wanted = this.#incidents.filter(({ app }) => filter.app === undefined || app === filter.app);
     return wanted.slice(-filter.limit).toReversed();
   }
 
   /** Restarts whose outcome is not on record: under way, or cut off by the warden's own death. */
   open(): Incident[] {
-    return this.#incidents.filter(({ action, outcome }) => action === 'restart' && outcome === null);
+    return this.#incidents.filter((incident) => incident.action === 'restart').filter(({ outcome }) => outcome === null);
   }
 
   lastRestart(app: string, worker: string): Incident | null {
@@ -89,7 +89,7 @@ export class History {
   }
 
   /** Milliseconds since it was decided. */
-  age(incident: Incident): number {
+  age(incident: Recorded): number {
     return this.#clock.monotonic() - this.#decidedAt.get(incident)!;
   }
 
@@ -135,7 +135,7 @@ export class History {
   }
 
   /** Of a record from the future, as after the time of day was put back, no more is known than that it is past. */
-  #date(incident: Incident): void {
+  #date(incident: Recorded): void {
     const ageMs = Math.max(0, this.#clock.now() - incident.atMs);
     this.#decidedAt.set(incident, this.#clock.monotonic() - ageMs);
   }

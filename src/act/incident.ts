@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import type { AlertRef, Decision, Origin, RestartReason } from '../decide/decision.js';
+import type { DeathReason } from '../decide/death.js';
 import type { EvidenceReport } from './evidence/report.js';
 
 export const RESULTS = [
@@ -56,16 +58,41 @@ export type Incident = Decision & {
   outcome: Outcome | null;
 };
 
+/** One process that died for want of memory. Nobody asked for it, and no budget or cooldown counts it. */
+export interface Death {
+  action: 'death';
+  reason: DeathReason;
+  id: string;
+  atMs: number;
+  app: string;
+  worker: string;
+  sentence: string;
+  /** What was last known of it, as of `measuredAtMs`; null where it had not been measured. */
+  before: Measurement | null;
+  measuredAtMs: number | null;
+  /** null where none was wanted. */
+  evidence: EvidenceReport | null;
+  outcome: null;
+}
+
+export type Recorded = Incident | Death;
+
+/** They sort by time. */
+export function newId(nowMs: number): string {
+  return `${new Date(nowMs).toISOString().replace(/[-:.]/g, '')}-${randomBytes(3).toString('hex')}`;
+}
+
 // Counted apart: any alert can cause a refusal, budgets and cooldowns rest on the restarts, and a failure is what a
 // person looks for long after.
 const REMEMBERED_RESTARTS_PER_APP = 1000;
 const REMEMBERED_FAILURES_PER_APP = 1000;
+const REMEMBERED_DEATHS_PER_APP = 1000;
 const REMEMBERED_REFUSALS = 1000;
 
 /** What is kept of the past, in its order. Pure. */
-export function remembered(oldestFirst: readonly Incident[]): Incident[] {
+export function remembered(oldestFirst: readonly Recorded[]): Recorded[] {
   const counts = new Map<string, number>();
-  const isKept = (incident: Incident): boolean => {
+  const isKept = (incident: Recorded): boolean => {
     const [kind, most] = kindOf(incident);
     const count = (counts.get(kind) ?? 0) + 1;
     counts.set(kind, count);
@@ -74,8 +101,9 @@ export function remembered(oldestFirst: readonly Incident[]): Incident[] {
   return oldestFirst.toReversed().filter(isKept).toReversed();
 }
 
-function kindOf({ action, app, outcome }: Incident): [kind: string, most: number] {
+function kindOf({ action, app, outcome }: Recorded): [kind: string, most: number] {
   if (action === 'refuse') return ['refusal', REMEMBERED_REFUSALS];
+  if (action === 'death') return [`death ${app}`, REMEMBERED_DEATHS_PER_APP];
   const failed = outcome !== null && outcome.result !== 'recovered' && outcome.result !== 'cancelled';
   return failed ? [`failure ${app}`, REMEMBERED_FAILURES_PER_APP] : [`restart ${app}`, REMEMBERED_RESTARTS_PER_APP];
 }

@@ -1,6 +1,6 @@
 import { isGroup, type Group } from '../config/merge.js';
 import { UNTOLD, type AppState } from './app-state.js';
-import { remembered, type Incident, type Outcome } from './incident.js';
+import { remembered, type Outcome, type Recorded } from './incident.js';
 
 /**
  * The journal: one JSON object a line, appended and never changed. An `incident` line stands before anything is
@@ -8,13 +8,13 @@ import { remembered, type Incident, type Outcome } from './incident.js';
  * (half written when the power went) harms no other.
  */
 export type Line =
-  | { v: 1; type: 'incident'; incident: Incident }
+  | { v: 1; type: 'incident'; incident: Recorded }
   | { v: 1; type: 'outcome'; id: string; outcome: Outcome }
   | { v: 1; type: 'app'; app: string; state: AppState };
 
 export interface JournalContent {
   /** Oldest first, as many as are remembered. */
-  incidents: Incident[];
+  incidents: Recorded[];
   apps: Map<string, AppState>;
   /** Number of lines that could not be read. */
   damaged: number;
@@ -24,7 +24,7 @@ export const textOf = (line: Line): string => `${JSON.stringify(line)}\n`;
 
 /** Incidents with their outcomes, oldest first. Pure. */
 export function parseJournal(text: string): JournalContent {
-  const incidents = new Map<string, Incident>();
+  const incidents = new Map<string, Recorded>();
   const apps = new Map<string, AppState>();
   let damaged = 0;
   for (const raw of text.split('\n')) {
@@ -33,7 +33,7 @@ export function parseJournal(text: string): JournalContent {
     const known = line?.type === 'outcome' ? incidents.get(line.id) : undefined;
     if (line?.type === 'incident') incidents.set(line.incident.id, line.incident);
     else if (line?.type === 'app') apps.set(line.app, { ...UNTOLD, ...line.state });
-    else if (line?.type === 'outcome' && known) known.outcome = line.outcome;
+    else if (line?.type === 'outcome' && known && known.action !== 'death') known.outcome = line.outcome;
     else damaged++;
   }
   return { incidents: remembered([...incidents.values()]), apps, damaged };
@@ -67,9 +67,10 @@ function parseLine(raw: string): Line | null {
 function isIncident(incident: unknown): boolean {
   if (!isGroup(incident)) return false;
   const { action, alert, before, outcome } = incident;
+  if (!hasAll(incident, 'string', 'id', 'app', 'worker', 'reason', 'sentence') || !hasAll(incident, 'number', 'atMs')) return false;
+  if (action === 'death') return isNullOr(before, isMeasurement) && outcome === null;
   return (
-    hasAll(incident, 'string', 'id', 'app', 'worker', 'reason', 'origin', 'asked', 'sentence') &&
-    hasAll(incident, 'number', 'atMs') &&
+    hasAll(incident, 'string', 'origin', 'asked') &&
     (action === 'restart' || action === 'refuse') &&
     isNullOr(alert, (ref) => hasAll(ref, 'string', 'fingerprint') && hasAll(ref, 'number', 'startsAtMs')) &&
     isNullOr(before, isMeasurement) &&

@@ -2,7 +2,7 @@ import { copyFile, mkdir, open, readFile, rename, rm, type FileHandle } from 'no
 import { dirname, join } from 'node:path';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { AppState } from './app-state.js';
-import type { Incident, Outcome } from './incident.js';
+import type { Outcome, Recorded } from './incident.js';
 import { linesOf, parseJournal, textOf, type JournalContent, type Line } from './journal-lines.js';
 import { stateUnwritable } from './state-folder.js';
 
@@ -72,7 +72,7 @@ export class Journal {
   }
 
   /** Resolves when the line is on disk (fsync). Throws HeapwardenError JOURNAL_UNWRITABLE. */
-  record(incident: Incident): Promise<void> {
+  record(incident: Recorded): Promise<void> {
     return this.#append({ v: 1, type: 'incident', incident });
   }
 

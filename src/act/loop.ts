@@ -11,6 +11,7 @@ import type { SeriesBook } from '../observe/series.js';
 import { formatDuration } from '../units.js';
 import type { Aftercare } from './aftercare.js';
 import type { DayKeeper } from './day-keeper.js';
+import type { Deaths } from './deaths.js';
 import type { Witness } from './evidence/witness.js';
 import type { Restarter } from './restarter.js';
 import type { Schedules } from './schedules.js';
@@ -29,6 +30,7 @@ export interface LoopParts {
   series: Pick<SeriesBook, 'add'>;
   days: Pick<DayKeeper, 'look'>;
   witness: Pick<Witness, 'look'>;
+  deaths: Pick<Deaths, 'look'>;
   clock: Clock;
   log: Log;
 }
@@ -55,7 +57,7 @@ export class ControlLoop {
 
   /** One round. */
   async turn(): Promise<void> {
-    const { observer, clock, waiting, schedules, aftercare, attacher, series, days, witness } = this.#parts;
+    const { observer, clock, waiting, schedules, aftercare, attacher, series, days, witness, deaths } = this.#parts;
     const { apps, trigger, fallback_after } = this.#parts.config();
     const workers = await observer.observe();
     series.add(workers);
@@ -67,6 +69,7 @@ export class ControlLoop {
     for (const change of changes) this.#tell(change, configs.get(change.worker.app)!);
     this.#parts.onRound();
     attacher.look(apps, workers);
+    await deaths.look(apps, workers);
     witness.look(apps, workers);
     await aftercare.look(apps, workers);
     // With both, Alertmanager leads: its alert has had `fallback_after` to come. One that came and was refused for now

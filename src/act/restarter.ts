@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { endsWith, type AlertRef, type Ask } from '../decide/decision.js';
 import { decide, type Judgement } from '../decide/policy.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
 import { workerKey, type WorkerState } from '../observe/tracker.js';
 import { factsOf } from './facts.js';
-import type { Incident, Outcome } from './incident.js';
+import { newId, type Incident, type Outcome } from './incident.js';
 import type { Journal } from './journal.js';
 import { judgeOutcome, measurementOf } from './outcome.js';
 import { Procedure, type Found, type ProcedureParts } from './procedure.js';
@@ -187,11 +186,10 @@ const LOUDNESS = {
 } as const satisfies Record<Outcome['result'], keyof Log>;
 
 function newIncident(ask: Ask, judgement: Judgement, before: Incident['before'], nowMs: number): Incident {
-  const time = new Date(nowMs).toISOString().replace(/[-:.]/g, '');
   const { action, reason } = judgement;
   return {
     ...(action === 'restart' ? { action, reason } : { action, reason }),
-    id: `${time}-${randomBytes(3).toString('hex')}`,
+    id: newId(nowMs),
     atMs: nowMs,
     app: ask.app,
     worker: ask.worker,

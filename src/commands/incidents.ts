@@ -12,11 +12,12 @@ export async function incidents(options: IncidentsOptions, print: (line: string)
   return 0;
 }
 
-/** When and what was asked and decided; below it, what came of it. */
-function linesOf({ timestamp_seconds, sentence, action, outcome }: IncidentStatus): string[] {
+/** When and what was asked and decided, or died; below it, what came of it. */
+function linesOf({ timestamp_seconds, sentence, action, death, outcome }: IncidentStatus): string[] {
   const time = timeOf(timestamp_seconds);
   const first = `${time}  ${sentence}`;
   if (action === 'refuse') return [first];
+  if (death) return death.evidence?.folder ? [first, `${' '.repeat(time.length)}  → ${death.evidence.folder}`] : [first];
   const result = outcome ? `${outcome.result}: ${outcome.sentence}` : 'under way';
   const relapse = outcome?.relapsed_timestamp_seconds ?? null;
   const relapsed = relapse === null ? '' : `; back at its limit at ${timeOf(relapse)}`;

@@ -1,5 +1,6 @@
 import { Counter, Histogram, Registry } from 'prom-client';
-import { RESULTS, type Incident } from '../act/incident.js';
+import { RESULTS, type Death, type Incident, type Recorded } from '../act/incident.js';
+import { DEATH_REASONS } from '../decide/death.js';
 import { REFUSALS, RESTART_REASONS, type Refusal } from '../decide/decision.js';
 import type { Family } from './family.js';
 
@@ -24,6 +25,12 @@ export class Counters {
     name: 'heapwarden_restart_refusals_total',
     help: 'Refusals to restart, by why.',
     labelNames: ['app', 'refusal'],
+    registers: [this.#registry],
+  });
+  readonly #deaths = new Counter({
+    name: 'heapwarden_out_of_memory_deaths_total',
+    help: 'Processes that died for want of memory, by what ended them: V8 (oom_heap) or the kernel (oom_kernel).',
+    labelNames: ['app', 'reason'],
     registers: [this.#registry],
   });
   readonly #duration = new Histogram({
@@ -59,10 +66,10 @@ export class Counters {
 
   /**
    * Makes the series of these apps known. May be called again after a reload: what has been counted stays, also of apps
-   * that have gone. Restarts are counted on from the journal (`recorded`): one whose record is completed when the
+   * that have gone. Restarts and deaths are counted on from the journal (`recorded`): one whose record is completed when the
    * warden comes back would otherwise be the first that anyone sees of its series, and increase() passes over that.
    */
-  expect(apps: readonly string[], recorded: readonly Incident[] = []): void {
+  expect(apps: readonly string[], recorded: readonly Recorded[] = []): void {
     for (const app of apps) {
       if (this.#expected.has(app)) continue;
       this.#expected.add(app);
@@ -70,9 +77,14 @@ export class Counters {
         for (const result of RESULTS) this.#restarts.inc({ app, reason, result }, 0);
       }
       for (const refusal of REFUSALS) this.#refusals.inc({ app, refusal }, 0);
+      for (const reason of DEATH_REASONS) this.#deaths.inc({ app, reason }, 0);
       this.#duration.zero({ app }); // this would set back to zero what is there
       this.#downtime.zero({ app });
-      for (const incident of recorded) if (incident.app === app) this.#countRestart(incident, app);
+      for (const incident of recorded) {
+        if (incident.app !== app) continue;
+        if (incident.action === 'death') this.death(incident);
+        else this.#countRestart(incident, app);
+      }
     }
   }
 
@@ -86,6 +98,10 @@ export class Counters {
     if (incident.outcome.result === 'recovered' && !incident.outcome.interrupted) {
       this.#duration.observe({ app }, (incident.outcome.atMs - incident.atMs) / 1000);
     }
+  }
+
+  death({ app, reason }: Death): void {
+    this.#deaths.inc({ app, reason });
   }
 
   #countRestart({ action, reason, outcome }: Incident, app: string): void {

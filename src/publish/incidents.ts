@@ -1,6 +1,6 @@
 /** Pure: an incident as the API tells it; names and units as in the metrics, times in seconds since the Unix epoch. */
 import type { EvidenceReport } from '../act/evidence/report.js';
-import type { Incident, Measurement } from '../act/incident.js';
+import type { Death, Incident, Measurement, Recorded } from '../act/incident.js';
 import { seconds } from './family.js';
 
 /** What a process measured; null where it was not known. */
@@ -18,17 +18,20 @@ export interface IncidentStatus {
   timestamp_seconds: number;
   app: string;
   worker: string;
-  /** restart or refuse, and the reason for that. */
-  action: Incident['action'];
-  reason: Incident['reason'];
-  origin: Incident['origin'];
-  /** The reason a restart was asked for. */
-  asked: Incident['asked'];
+  /** restart, refuse or death, and the reason for that. */
+  action: Recorded['action'];
+  reason: Recorded['reason'];
+  /** null for a death: nobody asked for it. */
+  origin: Incident['origin'] | null;
+  /** The reason a restart was asked for; null for a death. */
+  asked: Incident['asked'] | null;
   force: boolean;
   sentence: string;
   alert: { fingerprint: string; starts_at_seconds: number } | null;
   before: MeasurementStatus | null;
-  /** null while a restart is under way, and for refusals. */
+  /** Of a death: when `before` was measured (null where it never was), and what was kept of the process. */
+  death: { measured_timestamp_seconds: number | null; evidence: EvidenceReport | null } | null;
+  /** null while a restart is under way, and for refusals and deaths. */
   outcome: {
     timestamp_seconds: number;
     result: NonNullable<Incident['outcome']>['result'];
@@ -48,7 +51,8 @@ export interface IncidentStatus {
   } | null;
 }
 
-export function incidentStatus(incident: Incident): IncidentStatus {
+export function incidentStatus(incident: Recorded): IncidentStatus {
+  if (incident.action === 'death') return deathStatus(incident);
   const { id, app, worker, action, reason, origin, asked, force, sentence, alert, before, outcome } = incident;
   return {
     id,
@@ -63,6 +67,7 @@ export function incidentStatus(incident: Incident): IncidentStatus {
     sentence,
     alert: alert && { fingerprint: alert.fingerprint, starts_at_seconds: seconds(alert.startsAtMs) },
     before: before && measurementStatus(before),
+    death: null,
     outcome: outcome && {
       timestamp_seconds: seconds(outcome.atMs),
       result: outcome.result,
@@ -75,6 +80,25 @@ export function incidentStatus(incident: Incident): IncidentStatus {
       interrupted: outcome.interrupted,
       evidence: outcome.evidence ?? null,
     },
+  };
+}
+
+function deathStatus({ id, app, worker, action, reason, sentence, atMs, before, measuredAtMs, evidence }: Death): IncidentStatus {
+  return {
+    id,
+    timestamp_seconds: seconds(atMs),
+    app,
+    worker,
+    action,
+    reason,
+    origin: null,
+    asked: null,
+    force: false,
+    sentence,
+    alert: null,
+    before: before && measurementStatus(before),
+    death: { measured_timestamp_seconds: secondsOrNull(measuredAtMs), evidence },
+    outcome: null,
   };
 }
 

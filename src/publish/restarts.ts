@@ -6,7 +6,10 @@ import { gauge, labelsOf, seconds, type Family, type Sample, type View } from '.
 export function restartFamilies(view: View): Family[] {
   const { config, history, workers } = view;
   // One that still waits may yet be cancelled, and would go back in time then.
-  const restarts = history.list({ limit: Infinity }).filter(({ outcome }) => outcome && outcome.result !== 'cancelled');
+  const restarts = history
+    .list({ limit: Infinity })
+    .filter((incident) => incident.action === 'restart')
+    .filter(({ outcome }) => outcome && outcome.result !== 'cancelled');
   const perManagedWorker = (value: (restartsOfIt: Incident[]) => number | null): Sample[] =>
     workers.flatMap(({ app, worker, supervisor }) => {
       if (supervisor === 'none') return [];

@@ -3,6 +3,7 @@ import { existsSync, rmSync } from 'node:fs';
 import type { Clock } from '../clock.js';
 import { messageOf } from '../errors.js';
 import type { ProcessId, ProcessTable, StopOutcome } from './contract.js';
+import { OutputTail } from './output-tail.js';
 import type { SharedPort } from './shared-port.js';
 import { stopTree } from './stop.js';
 
@@ -50,6 +51,8 @@ export class ChildRun {
   id: ProcessId | null = null;
   /** How it ended, or why it did not start; null while it may run. */
   ending: string | null = null;
+  /** The exit status of one that ran; null while it runs. */
+  exit: { code: number | null; signal: string | null } | null = null;
   /** It has ended, or never began. */
   readonly over: Promise<void>;
   /** Everything that it wrote has been read too. */
@@ -57,6 +60,7 @@ export class ChildRun {
   readonly #child: ChildProcess;
   readonly #parts: ChildRunParts;
   readonly #share: PortShare | null;
+  readonly #tail = new OutputTail();
   #listens = false;
   /** Its end is wanted. */
   #expected = false;
@@ -78,7 +82,10 @@ export class ChildRun {
         if (!this.#expected) this.#parts.onEnd(this, this.ending);
         resolve();
       };
-      this.#child.once('exit', (code, signal) => end(signal ? `was ended by ${signal}` : `exited with code ${code}`));
+      this.#child.once('exit', (code, signal) => {
+        this.exit = { code, signal };
+        end(signal ? `was ended by ${signal}` : `exited with code ${code}`);
+      });
       this.#child.on('error', (error) => end(`could not be started: ${whyNot(error, spec)}`));
     });
     this.#closed = new Promise((resolve) => void this.#child.once('close', () => resolve()));
@@ -94,6 +101,17 @@ export class ChildRun {
   /** One without an id has ended, most likely: time for the system to tell. */
   untilOver(): Promise<void> {
     return within(this.over, END_TIMEOUT_MS, this.#parts.clock);
+  }
+
+  /** null where it could not be started. */
+  get pid(): number | null {
+    return this.#child.pid ?? null;
+  }
+
+  /** The last that it wrote, as soon as all of it has been read. */
+  async lastWords(): Promise<string> {
+    await within(this.#closed, LAST_WORDS_MS, this.#parts.clock);
+    return this.#tail.text();
   }
 
   /** Path on which it alone answers; null where it has no share of a port. */
@@ -176,6 +194,7 @@ export class ChildRun {
       const stream = this.#child[name] as ChildProcess['stdout'] | undefined; // undefined where descriptors have run out
       stream?.on('data', (chunk: Buffer) => {
         wholeLine = chunk.at(-1) === NEWLINE;
+        this.#tail.push(chunk);
         this.#parts.onOutput(name, chunk);
       });
       stream?.on('end', () => {

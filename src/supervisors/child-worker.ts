@@ -6,7 +6,7 @@ import { formatElapsed } from '../units.js';
 import { backoffMs, CRASH_LOOP_EXITS, STABLE_AFTER_MS } from './backoff.js';
 import { notSharing, watchDoor, whyNotReady } from './child-ready.js';
 import { ChildRun, whyNot, type ChildSpec, type OutputStream } from './child-run.js';
-import type { Drain, ProcessId, ProcessTable, RestartOptions, RestartReport, SlotState } from './contract.js';
+import type { Drain, Ending, ProcessId, ProcessTable, RestartOptions, RestartReport, SlotState } from './contract.js';
 import { markedEnvironment } from './leftovers.js';
 import type { SharedPort } from './shared-port.js';
 
@@ -38,6 +38,8 @@ export class ChildWorker {
   #run: ChildRun | null = null;
   /** Not in the slot yet, or no longer: there only during a graceful restart, or where a stop has failed. */
   readonly #beside = new Set<ChildRun>();
+  /** That nobody has asked about yet. */
+  #endings: Promise<Ending>[] = [];
   #mark: string | null = null;
   #state: SlotState = 'stopped';
   #crashes = 0;
@@ -70,6 +72,11 @@ export class ChildWorker {
   /** Every process of the slot, those too that are on their way in or out. */
   get ids(): ProcessId[] {
     return [this.#run, ...this.#beside].flatMap((run) => run?.id ?? []);
+  }
+
+  /** What has ended by itself since this was last asked. */
+  takeEndings(): Promise<Ending[]> {
+    return Promise.all(this.#endings.splice(0));
   }
 
   /** Of a process that is being started and has no id yet; see markedEnvironment. */
@@ -264,10 +271,16 @@ export class ChildWorker {
   }
 
   #ended(run: ChildRun, how: string): void {
+    if (run.pid !== null && run.exit) this.#endings.push(this.#ending(run, run.pid, run.exit));
     if (this.#beside.delete(run)) void this.#parts.onChange();
     if (this.#run !== run) return;
     this.#run = null;
     this.#crashed(how, run.startedAt);
+  }
+
+  async #ending(run: ChildRun, pid: number, exit: NonNullable<ChildRun['exit']>): Promise<Ending> {
+    const atMs = this.#parts.clock.now();
+    return { worker: this.worker, pid, atMs, ...exit, words: await run.lastWords() };
   }
 
   #crashed(how: string, startedAt: number): void {

@@ -7,7 +7,7 @@ import type { Log } from '../log.js';
 import { childEnvironment } from './child-env.js';
 import type { OutputStream } from './child-run.js';
 import { ChildWorker } from './child-worker.js';
-import type { Drain, ProcessTable, RestartOptions, RestartReport, Slot, Supervisor } from './contract.js';
+import type { Drain, Ending, ProcessTable, RestartOptions, RestartReport, Slot, Supervisor } from './contract.js';
 import type { Leftovers } from './leftovers.js';
 import { SharedPort } from './shared-port.js';
 
@@ -74,6 +74,10 @@ export class ChildSupervisor implements Supervisor {
 
   beside(): number[] {
     return this.#workers.flatMap(({ ids, id }) => ids.filter(({ pid }) => pid !== id?.pid).map(({ pid }) => pid));
+  }
+
+  async endings(): Promise<Ending[]> {
+    return (await Promise.all(this.#workers.map((worker) => worker.takeEndings()))).flat();
   }
 
   async restart(name: string, options: RestartOptions): Promise<RestartReport> {

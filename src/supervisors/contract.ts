@@ -71,6 +71,19 @@ export interface ReadyTarget {
  */
 export type Drain = (process: ProcessId, timeoutMs: number) => Promise<boolean>;
 
+/** The end of a worker's process that heapwarden had not asked for. */
+export interface Ending {
+  worker: string;
+  pid: number;
+  /** Milliseconds since the epoch, when it ended or was found to have. */
+  atMs: number;
+  /** Both are null where its owner does not tell. */
+  code: number | null;
+  signal: string | null;
+  /** The last that it and those below it wrote, at most some kilobytes; '' where its owner does not tell. */
+  words: string;
+}
+
 export interface Supervisor {
   readonly kind: SupervisorKind;
   /** Begins to supervise: for `child`, starts the processes. Resolves when every slot is known. */
@@ -79,6 +92,8 @@ export interface Supervisor {
   slots(): Promise<Slot[]>;
   /** Pids of the app's processes that hold no slot, as those of a restart under way; as of the last `slots()`. */
   beside?(): readonly number[];
+  /** What has ended since this was last asked, oldest first. Never rejects. */
+  endings?(): Promise<Ending[]>;
   /**
    * Replaces the process of one slot. Throws HeapwardenError SUPERVISOR_UNREACHABLE, SUPERVISOR_REFUSED or
    * UNKNOWN_WORKER; NOT_READY where the new process did not come up beside the old one, which then still runs.

@@ -28,6 +28,8 @@ export interface Pm2Process {
   listenTimeoutMs: number;
   /** When PM2 started it, in milliseconds since the Unix epoch. */
   startedAtMs: number;
+  /** Paths of the files into which PM2 writes its output. */
+  logs: string[];
   /** The process whose place it holds, as it was then, where it is a stand-in of ours (pm2-graceful.ts). */
   standsInFor: { pmId: number; pid: number } | null;
 }
@@ -201,6 +203,7 @@ function toProcess(entry: unknown): Pm2Process | null {
     waitsReady: Boolean(env['wait_ready']),
     listenTimeoutMs: Number(env['listen_timeout'] || LISTEN_TIMEOUT_MS),
     startedAtMs: Number(env['pm_uptime'] ?? 0),
+    logs: [env['pm_out_log_path'], env['pm_err_log_path']].filter((path) => typeof path === 'string'),
     standsInFor: ofPmId && ofPid ? { pmId: Number(ofPmId), pid: Number(ofPid) } : null,
   };
 }

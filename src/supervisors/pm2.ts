@@ -3,9 +3,10 @@ import type { Clock } from '../clock.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
 import type {
-  Drain, ProcessTable, RestartOptions, RestartReport, Slot, SlotState, Supervisor,
+  Drain, Ending, ProcessTable, RestartOptions, RestartReport, Slot, SlotState, Supervisor,
 } from './contract.js';
 import { Pm2Bus } from './pm2-bus.js';
+import { Pm2Endings } from './pm2-endings.js';
 import { GracefulRestarts } from './pm2-graceful.js';
 import { saysReady } from './pm2-ready.js';
 import { restartByPm2, type Pm2Parts } from './pm2-restart.js';
@@ -86,6 +87,7 @@ export class Pm2Supervisor implements Supervisor {
   readonly #client: Pm2Client;
   readonly #parts: Pm2Parts;
   readonly #graceful: GracefulRestarts;
+  readonly #endings: Pm2Endings;
   #placed = new Map<number, number>();
   #standIns: number[] = [];
 
@@ -94,6 +96,7 @@ export class Pm2Supervisor implements Supervisor {
     this.#client = options.client ?? new Pm2Client(options);
     this.#parts = { drain: async () => false, readyMessageMs: () => null, ...options, client: this.#client };
     this.#graceful = new GracefulRestarts(this.#parts);
+    this.#endings = new Pm2Endings(options);
   }
 
   /** Starts nothing: PM2 and its apps are their owner's. Tells the log where there is nothing to watch yet. */
@@ -111,6 +114,7 @@ export class Pm2Supervisor implements Supervisor {
     const list = await this.#client.list();
     this.#graceful.sweep(list);
     const found = this.#place(list);
+    await this.#endings.look(found);
     if (found.size === 0) return [{ worker: '0', pid: null, state: 'stopped' }];
     return [...found]
       .toSorted(([a], [b]) => a - b)
@@ -121,6 +125,10 @@ export class Pm2Supervisor implements Supervisor {
     return this.#standIns;
   }
 
+  endings(): Promise<Ending[]> {
+    return this.#endings.take();
+  }
+
   /**
    * Where the config asks for PM2's `ready` message, the report says whether it came. Rejects with the signal's reason
    * where that aborts.
@@ -129,6 +137,7 @@ export class Pm2Supervisor implements Supervisor {
     options.signal.throwIfAborted();
     const target = this.#find(worker, await this.#client.listNow());
     const bus = new Pm2Bus(this.#client, this.#options.name);
+    this.#endings.expect(target.pid);
     try {
       const canOverlap = target.clustered && target.status === 'online' && target.pid !== null;
       if (options.mode === 'graceful' && canOverlap) return await this.#graceful.restart(target, options, bus);

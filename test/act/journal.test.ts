@@ -6,7 +6,7 @@ import t from 'tap';
 import { Journal } from '../../src/act/journal.js';
 import { parseJournal } from '../../src/act/journal-lines.js';
 import { MINUTE, NOW } from '../decide/support.js';
-import { incidentOf } from './support.js';
+import { deathOf, incidentOf } from './support.js';
 
 const OUTCOME = incidentOf({ id: 'x' }).outcome!;
 const open = incidentOf({ id: 'open', outcome: null });
@@ -202,4 +202,18 @@ t.test('a journal that is closed takes no more', async (t) => {
   t.equal(linesIn(dir).length, 1, 'what was under way is written');
   await t.rejects(journal.record(open), { code: 'JOURNAL_UNWRITABLE' });
   t.notOk(existsSync(join(dir, 'journal.jsonl.new')));
+});
+
+t.test('a death is one line, found again, and no outcome can be given to it', async (t) => {
+  const dir = t.testdir();
+  const { journal } = await Journal.open(dir);
+  const measured = { pid: 7, start: 5, startedAtMs: NOW, rssBytes: 9e6, heapUsedBytes: 5e6, heapLimitBytes: 8e6, heartbeatAtMs: null };
+  const death = deathOf({ id: 'd', before: measured, measuredAtMs: NOW });
+  await journal.record(death);
+  await journal.record(done);
+  await journal.complete('d', OUTCOME);
+  await journal.close();
+  t.strictSame(parseJournal(readFileSync(fileIn(dir), 'utf8')), { incidents: [death, done], apps: new Map(), damaged: 1 });
+  const torn = JSON.stringify({ v: 1, type: 'incident', incident: { ...death, before: {} } });
+  t.equal(parseJournal(torn).damaged, 1);
 });

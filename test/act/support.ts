@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { EvidenceReport } from '../../src/act/evidence/report.js';
 import { History } from '../../src/act/history.js';
-import type { Incident, Outcome } from '../../src/act/incident.js';
+import type { Death, Incident, Outcome } from '../../src/act/incident.js';
 import { Journal } from '../../src/act/journal.js';
 import { Restarter, type Answer } from '../../src/act/restarter.js';
 import type { Clock } from '../../src/clock.js';
@@ -171,4 +171,21 @@ export function incidentOf(incident: Partial<Incident> & { id: string }): Incide
     },
     ...incident,
   } as Incident;
+}
+
+/** A death of `shop/0` at V8's heap limit, but for what is given. */
+export function deathOf(death: Partial<Death> & { id: string }): Death {
+  return {
+    action: 'death',
+    reason: 'oom_heap',
+    atMs: NOW,
+    app: 'shop',
+    worker: '0',
+    sentence: "shop/0 died of V8's heap limit",
+    before: null,
+    measuredAtMs: null,
+    evidence: null,
+    outcome: null,
+    ...death,
+  };
 }

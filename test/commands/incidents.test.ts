@@ -1,7 +1,7 @@
 import t from 'tap';
 import { incidents } from '../../src/commands/incidents.js';
 import { incidentStatus } from '../../src/publish/incidents.js';
-import { incidentOf } from '../act/support.js';
+import { deathOf, incidentOf } from '../act/support.js';
 import { NOW } from '../decide/support.js';
 import { serverOf } from '../http/support.js';
 
@@ -17,11 +17,16 @@ t.test('what is on record, in lines', async (t) => {
   const outcome = incidentOf({ id: 'x' }).outcome!;
   const refusal = { action: 'refuse', reason: 'budget', outcome: null, sentence: 'shop/0: refused, the budget' } as const;
   warden.incidentsOnRecord.splice(0, 1, ...[
+    deathOf({ id: 'f', evidence: { folder: '/evidence/f', files: [], finding: null, notes: [] } }),
+    deathOf({ id: 'e' }),
     incidentOf({ id: 'd', sentence: 'shop/0: asked', outcome: null }),
     incidentOf({ id: 'c', ...refusal }),
     incidentOf({ id: 'b', outcome: { ...outcome, relapsedAtMs: NOW + 60_000 } }),
   ].map(incidentStatus));
   t.strictSame(await run(), [
+    "2023-11-14T22:13:20Z  shop/0 died of V8's heap limit",
+    '                      → /evidence/f',
+    "2023-11-14T22:13:20Z  shop/0 died of V8's heap limit",
     '2023-11-14T22:13:20Z  shop/0: asked',
     '                      → under way',
     '2023-11-14T22:13:20Z  shop/0: refused, the budget',

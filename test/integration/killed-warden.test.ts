@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { Incident } from '../../src/act/incident.js';
+import type { Recorded } from '../../src/act/incident.js';
 import { parseJournal } from '../../src/act/journal-lines.js';
 import { LinuxProcesses } from '../../src/observe/linux.js';
 import { needParts } from '../parts/index.js';
@@ -15,7 +15,7 @@ const settings = `
     restart: { startup_grace: 0s, cooldown: 1h, budget: 3/1h, stop_timeout: 8s }
 `;
 
-function journal(dir: string): Incident[] {
+function journal(dir: string): Recorded[] {
   const file = join(dir, 'journal.jsonl');
   return existsSync(file) ? parseJournal(readFileSync(file, 'utf8')).incidents : [];
 }

@@ -1,8 +1,9 @@
 import t from 'tap';
 import { RESULTS } from '../../src/act/incident.js';
+import { DEATH_REASONS } from '../../src/decide/death.js';
 import { REFUSALS, RESTART_REASONS } from '../../src/decide/decision.js';
 import { Counters } from '../../src/publish/counters.js';
-import { incidentOf } from '../act/support.js';
+import { deathOf, incidentOf } from '../act/support.js';
 import { NOW, SECOND } from '../decide/support.js';
 import { freshCounters, linesOf, page } from './support.js';
 
@@ -23,6 +24,9 @@ t.test('every series that is known beforehand starts at 0', async (t) => {
     }
     for (const refusal of REFUSALS) {
       t.ok(found.includes(`heapwarden_restart_refusals_total{app="${app}",refusal="${refusal}"} 0`));
+    }
+    for (const reason of DEATH_REASONS) {
+      t.ok(found.includes(`heapwarden_out_of_memory_deaths_total{app="${app}",reason="${reason}"} 0`));
     }
     t.ok(found.includes(`heapwarden_restart_duration_seconds_count{app="${app}"} 0`));
   }
@@ -113,4 +117,13 @@ t.test('restarts are counted on from the journal', async (t) => {
   ]);
   counters.expect(['shop', 'of a later reload'], recorded);
   t.equal((await changed(counters)).length, 3, 'an app that a reload brings is counted on, and the others not twice');
+});
+
+t.test('a death for want of memory is counted, and counted on from the journal', async (t) => {
+  const counters = new Counters();
+  const died = 'heapwarden_out_of_memory_deaths_total{app="shop",reason="oom_heap"}';
+  counters.expect(['shop'], [deathOf({ id: 'a' }), incidentOf({ id: 'b', outcome: null }), deathOf({ id: 'c', app: 'other' })]);
+  t.strictSame(await changed(counters), [`${died} 1`]);
+  counters.death(deathOf({ id: 'd' }));
+  t.strictSame(await changed(counters), [`${died} 2`]);
 });

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { incidentStatus } from '../../src/publish/incidents.js';
-import { incidentOf } from '../act/support.js';
+import { deathOf, incidentOf } from '../act/support.js';
 
 t.test('an incident as the API tells it: seconds, bytes, snake_case', async (t) => {
   const measured = { pid: 7, start: 123_456, startedAtMs: 1_000_500, rssBytes: 9e6, heapUsedBytes: 5e6, heapLimitBytes: 8e6, heartbeatAtMs: 2_000_250 };
@@ -22,4 +22,27 @@ t.test('an incident as the API tells it: seconds, bytes, snake_case', async (t) 
   });
   t.strictSame(incidentStatus(incident).outcome?.after, { ...told, heap_used_bytes: null, heap_limit_bytes: null, heartbeat_timestamp_seconds: null });
   t.match(incidentStatus(incidentOf({ id: 'two', before: null, outcome: null, alert: null })), { before: null, outcome: null, alert: null });
+});
+
+t.test('a death: nobody asked for it, and it has no outcome', async (t) => {
+  const measured = { pid: 7, start: 123_456, startedAtMs: 1_000_500, rssBytes: 9e6, heapUsedBytes: 5e6, heapLimitBytes: 8e6, heartbeatAtMs: null };
+  const evidence = { folder: '/e', files: ['incident.json'], finding: null, notes: ['a process that has died cannot be asked'] };
+  const death = deathOf({ id: 'one', reason: 'oom_kernel', atMs: 2_001_000, before: measured, measuredAtMs: 2_000_500, evidence });
+  t.strictSame(incidentStatus(death), {
+    id: 'one',
+    timestamp_seconds: 2001,
+    app: 'shop',
+    worker: '0',
+    action: 'death',
+    reason: 'oom_kernel',
+    origin: null,
+    asked: null,
+    force: false,
+    sentence: "shop/0 died of V8's heap limit",
+    alert: null,
+    before: { pid: 7, start_time_seconds: 1000.5, resident_memory_bytes: 9e6, heap_used_bytes: 5e6, heap_limit_bytes: 8e6, heartbeat_timestamp_seconds: null },
+    death: { measured_timestamp_seconds: 2000.5, evidence },
+    outcome: null,
+  });
+  t.equal(incidentStatus(incidentOf({ id: 'two' })).death, null);
 });

@@ -44,6 +44,7 @@ const CONTRACT: Record<string, string> = {
   heapwarden_leak_rate_bytes_per_second: 'app class worker',
   heapwarden_restarts_total: 'app reason result',
   heapwarden_restart_refusals_total: 'app refusal',
+  heapwarden_out_of_memory_deaths_total: 'app reason',
   heapwarden_restart_duration_seconds: 'app',
   heapwarden_restart_reclaimed_bytes: 'app worker',
   heapwarden_restart_last_timestamp_seconds: 'app worker',

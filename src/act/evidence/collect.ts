@@ -187,9 +187,7 @@ export class Evidence {
 
   async #writeUp(folder: string, incident: Incident, memory: Memory | null, report: EvidenceReport, app: AppConfig): Promise<null> {
     const { describe, store } = this.#parts;
-    const figures = memory && { pid: memory.process.pid, at_first: figuresOf(memory.first), at_last: figuresOf(memory.last) };
-    const text = JSON.stringify({ incident: describe(incident), process: figures, evidence: report }, null, 2);
-    await writePrivate(folder, 'incident.json', `${text}\n`);
+    await writeIncident(folder, describe(incident), memory, report);
     await store.tidy(folder, app);
     return null;
   }
@@ -226,6 +224,12 @@ function urlsIn(head: ProfileNode): Set<string> {
 }
 
 const heldOf = ({ rssBytes, stats }: Figures): Held => ({ heap: stats.heap_used, external: stats.external, rss: rssBytes });
+
+/** `incident`: as the API tells it. */
+export async function writeIncident(folder: string, incident: object, memory: Memory | null, evidence: EvidenceReport): Promise<void> {
+  const process = memory && { pid: memory.process.pid, at_first: figuresOf(memory.first), at_last: figuresOf(memory.last) };
+  await writePrivate(folder, 'incident.json', `${JSON.stringify({ incident, process, evidence }, null, 2)}\n`);
+}
 
 const figuresOf = ({ atMs, rssBytes, stats }: Figures): object => ({
   timestamp_seconds: atMs / 1000,

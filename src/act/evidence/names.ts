@@ -1,9 +1,16 @@
 /** Pure: what evidence folders are called, and which of them have to go. */
 import { createHash } from 'node:crypto';
-import type { Incident } from '../incident.js';
+
+/** What a folder is called after: `asked` is the reason of a restart, or of a death. */
+export interface Subject {
+  app: string;
+  atMs: number;
+  worker: string;
+  asked: string;
+}
 
 /** `<time>-<worker>-<reason>`; the time leads, so that names sort by age. */
-export function folderName({ atMs, worker, asked }: Pick<Incident, 'atMs' | 'worker' | 'asked'>): string {
+export function folderName({ atMs, worker, asked }: Omit<Subject, 'app'>): string {
   return `${new Date(atMs).toISOString().replace(/[-:.]/g, '')}-${safeName(worker)}-${asked}`;
 }
 

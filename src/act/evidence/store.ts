@@ -1,8 +1,7 @@
 import { lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppConfig } from '../../config/schema.js';
-import type { Incident } from '../incident.js';
-import { folderName, isFolderName, safeName, surplus, type KeptFolder } from './names.js';
+import { folderName, isFolderName, safeName, surplus, type KeptFolder, type Subject } from './names.js';
 
 /** Bytes of all evidence together, the newest folder apart. */
 const MAX_BYTES = 2_000_000_000;
@@ -20,8 +19,8 @@ export class EvidenceStore {
   }
 
   /** Makes the incident's folder, which this user alone may enter. */
-  async make(incident: Incident): Promise<string> {
-    const folder = join(this.#root, safeName(incident.app), folderName(incident));
+  async make(subject: Subject): Promise<string> {
+    const folder = join(this.#root, safeName(subject.app), folderName(subject));
     await mkdir(folder, { recursive: true, mode: 0o700 });
     return folder;
   }

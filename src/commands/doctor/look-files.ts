@@ -49,8 +49,8 @@ async function whyNotWritable(folder: string): Promise<string | null> {
 export async function lookAtAlerts(stateDir: string): Promise<Told<number | null>> {
   try {
     const { incidents } = parseJournal(await readFile(join(stateDir, JOURNAL_FILE), 'utf8'));
-    const newest = incidents.findLast(({ alert }) => alert !== null);
-    return { value: newest?.alert ? newest.alert.startsAtMs - newest.atMs : null };
+    const newest = incidents.flatMap((one) => (one.action !== 'death' && one.alert ? [{ atMs: one.atMs, alert: one.alert }] : [])).at(-1);
+    return { value: newest ? newest.alert.startsAtMs - newest.atMs : null };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { value: null };
     return { why: messageOf(error) };

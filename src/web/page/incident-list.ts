@@ -1,6 +1,6 @@
 import type { IncidentStatus } from '../../publish/incidents.js';
 import { withToken } from './actions.js';
-import { evidence } from './api.js';
+import { evidence as fetchEvidence } from './api.js';
 import { h } from './dom.js';
 import { bytes, time } from './words.js';
 
@@ -44,15 +44,16 @@ export class IncidentList {
 }
 
 function itemOf(incident: IncidentStatus, open: boolean): HTMLElement {
-  const { id, app, worker, action, reason, sentence, timestamp_seconds, before, outcome } = incident;
-  const result = outcome?.result ?? (action === 'restart' ? 'under way' : 'refused');
+  const { id, app, worker, action, reason, sentence, timestamp_seconds, before, outcome, death } = incident;
+  const result = outcome?.result ?? { restart: 'under way', refuse: 'refused', death: 'died' }[action];
+  const evidence = outcome?.evidence ?? death?.evidence;
   const facts = [
     h('p', {}, sentence),
     outcome && h('p', {}, outcome.sentence),
     h('p', { class: 'soft' }, `Memory ${bytes(before?.resident_memory_bytes ?? null)} before, ${bytes(outcome?.after?.resident_memory_bytes ?? null)} after.`),
-    outcome?.evidence?.finding ? h('p', { class: 'finding' }, `${outcome.evidence.finding}.`) : null,
-    ...(outcome?.evidence?.notes ?? []).map((note) => h('p', { class: 'soft' }, note)),
-    filesOf(id, outcome?.evidence?.files ?? []),
+    evidence?.finding ? h('p', { class: 'finding' }, `${evidence.finding}.`) : null,
+    ...(evidence?.notes ?? []).map((note) => h('p', { class: 'soft' }, note)),
+    filesOf(id, evidence?.files ?? []),
   ];
   const summary = h(
     'summary',
@@ -67,6 +68,7 @@ function itemOf(incident: IncidentStatus, open: boolean): HTMLElement {
 }
 
 function toneOf({ action, outcome }: IncidentStatus): string {
+  if (action === 'death') return 'critical';
   if (action !== 'restart' || outcome?.result === 'cancelled') return 'notice';
   if (!outcome) return 'notice';
   return outcome.result === 'recovered' ? 'good' : 'critical';
@@ -80,7 +82,7 @@ function filesOf(incident: string, files: readonly string[]): HTMLElement | null
     const button = h('button', { type: 'button' }, isText ? `Show ${file}` : `Download ${file}`);
     button.addEventListener('click', () => {
       void withToken(`Read ${file}`, async (token) => {
-        const blob = await evidence(token, incident, file);
+        const blob = await fetchEvidence(token, incident, file);
         if (!isText) return download(blob, `${incident}-${file}`);
         const lines = (await blob.text()).split('\n');
         const rest = lines.length - FIRST_LINES;

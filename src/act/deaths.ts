@@ -1,0 +1,99 @@
+import type { AppConfig } from '../config/schema.js';
+import { causeOfDeath, mayBeKilled, type Cause, type DeathReason } from '../decide/death.js';
+import { messageOf } from '../errors.js';
+import type { Log } from '../log.js';
+import type { OomKills } from '../observe/oom-kills.js';
+import { workerKey, type Workers, type WorkerState } from '../observe/tracker.js';
+import type { Ending, Supervisor } from '../supervisors/contract.js';
+import { formatBytes } from '../units.js';
+import type { PostMortem } from './evidence/post-mortem.js';
+import type { Witness } from './evidence/witness.js';
+import type { History } from './history.js';
+import { newId, type Death } from './incident.js';
+import type { Journal } from './journal.js';
+import { measurementOf } from './outcome.js';
+
+export interface DeathsParts {
+  supervisors: ReadonlyMap<string, Supervisor>;
+  kills: Pick<OomKills, 'look' | 'of'>;
+  witness: Pick<Witness, 'of'>;
+  postMortem: Pick<PostMortem, 'write'>;
+  history: Pick<History, 'add'>;
+  journal: Pick<Journal, 'record'>;
+  log: Log;
+  onDeath(death: Death): void;
+}
+
+/** In its last moments a process may still be there without its agent, and its end may be told one look late. */
+const LOOKS = 3;
+
+/** Puts on record which processes died for want of memory. Their supervisor starts them again; nothing is done here. */
+export class Deaths {
+  readonly #parts: DeathsParts;
+  /** How each worker looked lately, newest first. */
+  readonly #known = new Map<string, WorkerState[]>();
+
+  constructor(parts: DeathsParts) {
+    this.#parts = parts;
+  }
+
+  /** Once a round, before the witness forgets those that are no longer there. */
+  async look(apps: readonly AppConfig[], workers: Workers): Promise<void> {
+    for (const app of apps) {
+      const endings = (await this.#parts.supervisors.get(app.name)?.endings?.()) ?? [];
+      for (const ending of endings) await this.#examine(app, ending);
+    }
+    for (const key of this.#known.keys()) if (!workers.has(key)) this.#known.delete(key);
+    for (const [key, worker] of workers) this.#known.set(key, [worker, ...(this.#known.get(key) ?? [])].slice(0, LOOKS));
+    await this.#parts.kills.look([...workers.values()].flatMap(({ reading }) => reading?.root.pid ?? []));
+  }
+
+  async #examine(app: AppConfig, ending: Ending): Promise<void> {
+    const known = this.#known.get(workerKey(app.name, ending.worker)) ?? [];
+    const alive = known.filter(({ reading }) => reading?.root.pid === ending.pid);
+    const state = alive.find(({ agent }) => agent?.stats) ?? alive[0] ?? null;
+    const tree = [ending.pid, ...(state?.reading?.tree ?? []).map(({ pid }) => pid)];
+    const kill = mayBeKilled(ending) ? await this.#parts.kills.of(tree) : null;
+    const cause = causeOfDeath(ending, kill);
+    if (cause) await this.#record(app, ending, cause, state);
+  }
+
+  async #record(app: AppConfig, ending: Ending, cause: Cause, state: WorkerState | null): Promise<void> {
+    const { worker, atMs, words } = ending;
+    const { witness, postMortem, history, journal, log, onDeath } = this.#parts;
+    const { reason } = cause;
+    const before = state && measurementOf(state, app);
+    const id = newId(atMs);
+    const found = { action: 'death', reason, id, atMs, app: app.name, worker, before, outcome: null } as const;
+    const measuredAtMs = before && state.observedAtMs;
+    const sentence = sentenceOf({ ...found, measuredAtMs }, cause);
+    const death: Death = { ...found, measuredAtMs, sentence, evidence: null };
+    death.evidence = await postMortem.write({ death, words, memory: state && witness.of(state) }, app);
+    history.add(death);
+    onDeath(death);
+    const evidence = death.evidence?.folder ?? null;
+    log.error(sentence, { app: app.name, worker, action: 'death', reason, incident: id, evidence });
+    await journal.record(death).catch((error: unknown) => log.error(messageOf(error)));
+  }
+}
+
+const DIED_OF: Record<DeathReason, string> = {
+  oom_heap: "died of V8's heap limit",
+  oom_kernel: 'was killed by the kernel for want of memory',
+};
+
+const REMEDY: Record<DeathReason, string> = {
+  oom_heap: 'raise --max-old-space-size, or have it restarted before with a limit on heap',
+  oom_kernel: 'give it more memory, or have it restarted before with a limit on rss',
+};
+
+function sentenceOf(death: Omit<Death, 'sentence' | 'evidence'>, { evidence }: Cause): string {
+  const { app, worker, reason, before, measuredAtMs } = death;
+  const died = `${app}/${worker} ${DIED_OF[reason]}`;
+  if (!before || measuredAtMs === null) return `${died}, before it was measured (${evidence}); ${REMEDY[reason]}`;
+  const { heapUsedBytes, heapLimitBytes, rssBytes } = before;
+  const time = new Date(measuredAtMs).toISOString().slice(11, 19);
+  const isHeapKnown = heapUsedBytes !== null && heapLimitBytes !== null;
+  const heap = isHeapKnown ? `heap ${formatBytes(heapUsedBytes)} of ${formatBytes(heapLimitBytes)}, ` : '';
+  return `${died}: ${heap}resident ${formatBytes(rssBytes)} at ${time}Z (${evidence}); ${REMEDY[reason]}`;
+}
