@@ -19,6 +19,7 @@ import { createMeter } from './agent/meter.cjs';
 import type { Clock } from './clock.js';
 import type { ConfigStore } from './config/store.js';
 import type { Log } from './log.js';
+import { outlookOf, type Outlook } from './decide/forecast.js';
 import { attach } from './observe/attach.js';
 import { Attacher } from './observe/attacher.js';
 import { AgentHub } from './observe/hub.js';
@@ -30,6 +31,7 @@ import { Sampler } from './observe/sampler.js';
 import { SeriesBook } from './observe/series.js';
 import { signReader } from './observe/signs.js';
 import { Standstills } from './observe/standstill.js';
+import type { WorkerState } from './observe/tracker.js';
 import { Vigil } from './observe/vigil.js';
 import { Counters, type AlertDecision } from './publish/counters.js';
 import { incidentStatus } from './publish/incidents.js';
@@ -98,6 +100,11 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const attachTo = (pid: number, app: string) =>
     attach(pid, { processes, app, agentSocket: agent_socket, timeoutMs: ATTACH_TIMEOUT_MS });
   const attacher = new Attacher({ hub, isNode, attach: attachTo, clock, log });
+  const series = new SeriesBook();
+  const outlook = (worker: WorkerState): Outlook | null => {
+    const history = series.of(worker);
+    return history && outlookOf(history, appConfig(worker.app));
+  };
   const restarter = new Restarter({
     app: appConfig,
     supervisors: supervisors.byApp,
@@ -106,6 +113,7 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
     history,
     hasReported: async (process) => (await processes.tree(process)).some(({ pid }) => hub.report(pid)?.stats),
     releaseOf,
+    outlook,
     evidence,
     random: Math.random,
     clock,
@@ -118,12 +126,11 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const schedules = new Schedules(notes, clock);
   const complete: Journal['complete'] = (id, outcome) => counted(journal.complete(id, outcome));
   const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
-  const series = new SeriesBook();
   const loop = new ControlLoop({
     config: current, observer, restarter, schedules, aftercare, attacher, waiting, series, witness, clock, log,
   });
   return {
-    lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series,
+    lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, outlook,
     restarter, intake, attacher, loop,
   };
 }

@@ -2,7 +2,6 @@ import type { AlertAnswer, RestartRequest } from './act/intake.js';
 import type { Answer } from './act/restarter.js';
 import type { Pause } from './decide/gates.js';
 import type { Webhook } from './decide/alerts.js';
-import { outlookOf, type Outlook } from './decide/forecast.js';
 import { messageOf } from './errors.js';
 import { alertsRoute } from './http/alerts.js';
 import { appsRoutes } from './http/apps.js';
@@ -140,9 +139,8 @@ export class Warden implements WardenPort {
   }
 
   apps(): AppStatus[] {
-    const { history, restarter } = this.#parts;
+    const { history, restarter, outlook } = this.#parts;
     const isBusy = (app: string, worker: string) => restarter.isBusy(app, worker);
-    const outlook = (worker: WorkerState) => this.#outlook(worker);
     return appStatuses(this.#options.config.current, this.#workers(), history, isBusy, outlook, this.#options.clock.now());
   }
 
@@ -158,12 +156,6 @@ export class Warden implements WardenPort {
 
   token(): Promise<string> {
     return readToken(this.#options.config.current.auth.token_file);
-  }
-
-  #outlook(worker: WorkerState): Outlook | null {
-    const series = this.#parts.series.of(worker);
-    const app = this.#options.config.current.apps.find(({ name }) => name === worker.app) ?? null;
-    return series && outlookOf(series, app);
   }
 
   #isConfigured(app: string): boolean {
@@ -217,7 +209,7 @@ export class Warden implements WardenPort {
   }
 
   #view(): View {
-    const { observer, history, hub } = this.#parts;
+    const { observer, history, hub, outlook } = this.#parts;
     const { config, version, clock } = this.#options;
     return {
       nowMs: clock.now(),
@@ -226,7 +218,7 @@ export class Warden implements WardenPort {
       lastReload: config.lastReload,
       workers: this.#workers(),
       history,
-      outlook: (worker) => this.#outlook(worker),
+      outlook,
       agentsConnected: hub.reports().length,
       health: observer.health,
     };

@@ -1,4 +1,5 @@
 import type { AlertRef, Decision, Origin, RestartReason } from '../decide/decision.js';
+import type { Outlook } from '../decide/forecast.js';
 import type { EvidenceReport } from './evidence/report.js';
 
 export const RESULTS = [
@@ -53,6 +54,8 @@ export type Incident = Decision & {
   sentence: string;
   alert: AlertRef | null;
   before: Measurement | null;
+  /** Where its memory was heading; null where nothing was known of that, absent in records of older versions. */
+  outlook?: Outlook | null;
   outcome: Outcome | null;
 };
 

@@ -73,6 +73,7 @@ function isIncident(incident: unknown): boolean {
     (action === 'restart' || action === 'refuse') &&
     isNullOr(alert, (ref) => hasAll(ref, 'string', 'fingerprint') && hasAll(ref, 'number', 'startsAtMs')) &&
     isNullOr(before, isMeasurement) &&
+    isNullOr(incident['outlook'] ?? null, isOutlook) &&
     isNullOr(outcome, isOutcome)
   );
 }
@@ -84,6 +85,12 @@ function isOutcome(outcome: unknown): boolean {
     hasAll(outcome, 'number', 'atMs') &&
     isNullOr(outcome['after'], isMeasurement)
   );
+}
+
+function isOutlook({ leak, forecastMs, measuredMs }: Group): boolean {
+  const isLeak = (value: Group): boolean =>
+    hasAll(value, 'string', 'class') && hasAll(value, 'number', 'bytesPerSecond', 'confidence') && Array.isArray(value['companions']);
+  return isNullOr(leak, isLeak) && (forecastMs === null || typeof forecastMs === 'number') && typeof measuredMs === 'number';
 }
 
 const isMeasurement = (value: Group): boolean => hasAll(value, 'number', 'pid', 'start', 'startedAtMs', 'rssBytes');

@@ -1,6 +1,6 @@
 /** Pure: when a process that leaks reaches its restart limit for resident memory, and the words for it. */
 import { LEAK_DEFAULTS, growthOf, type Companion, type Growth, type Leak, type LeakSettings } from './leak.js';
-import { theilSen, type Trend } from './trend.js';
+import { spanOf, theilSen, type Trend } from './trend.js';
 import type { AppConfig } from '../config/schema.js';
 import type { History } from '../observe/series.js';
 import { formatBytes, formatDuration } from '../units.js';
@@ -9,6 +9,8 @@ export interface Outlook extends Pick<Growth, 'leak' | 'rates'> {
   /** Milliseconds until the `rss` restart limit, 0 at or above it; null where there is no trend, or no limit. */
   forecastMs: number | null;
   limitBytes: number | null;
+  /** Milliseconds over which its memory has been measured, without its startup. */
+  measuredMs: number;
 }
 
 type Terms = Pick<AppConfig, 'limits' | 'memory'>;
@@ -19,7 +21,8 @@ export function outlookOf(history: History, app: Terms | null, settings: LeakSet
   const memory = app?.memory ?? 'tree';
   const { leak, rates, trend } = growthOf(history, { limitBytes, memory }, settings);
   const forecastMs = trend && limitBytes !== null ? timeUntil(limitBytes, history, memory, trend) : null;
-  return { leak, rates, forecastMs, limitBytes };
+  const measuredMs = spanOf(history.read(memory === 'tree' ? 'tree' : 'root', -Infinity));
+  return { leak, rates, forecastMs, limitBytes, measuredMs };
 }
 
 /** The peaks of noise and of a sawtooth reach a limit first. */
@@ -72,7 +75,7 @@ const HOUR_SECONDS = 3600;
  * One clause for people, such as "its heap grows by 31 MB an hour (confidence 0.9); at this rate it reaches 768 MB in
  * 4h10m; sockets: 12 → 840"; null where nothing leaks.
  */
-export function describeLeak({ leak, forecastMs, limitBytes }: Omit<Outlook, 'rates'>): string | null {
+export function describeLeak({ leak, forecastMs, limitBytes }: Pick<Outlook, 'leak' | 'forecastMs' | 'limitBytes'>): string | null {
   if (!leak) return null;
   const rate = formatBytes(leak.bytesPerSecond * HOUR_SECONDS);
   const grows = `${CLASS_WORDS[leak.class]} by ${rate} an hour (confidence ${leak.confidence.toFixed(1)})`;

@@ -2,6 +2,7 @@
 import type { EvidenceReport } from '../act/evidence/report.js';
 import type { Incident, Measurement } from '../act/incident.js';
 import { seconds } from './family.js';
+import { outlookStatus, type OutlookStatus } from './outlook.js';
 
 /** What a process measured; null where it was not known. */
 export interface MeasurementStatus {
@@ -13,7 +14,8 @@ export interface MeasurementStatus {
   heartbeat_timestamp_seconds: number | null;
 }
 
-export interface IncidentStatus {
+/** Leak and forecast are as of the decision. */
+export interface IncidentStatus extends OutlookStatus {
   id: string;
   timestamp_seconds: number;
   app: string;
@@ -28,6 +30,8 @@ export interface IncidentStatus {
   sentence: string;
   alert: { fingerprint: string; starts_at_seconds: number } | null;
   before: MeasurementStatus | null;
+  /** Over which its memory had been measured then, without its startup; null where it had not. */
+  measured_seconds: number | null;
   /** null while a restart is under way, and for refusals. */
   outcome: {
     timestamp_seconds: number;
@@ -49,7 +53,7 @@ export interface IncidentStatus {
 }
 
 export function incidentStatus(incident: Incident): IncidentStatus {
-  const { id, app, worker, action, reason, origin, asked, force, sentence, alert, before, outcome } = incident;
+  const { id, app, worker, action, reason, origin, asked, force, sentence, alert, before, outlook, outcome } = incident;
   return {
     id,
     timestamp_seconds: seconds(incident.atMs),
@@ -63,6 +67,8 @@ export function incidentStatus(incident: Incident): IncidentStatus {
     sentence,
     alert: alert && { fingerprint: alert.fingerprint, starts_at_seconds: seconds(alert.startsAtMs) },
     before: before && measurementStatus(before),
+    measured_seconds: outlook ? Math.round(seconds(outlook.measuredMs)) : null,
+    ...outlookStatus(outlook ?? null),
     outcome: outcome && {
       timestamp_seconds: seconds(outcome.atMs),
       result: outcome.result,

@@ -3,14 +3,14 @@ import type { History } from '../act/history.js';
 import { RESOURCES, type Config, type Level, type Resource } from '../config/schema.js';
 import type { Outlook } from '../decide/forecast.js';
 import { isPaused, type Pause } from '../decide/gates.js';
-import type { Companion, Leak } from '../decide/leak.js';
 import { levelsReached, measure, standstillOf } from '../decide/measure.js';
 import type { StandstillCause } from '../observe/standstill.js';
 import type { WorkerState } from '../observe/tracker.js';
 import { blocksOf, type Block } from './blocks.js';
 import { seconds } from './family.js';
+import { outlookStatus, type OutlookStatus } from './outlook.js';
 
-export interface WorkerStatus {
+export interface WorkerStatus extends OutlookStatus {
   worker: string;
   up: boolean;
   state: string;
@@ -24,10 +24,6 @@ export interface WorkerStatus {
   levels: Partial<Record<Resource, Level>>;
   /** Why its agent may be silent though it has not frozen. */
   standstill: StandstillCause | null;
-  /** Until the `rss` restart limit at the present trend; null without a trend or a limit. */
-  forecast_seconds: number | null;
-  /** What grows, and what grows with it; null where nothing does for certain. */
-  leak: { class: Leak['class']; bytes_per_second: number; confidence: number; companions: Companion[] } | null;
   restarting: boolean;
   /** What stops its automatic restarts for longer than a cooldown does. */
   blocked: Block[];
@@ -90,19 +86,6 @@ export function appStatuses(
       }),
     };
   });
-}
-
-function outlookStatus(outlook: Outlook | null): Pick<WorkerStatus, 'forecast_seconds' | 'leak'> {
-  const { leak, forecastMs } = outlook ?? { leak: null, forecastMs: null };
-  return {
-    forecast_seconds: forecastMs === null ? null : Math.round(seconds(forecastMs)),
-    leak: leak && {
-      class: leak.class,
-      bytes_per_second: Math.round(leak.bytesPerSecond),
-      confidence: Number(leak.confidence.toFixed(2)),
-      companions: leak.companions,
-    },
-  };
 }
 
 function pauseOf(pause: Pause | null, nowMs: number): AppStatus['paused'] {

@@ -640,6 +640,35 @@ t.test('an interrupted restart of an app that is no longer configured', async (t
   await opened.journal.close();
 });
 
+t.test('what leaks is on record with the decision, and in its sentence', async (t) => {
+  const { dir, world, restarter } = await leaking(t, LIMITS);
+  const leak = { class: 'heap', bytesPerSecond: 31e6 / 3600, confidence: 0.91, companions: [{ type: 'TCPSocketWrap', from: 12, to: 840 }] } as const;
+  const outlook = { leak: { ...leak, companions: [...leak.companions] }, rates: { heap: 31e6 / 3600 }, forecastMs: 0, limitBytes: 500 * MB, measuredMs: HOUR };
+  world.outlook = outlook;
+  const answer = await restarter.ask(askOf());
+  const words = 'its heap grows by 31 MB an hour (confidence 0.9); sockets: 12 → 840';
+  const sentence = `shop/0: heapwarden asked for a restart (rss): its memory is 600 MB, the limit 500 MB; ${words}`;
+  t.ok(world.log.at('warn').includes(sentence), 'once in the log');
+  t.match(incidentsIn(dir)[0], { sentence, outlook });
+  await world.outcomeOf(answer);
+  t.match(world.history.find(answer.incident!), { outlook });
+  world.put(LEAKING);
+  world.outlook = { ...outlook, forecastMs: 10 * MINUTE };
+  const refused = await restarter.ask(askOf());
+  t.match(refused, { action: 'refuse', reason: 'cooldown' });
+  const told = world.history.find(refused.incident!)!;
+  t.match(told, { outlook: { leak, forecastMs: 10 * MINUTE } });
+  t.match(told.sentence, /; its heap grows by .*; at this rate it reaches 500 MB in 10m; sockets/);
+});
+
+t.test('where no process runs, nothing leaks', async (t) => {
+  const { world, restarter } = await leaking(t);
+  world.put({ pid: null });
+  const answer = await restarter.ask(askOf({ reason: 'manual', origin: 'api' }));
+  t.equal(world.history.find(answer.incident!)!.outlook, null);
+  await world.outcomeOf(answer);
+});
+
 t.test('a warden that is closed before it has looked leaves the record open', async (t) => {
   const dir = t.testdir();
   const world = new World(appOf(LIMITS));

@@ -7,6 +7,7 @@ import { Journal } from '../../src/act/journal.js';
 import { Restarter, type Answer } from '../../src/act/restarter.js';
 import type { Clock } from '../../src/clock.js';
 import type { AppConfig } from '../../src/config/schema.js';
+import type { Outlook } from '../../src/decide/forecast.js';
 import type { Log, LogFields } from '../../src/log.js';
 import { workerKey, type Workers, type WorkerState } from '../../src/observe/tracker.js';
 import type { RestartOptions, RestartReport, Supervisor } from '../../src/supervisors/contract.js';
@@ -61,6 +62,7 @@ export class World {
   agentReports = true;
   release: string | null = 'r1';
   evidence: EvidenceReport | null = null;
+  outlook: Outlook | null = null;
   randomness = 0.5;
   /** What supervisors were asked, in order: `shop/0`. */
   readonly restarts: string[] = [];
@@ -123,6 +125,7 @@ export class World {
       history: this.history,
       hasReported: async () => this.agentReports,
       releaseOf: async () => this.release,
+      outlook: () => this.outlook,
       evidence: { collect: async () => this.evidence },
       random: () => this.randomness,
       clock: this.clock,

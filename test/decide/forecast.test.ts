@@ -178,6 +178,7 @@ t.test('in words', async (t) => {
     rates: {},
     forecastMs: 4 * HOUR + 10 * MINUTE + 12 * SECOND,
     limitBytes: LIMIT,
+    measuredMs: HOUR,
   };
   t.equal(
     describeLeak(outlook),

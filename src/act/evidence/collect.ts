@@ -187,7 +187,7 @@ export class Evidence {
 
   async #writeUp(folder: string, incident: Incident, memory: Memory | null, report: EvidenceReport, app: AppConfig): Promise<null> {
     const { describe, store } = this.#parts;
-    const figures = memory && { pid: memory.process.pid, at_first: figuresOf(memory.first), at_last: figuresOf(memory.last) };
+    const figures = memory && { pid: memory.process.pid, at_baseline: figuresOf(memory.baseline), at_last: figuresOf(memory.last) };
     const text = JSON.stringify({ incident: describe(incident), process: figures, evidence: report }, null, 2);
     await writePrivate(folder, 'incident.json', `${text}\n`);
     await store.tidy(folder, app);
