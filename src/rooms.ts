@@ -19,6 +19,7 @@ import { createMeter } from './agent/meter.cjs';
 import type { Clock } from './clock.js';
 import type { ConfigStore } from './config/store.js';
 import type { Log } from './log.js';
+import { PACE_DEFAULTS, type Pace } from './decide/finding.js';
 import { outlookOf, type Outlook } from './decide/forecast.js';
 import { attach } from './observe/attach.js';
 import { Attacher } from './observe/attacher.js';
@@ -50,6 +51,8 @@ export interface RoomsOptions {
   log: Log;
   /** What child apps write. */
   onOutput: ChildParts['onOutput'];
+  /** How long it takes until a trend is believed; the default is for processes that live for hours. */
+  pace?: Pace;
 }
 
 /** Milliseconds. A busy process answers late; one that does not is tried again when it does. */
@@ -58,7 +61,7 @@ const ATTACH_TIMEOUT_MS = 3000;
 export type Rooms = Awaited<ReturnType<typeof openRooms>>;
 
 /** Builds the rooms and wires them; opens the state folder and nothing else. */
-export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) {
+export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFAULTS }: RoomsOptions) {
   const { state_dir, agent_socket, sample_interval } = config.current;
   const processes = processSource();
   const lock = await StateLock.take(state_dir, processes);
@@ -100,10 +103,10 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const attachTo = (pid: number, app: string) =>
     attach(pid, { processes, app, agentSocket: agent_socket, timeoutMs: ATTACH_TIMEOUT_MS });
   const attacher = new Attacher({ hub, isNode, attach: attachTo, clock, log });
-  const series = new SeriesBook();
+  const series = new SeriesBook(pace.series);
   const outlook = (worker: WorkerState): Outlook | null => {
     const history = series.of(worker);
-    return history && outlookOf(history, appConfig(worker.app));
+    return history && outlookOf(history, appConfig(worker.app), pace.leak);
   };
   const restarter = new Restarter({
     app: appConfig,
@@ -130,7 +133,7 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
     config: current, observer, restarter, schedules, aftercare, attacher, waiting, series, witness, clock, log,
   });
   return {
-    lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, outlook,
+    lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series, pace, outlook,
     restarter, intake, attacher, loop,
   };
 }

@@ -1,8 +1,10 @@
 import type { AlertAnswer, RestartRequest } from './act/intake.js';
 import type { Answer } from './act/restarter.js';
+import { advise } from './decide/advice.js';
 import type { Pause } from './decide/gates.js';
 import type { Webhook } from './decide/alerts.js';
 import { messageOf } from './errors.js';
+import { adviceRoute } from './http/advice.js';
 import { alertsRoute } from './http/alerts.js';
 import { appsRoutes } from './http/apps.js';
 import { managementRoutes } from './http/management.js';
@@ -13,6 +15,7 @@ import { restartRoute } from './http/restart.js';
 import { closeServer, createServer, listen, type ListenAddress } from './http/server.js';
 import { ensureToken, readToken } from './http/token.js';
 import type { WorkerState } from './observe/tracker.js';
+import { appAdvice, pastRestartOf, type AppAdvice } from './publish/advice.js';
 import type { View } from './publish/family.js';
 import { incidentStatus, type IncidentStatus } from './publish/incidents.js';
 import { forecastFamilies } from './publish/forecast.js';
@@ -154,6 +157,23 @@ export class Warden implements WardenPort {
     return incident && incidentStatus(incident);
   }
 
+  advice(name?: string): AppAdvice[] | null {
+    const { history, series, pace } = this.#parts;
+    const apps = this.#options.config.current.apps.filter((app) => name === undefined || app.name === name);
+    if (name !== undefined && apps.length === 0) return null;
+    const workers = this.#workers();
+    return apps.map((app) => {
+      const restarts = history.list({ app: app.name, limit: Infinity }).flatMap((incident) => pastRestartOf(incident) ?? []);
+      const own = workers.filter((worker) => worker.app === app.name);
+      const facts = own.map((state) => ({
+        state,
+        history: series.of(state),
+        restarts: restarts.filter(({ worker }) => worker === state.worker),
+      }));
+      return appAdvice(app.name, advise(app, facts, this.#options.clock.now(), pace));
+    });
+  }
+
   token(): Promise<string> {
     return readToken(this.#options.config.current.auth.token_file);
   }
@@ -176,6 +196,7 @@ export class Warden implements WardenPort {
       restartRoute(this, { clock, log }),
       pauseRoutes(this),
       appsRoutes(this),
+      adviceRoute(this),
       landingRoute({ version, metricsPath }),
     ];
     vigil.start();

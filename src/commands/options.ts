@@ -17,6 +17,7 @@ Usage:
   heapwarden pause APP [flags]     no automatic restarts of an app, until it is resumed
   heapwarden resume APP [flags]    allow them again; also after restarts that did not help
   heapwarden incidents [APP]       what was restarted or not, and why; newest first
+  heapwarden advise [APP]          what to change, by what was measured: leaks, limits, heap size
   heapwarden attach PID            load the agent into a Node.js process that runs already
   heapwarden --help | --version
 
@@ -46,11 +47,14 @@ Flags of incidents:
   --limit=N                        how many (default: 20, at most 1000)
   --json                           as /api/v1/incidents has them
 
+Flags of advise:
+  --json                           as /api/v1/advice has it
+
 Flags of attach:
   --app=NAME                       default: the name that PM2, npm or the script has for it
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}; it names the agent socket
 
-Flags of restart, pause, resume and incidents:
+Flags of restart, pause, resume, incidents and advise:
   --url=URL                        of the running heapwarden (default: http://${DEFAULT_LISTEN_ADDRESS})
   --token.file=FILE                default: the one that the config file means
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}
@@ -90,6 +94,11 @@ export interface IncidentsOptions extends ClientOptions {
   json: boolean;
 }
 
+export interface AdviseOptions extends ClientOptions {
+  app: string | null;
+  json: boolean;
+}
+
 export interface AttachOptions {
   pid: number;
   app: string | null;
@@ -113,6 +122,7 @@ export type Command =
   | { name: 'pause'; options: PauseOptions }
   | { name: 'resume'; options: ResumeOptions }
   | { name: 'incidents'; options: IncidentsOptions }
+  | { name: 'advise'; options: AdviseOptions }
   | { name: 'attach'; options: AttachOptions };
 
 /** What the arguments after the program's name ask for. Throws HeapwardenError USAGE. */
@@ -135,6 +145,8 @@ export function parseCommand(argv: readonly string[]): Command {
       return { name, options: resumeOptions(rest) };
     case 'incidents':
       return { name, options: incidentsOptions(rest) };
+    case 'advise':
+      return { name, options: adviseOptions(rest) };
     case 'attach':
       return { name, options: attachOptions(rest) };
     default:
@@ -212,6 +224,11 @@ function incidentsOptions(args: string[]): IncidentsOptions {
   const limit = Number(values.limit);
   if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw usage(`--limit=${values.limit} is not a number from 1 to 1000`);
   return { ...clientOptions(values), app: positionals[0] ?? null, limit, json: values.json };
+}
+
+function adviseOptions(args: string[]): AdviseOptions {
+  const { values, positionals } = parse(args, { ...CLIENT_FLAGS, json: { type: 'boolean', default: false } }, 1);
+  return { ...clientOptions(values), app: positionals[0] ?? null, json: values.json };
 }
 
 function attachOptions(args: string[]): AttachOptions {

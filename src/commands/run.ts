@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { HeapwardenError } from '../errors.js';
+import { advise } from './advise.js';
 import { attach } from './attach.js';
 import { check } from './check.js';
 import { USAGE, parseCommand } from './options.js';
@@ -33,6 +34,8 @@ export async function run(argv: readonly string[]): Promise<number> {
         return await resume(command.options, print);
       case 'incidents':
         return await incidents(command.options, print);
+      case 'advise':
+        return await advise(command.options, print);
       case 'attach':
         return await attach(command.options, print);
     }

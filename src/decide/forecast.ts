@@ -3,7 +3,7 @@ import { LEAK_DEFAULTS, growthOf, type Companion, type Growth, type Leak, type L
 import { spanOf, theilSen, type Trend } from './trend.js';
 import type { AppConfig } from '../config/schema.js';
 import type { History } from '../observe/series.js';
-import { formatBytes, formatDuration } from '../units.js';
+import { formatBytes, formatDuration, formatElapsed } from '../units.js';
 
 export interface Outlook extends Pick<Growth, 'leak' | 'rates'> {
   /** Milliseconds until the `rss` restart limit, 0 at or above it; null where there is no trend, or no limit. */
@@ -85,11 +85,16 @@ export function describeLeak({ leak, forecastMs, limitBytes }: Pick<Outlook, 'le
 
 export const describeCompanion = ({ type, from, to }: Companion): string => `${RESOURCE_WORDS[type] ?? type}: ${from} → ${to}`;
 
-/** No more exact than a forecast is: to the minute, from a day on to the hour. */
 function describeForecast(limitBytes: number, forecastMs: number): string {
   if (forecastMs === 0) return `it has reached ${formatBytes(limitBytes)}`;
-  const minute = 60_000;
-  const unit = forecastMs >= 1440 * minute ? 60 * minute : minute;
-  const time = formatDuration(Math.max(minute, Math.round(forecastMs / unit) * unit));
-  return `at this rate it reaches ${formatBytes(limitBytes)} in ${time}`;
+  return `at this rate it reaches ${formatBytes(limitBytes)} in ${describeTime(Math.max(MINUTE_MS, forecastMs))}`;
+}
+
+const MINUTE_MS = 60_000;
+
+/** A time as it is worth to be told: to the minute, from a day on to the hour; below a minute in seconds. */
+export function describeTime(ms: number): string {
+  if (ms < MINUTE_MS) return formatElapsed(ms);
+  const unit = ms >= 1440 * MINUTE_MS ? 60 * MINUTE_MS : MINUTE_MS;
+  return formatDuration(Math.round(ms / unit) * unit);
 }

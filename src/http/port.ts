@@ -3,6 +3,7 @@ import type { AlertAnswer, RestartRequest } from '../act/intake.js';
 import type { Answer } from '../act/restarter.js';
 import type { Webhook } from '../decide/alerts.js';
 import type { Pause } from '../decide/gates.js';
+import type { AppAdvice } from '../publish/advice.js';
 import type { IncidentStatus } from '../publish/incidents.js';
 import type { Exposition } from '../publish/render.js';
 import type { AppStatus } from '../publish/status.js';
@@ -26,6 +27,8 @@ export interface WardenPort {
   resume(app: string): Promise<boolean>;
   apps(): AppStatus[];
   incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[];
+  /** Of every configured app, or of this one; null where it is not configured. */
+  advice(app?: string): AppAdvice[] | null;
   incident(id: string): IncidentStatus | null;
   /** The token as it is on disk now. */
   token(): Promise<string>;
