@@ -21,6 +21,7 @@ import type { ConfigStore } from './config/store.js';
 import type { Log } from './log.js';
 import { PACE_DEFAULTS, type Pace } from './decide/finding.js';
 import { outlookOf, type Outlook } from './decide/forecast.js';
+import { gainSince, type Gain } from './decide/gain.js';
 import { attach } from './observe/attach.js';
 import { Attacher } from './observe/attacher.js';
 import { AgentHub } from './observe/hub.js';
@@ -29,7 +30,7 @@ import { Observer } from './observe/observer.js';
 import { processSource } from './observe/processes.js';
 import { releaseOf } from './observe/release.js';
 import { Sampler } from './observe/sampler.js';
-import { SeriesBook } from './observe/series.js';
+import { sampleOf, SeriesBook } from './observe/series.js';
 import { signReader } from './observe/signs.js';
 import { Standstills } from './observe/standstill.js';
 import type { WorkerState } from './observe/tracker.js';
@@ -108,6 +109,10 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
     const history = series.of(worker);
     return history && outlookOf(history, appConfig(worker.app), pace.leak);
   };
+  const gain = (worker: WorkerState): Gain | null => {
+    const [baseline, now] = [witness.of(worker)?.baseline.sample, sampleOf(worker)];
+    return baseline && now ? gainSince(baseline, now) : null;
+  };
   const restarter = new Restarter({
     app: appConfig,
     supervisors: supervisors.byApp,
@@ -117,6 +122,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
     hasReported: async (process) => (await processes.tree(process)).some(({ pid }) => hub.report(pid)?.stats),
     releaseOf,
     outlook,
+    gain,
     evidence,
     random: Math.random,
     clock,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { endsWith, type AlertRef, type Ask } from '../decide/decision.js';
 import { describeLeak, type Outlook } from '../decide/forecast.js';
+import { describeGain, type Gain } from '../decide/gain.js';
 import { decide, type Judgement } from '../decide/policy.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
@@ -19,6 +20,8 @@ export interface RestarterParts extends ProcedureParts {
   releaseOf(worker: WorkerState): Promise<string | null>;
   /** Where its memory is heading; null where nothing is known of that. */
   outlook(worker: WorkerState): Outlook | null;
+  /** What it has gained since its baseline; null where that is not known. */
+  gain(worker: WorkerState): Gain | null;
   /** Told of every incident twice: when it is decided, and when a restart has its outcome. */
   onIncident(incident: Incident): void;
   onJournalError(): void;
@@ -113,10 +116,12 @@ export class Restarter {
 
   /** Takes milliseconds: for what is put on record, not for each of ten thousand alerts. */
   #withOutlook(incident: Incident, worker: WorkerState | null): Incident {
-    const outlook = worker?.reading ? this.#parts.outlook(worker) : null;
+    if (!worker?.reading) return { ...incident, outlook: null, gain: null };
+    const [outlook, gain] = [this.#parts.outlook(worker), this.#parts.gain(worker)];
     // That it has reached its limit has been said.
     const leak = outlook && describeLeak({ ...outlook, forecastMs: outlook.forecastMs || null });
-    return { ...incident, outlook, sentence: leak ? `${incident.sentence}; ${leak}` : incident.sentence };
+    const words = leak ?? (incident.action === 'restart' && isOfMemory(incident) && gain ? describeGain(gain) : null);
+    return { ...incident, outlook, gain, sentence: words ? `${incident.sentence}; ${words}` : incident.sentence };
   }
 
   /** From here on it can be cancelled, even before it is on disk. */
@@ -197,6 +202,8 @@ const LOUDNESS = {
   failed: 'error',
   ineffective: 'error',
 } as const satisfies Record<Outcome['result'], keyof Log>;
+
+const isOfMemory = ({ asked }: Incident): boolean => asked === 'rss' || asked === 'heap';
 
 function newIncident(ask: Ask, judgement: Judgement, before: Incident['before'], nowMs: number): Incident {
   const time = new Date(nowMs).toISOString().replace(/[-:.]/g, '');

@@ -3,15 +3,16 @@ import { formatBytes } from '../units.js';
 import type { Finding, Given } from './finding.js';
 import { describeTime } from './forecast.js';
 import { roundedUp } from './heap-limit.js';
+import { rssLimitSetting } from './settings.js';
 
-/** Above this share of the restart limit the baseline alone is nearly a breach; without a leak, so is the most there was. */
+/** Above this share of the restart limit the baseline is nearly a breach; so is the most of a whole day without a leak. */
 const BASELINE_SHARE = 0.8;
 const MOST_SHARE = 0.9;
 /** Of the most there was in a day or more. */
 const FAR_ABOVE = 3;
-/** Suggested limits, over the most there was, and over the baseline. */
+/** A limit over the most there was; and over the baseline, where the most is a leak's. */
 const ABOVE_MOST = 1.5;
-const ABOVE_LEAST = 1.5;
+const ABOVE_LEAST = 2;
 
 export function limitAdvice(given: Given): Finding[] {
   const { app, footing, pace } = given;
@@ -21,39 +22,40 @@ export function limitAdvice(given: Given): Finding[] {
   return finding ? [finding] : [];
 }
 
-/** What a leak has added counts for nothing. */
-function suggestion({ footing: { least, most }, outlook }: Given): number {
-  return roundedUp(outlook?.leak ? 2 * least : Math.max(ABOVE_MOST * most, ABOVE_LEAST * least));
-}
+const suggestion = ({ footing: { least, most }, outlook }: Given): number =>
+  roundedUp(outlook?.leak ? ABOVE_LEAST * least : ABOVE_MOST * most);
 
-const seen = ({ footing: { least, most } }: Given) => ({ baseline_bytes: Math.round(least), most_bytes: most });
+const seen = ({ footing: { least, most } }: Given) => ({ baseline_bytes: Math.round(least), most_bytes: Math.round(most) });
 
-function noLimit(given: Given): Finding | null {
-  const { footing } = given;
+const atLeastAndMost = ({ footing: { least, most, overMs } }: Given): string =>
+  `${formatBytes(least)} at the least and ${formatBytes(most)} at the most, over ${describeTime(overMs)}`;
+
+function noLimit(given: Given): Finding {
   const suggested = suggestion(given);
+  const { footing, pace } = given;
+  const later = footing.overMs < pace.leak.dayMs ? '; ask again after a whole day of load' : '';
   return {
     code: 'no_rss_limit',
     figures: { ...seen(given), suggested_bytes: suggested },
     measuredMs: footing.overMs,
-    sentence: `has no restart limit for its memory: ${formatBytes(footing.least)} at the least and ${formatBytes(footing.most)} at the most, over ${describeTime(footing.overMs)}`,
-    change: `set limits: { rss: { restart: ${written(suggested)} } }${untilADay(given)}`,
+    sentence: `has no restart limit for its memory: it had ${atLeastAndMost(given)}`,
+    change: `set ${rssLimitSetting(suggested)}${later}`,
   };
 }
 
 function tooLow(given: Given, limit: number): Finding | null {
-  const { footing, outlook } = given;
+  const { footing, outlook, pace } = given;
   const isBaseline = footing.least >= BASELINE_SHARE * limit;
-  if (!isBaseline && (outlook?.leak || footing.most < MOST_SHARE * limit)) return null;
-  const suggested = Math.max(suggestion(given), roundedUp(ABOVE_LEAST * footing.least));
-  const what = isBaseline
-    ? `needs ${formatBytes(footing.least)} at the least`
-    : `had ${formatBytes(footing.most)} at the most and no leak for certain`;
+  const isLoad = !outlook?.leak && footing.overMs >= pace.leak.dayMs && footing.most >= MOST_SHARE * limit;
+  if (!isBaseline && !isLoad) return null;
+  const suggested = suggestion(given);
+  const leak = outlook?.leak ? '' : ', without a leak for certain';
   return {
     code: 'rss_limit_too_low',
     figures: { ...seen(given), rss_limit_bytes: limit, suggested_bytes: suggested },
     measuredMs: footing.overMs,
-    sentence: `${what}, over ${describeTime(footing.overMs)}; that is close to its restart limit of ${formatBytes(limit)}, so that restarts do not help for long`,
-    change: `set limits: { rss: { restart: ${written(suggested)} } }, or see what it needs the memory for`,
+    sentence: `had ${atLeastAndMost(given)}${leak}; its restart limit of ${formatBytes(limit)} is close to what it needs anyway`,
+    change: `set ${rssLimitSetting(suggested)}, or see what it needs the memory for`,
   };
 }
 
@@ -62,18 +64,12 @@ function tooHigh(given: Given, limit: number): Finding | null {
   const { footing, outlook, pace } = given;
   if (outlook?.leak || footing.overMs < pace.leak.dayMs || limit < FAR_ABOVE * footing.most) return null;
   const suggested = suggestion(given);
+  const unseen = `a leak could take ${formatBytes(limit - footing.most)} more before its restart limit of ${formatBytes(limit)}`;
   return {
     code: 'rss_limit_too_high',
     figures: { ...seen(given), rss_limit_bytes: limit, suggested_bytes: suggested },
     measuredMs: footing.overMs,
-    sentence: `had ${formatBytes(footing.most)} at the most, over ${describeTime(footing.overMs)}; its restart limit of ${formatBytes(limit)} lets a leak take ${formatBytes(limit - footing.most)} more`,
-    change: `set limits: { rss: { restart: ${written(suggested)} } }`,
+    sentence: `had ${atLeastAndMost(given)}; ${unseen}`,
+    change: `set ${rssLimitSetting(suggested)}`,
   };
 }
-
-function untilADay({ footing, pace }: Given): string {
-  return footing.overMs < pace.leak.dayMs ? '; ask again after a whole day of load' : '';
-}
-
-/** As in heapwarden.yml. */
-const written = (bytes: number): string => formatBytes(bytes).replace(' ', '');

@@ -3,7 +3,7 @@
  * they were measured; what is not known is not said.
  */
 import type { AppConfig } from '../config/schema.js';
-import { formatBytes, formatElapsed } from '../units.js';
+import { formatBytes } from '../units.js';
 import { heapAdvice } from './advice-heap.js';
 import { leakAdvice } from './advice-leak.js';
 import { limitAdvice } from './advice-limits.js';
@@ -25,8 +25,8 @@ export function advise(app: AppConfig, workers: readonly WorkerFacts[], nowMs: n
 }
 
 const ORDER: readonly AdviceCode[] = [
-  'not_running', 'leak', 'leaked_before', 'suspect', 'restart_interval', 'rss_limit_too_low', 'heap_limit_too_low', 'heap_limit_above_rss_limit',
-  'no_rss_limit', 'rss_limit_too_high', 'heap_limit_lower', 'no_agent', 'too_early', 'nothing',
+  'not_running', 'leak', 'leaked_before', 'suspect', 'restart_interval', 'rss_limit_too_low', 'heap_limit_too_low',
+  'heap_limit_above_rss_limit', 'no_rss_limit', 'rss_limit_too_high', 'heap_limit_lower', 'no_agent', 'too_early', 'no_leak',
 ];
 
 function findingsOf(app: AppConfig, facts: WorkerFacts, nowMs: number, pace: Pace): Finding[] {
@@ -35,8 +35,9 @@ function findingsOf(app: AppConfig, facts: WorkerFacts, nowMs: number, pace: Pac
   const footing = footingOf(state, history, { memory: app.memory, leak: outlook?.leak ?? null });
   if (!footing) return [NOT_RUNNING];
   const given: Given = { ...facts, app, footing, outlook, pace, nowMs };
-  const found = [...leakAdvice(given), ...limitAdvice(given), ...heapAdvice(given), ...noAgent(given), ...tooEarly(given)];
-  return found.length > 0 ? found : [nothing(given)];
+  const found = [...leakAdvice(given), ...limitAdvice(given), ...heapAdvice(given), ...noAgent(given)];
+  if (outlook?.leak) return found;
+  return [...found, footing.overMs < pace.leak.shortestMs ? tooEarly(given) : noLeak(given, found.length === 0)];
 }
 
 const NOT_RUNNING: Finding = {
@@ -57,30 +58,28 @@ function noAgent({ state: { agent }, app: { runtime } }: Given): Finding[] {
 }
 
 /** Until then no word on a leak is an honest one. */
-function tooEarly({ state, footing: { overMs }, pace: { series, leak }, nowMs }: Given): Finding[] {
-  if (overMs >= leak.shortestMs) return [];
+function tooEarly({ state, footing: { overMs }, pace: { series, leak }, nowMs }: Given): Finding {
   const ageMs = Math.max(0, nowMs - state.reading!.startedAtMs);
+  const measured = overMs > 0 ? `was measured for ${describeTime(overMs)} only` : 'has not been measured over time yet';
   const [startup, trend] = [describeTime(series.startupMs), describeTime(leak.shortestMs)];
-  const measured = overMs > 0 ? `measured for ${describeTime(overMs)} only` : 'not been measured yet';
-  return [
-    {
-      code: 'too_early',
-      figures: { uptime_seconds: Math.round(ageMs / 1000), trend_after_seconds: Math.round(leak.shortestMs / 1000) },
-      measuredMs: overMs,
-      sentence: `has run for ${formatElapsed(ageMs)} and ${overMs > 0 ? 'was ' : 'has '}${measured}: its first ${startup} tell nothing, and a trend needs ${trend} after them`,
-      change: null,
-    },
-  ];
+  return {
+    code: 'too_early',
+    figures: { uptime_seconds: Math.round(ageMs / 1000), trend_after_seconds: Math.round(leak.shortestMs / 1000) },
+    measuredMs: overMs,
+    sentence: `has run for ${describeTime(ageMs)} and ${measured}: its first ${startup} tell nothing, and a trend needs ${trend} after them`,
+    change: null,
+  };
 }
 
-function nothing({ footing: { least, most, overMs }, app }: Given): Finding {
+function noLeak({ footing: { least, most, overMs }, app }: Given, isAll: boolean): Finding {
   const limit = app.limits.rss?.restart;
-  const of = limit === undefined ? '' : `, of ${formatBytes(limit)}`;
+  const of = limit === undefined ? '' : ` of ${formatBytes(limit)}`;
+  const seen = `${formatBytes(least)} at the least and ${formatBytes(most)} at the most${of}, over ${describeTime(overMs)}`;
   return {
-    code: 'nothing',
-    figures: { baseline_bytes: least, most_bytes: most },
+    code: 'no_leak',
+    figures: { baseline_bytes: Math.round(least), most_bytes: Math.round(most) },
     measuredMs: overMs,
-    sentence: `has no leak for certain, and its limits fit: ${formatBytes(least)} at the least and ${formatBytes(most)} at the most${of}, over ${describeTime(overMs)}`,
+    sentence: `has no leak for certain: ${seen}${isAll ? '; there is nothing to change' : ''}`,
     change: null,
   };
 }

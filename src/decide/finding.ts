@@ -27,19 +27,24 @@ export interface FiguresOf {
   /** What lives nearly fills the heap. */
   heap_limit_too_low: HeapLimits & { heap_live_bytes: number; gc_ratio: number | null };
   /** Garbage and reserve that a lower heap limit would do without: between these two. */
-  heap_limit_lower: HeapLimits & { heap_live_bytes: number; heap_reserved_bytes: number; saved_least_bytes: number; saved_most_bytes: number };
+  heap_limit_lower: HeapLimits & {
+    heap_live_bytes: number;
+    heap_reserved_bytes: number;
+    saved_least_bytes: number;
+    saved_most_bytes: number;
+  };
   no_rss_limit: Seen & { suggested_bytes: number };
   /** What it needs anyway is at its restart limit. */
   rss_limit_too_low: Seen & { rss_limit_bytes: number; suggested_bytes: number };
   /** A leak would go unnoticed for long. */
   rss_limit_too_high: Seen & { rss_limit_bytes: number; suggested_bytes: number };
-  nothing: Seen;
+  no_leak: Seen;
 }
 
 interface HeapLimits {
   heap_limit_bytes: number;
-  /** Of `--max-old-space-size`; null where no value would do. */
-  suggested_old_space_bytes: number | null;
+  /** For `--max-old-space-size`. */
+  suggested_old_space_bytes: number;
 }
 
 interface Seen {

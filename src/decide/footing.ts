@@ -9,7 +9,10 @@ import { medianOf, spanOf } from './trend.js';
 export interface Footing {
   /** The time over which the figures were measured; 0: by one look, now. */
   overMs: number;
-  /** Resident memory, as the app's limits mean it: the least (see leastOf), the median, and the most there was. */
+  /**
+   * Resident memory, as the app's limits mean it: the least (see leastOf; of what leaks, as it began if that was less),
+   * the median, and the most there was.
+   */
   least: number;
   usual: number;
   most: number;
@@ -69,7 +72,7 @@ export function footingOf(
   };
   return {
     overMs: spanOf(life),
-    least: life.length > 0 ? leastOf(life) : now,
+    least: life.length === 0 ? now : leak ? Math.min(leastOf(life), usualOf(life.slice(0, FIRST))) : leastOf(life),
     usual: life.length > 0 ? usualOf(life) : now,
     most: history?.highest[column] || now,
     heap: heapOf(),
@@ -86,6 +89,7 @@ function gcOf(history: History): Footing['gc'] {
   return seconds >= 0 ? { share: (seconds * 1000) / overMs, overMs } : null;
 }
 
+const FIRST = 3;
 const usualOf = (points: readonly Point[]): number => medianOf(points.map(({ value }) => value));
 
 const HIGH = 0.9;

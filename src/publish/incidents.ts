@@ -1,6 +1,7 @@
 /** Pure: an incident as the API tells it; names and units as in the metrics, times in seconds since the Unix epoch. */
 import type { EvidenceReport } from '../act/evidence/report.js';
 import type { Incident, Measurement } from '../act/incident.js';
+import type { Gain } from '../decide/gain.js';
 import { seconds } from './family.js';
 import { outlookStatus, type OutlookStatus } from './outlook.js';
 
@@ -32,6 +33,15 @@ export interface IncidentStatus extends OutlookStatus {
   before: MeasurementStatus | null;
   /** Over which its memory had been measured then, without its startup; null where it had not. */
   measured_seconds: number | null;
+  /** Bytes gained since the baseline, and by part; the heap's with V8's garbage. null where it is not known. */
+  gain: {
+    seconds: number;
+    resident_memory_bytes: number;
+    heap_bytes: number;
+    buffers_bytes: number;
+    native_bytes: number;
+    children_bytes: number;
+  } | null;
   /** null while a restart is under way, and for refusals. */
   outcome: {
     timestamp_seconds: number;
@@ -53,7 +63,7 @@ export interface IncidentStatus extends OutlookStatus {
 }
 
 export function incidentStatus(incident: Incident): IncidentStatus {
-  const { id, app, worker, action, reason, origin, asked, force, sentence, alert, before, outlook, outcome } = incident;
+  const { id, app, worker, action, reason, origin, asked, force, sentence, alert, before, outlook, gain, outcome } = incident;
   return {
     id,
     timestamp_seconds: seconds(incident.atMs),
@@ -69,6 +79,7 @@ export function incidentStatus(incident: Incident): IncidentStatus {
     before: before && measurementStatus(before),
     measured_seconds: outlook ? Math.round(seconds(outlook.measuredMs)) : null,
     ...outlookStatus(outlook ?? null),
+    gain: gain ? gainStatus(gain) : null,
     outcome: outcome && {
       timestamp_seconds: seconds(outcome.atMs),
       result: outcome.result,
@@ -81,6 +92,17 @@ export function incidentStatus(incident: Incident): IncidentStatus {
       interrupted: outcome.interrupted,
       evidence: outcome.evidence ?? null,
     },
+  };
+}
+
+function gainStatus({ overMs, bytes, parts: { heap, buffers, native, children } }: Gain): IncidentStatus['gain'] {
+  return {
+    seconds: seconds(overMs),
+    resident_memory_bytes: bytes,
+    heap_bytes: heap,
+    buffers_bytes: buffers,
+    native_bytes: native,
+    children_bytes: children,
   };
 }
 

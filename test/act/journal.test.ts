@@ -81,6 +81,7 @@ t.test('garbage harms no other line', async (t) => {
     line({ v: 1, type: 'incident', incident: { ...done, alert: [] } }),
     line({ v: 1, type: 'incident', incident: { ...done, outlook: {} } }),
     line({ v: 1, type: 'incident', incident: { ...done, outlook: { ...OUTLOOK, leak: { class: 'heap' } } } }),
+    line({ v: 1, type: 'incident', incident: { ...done, gain: { overMs: 1, bytes: 2 } } }),
     line({ v: 1, type: 'outcome', id: 'open' }),
     line({ v: 1, type: 'outcome', id: 'open', outcome: {} }),
     line({ v: 1, type: 'outcome', id: 'open', outcome: { ...OUTCOME, after: { pid: '1' } } }),
@@ -91,7 +92,7 @@ t.test('garbage harms no other line', async (t) => {
     '',
     line({ v: 1, type: 'outcome', id: 'open', outcome: OUTCOME }),
   ].join('\n');
-  t.strictSame(parseJournal(text), { incidents: [{ ...open, outcome: OUTCOME }], apps: new Map(), damaged: 22 });
+  t.strictSame(parseJournal(text), { incidents: [{ ...open, outcome: OUTCOME }], apps: new Map(), damaged: 23 });
   const leak = { class: 'heap', bytesPerSecond: 1, confidence: 1, companions: [] } as const;
   for (const outlook of [null, OUTLOOK, { ...OUTLOOK, leak: { ...leak, companions: [] } }]) {
     const known = { ...done, outlook };

@@ -661,6 +661,20 @@ t.test('what leaks is on record with the decision, and in its sentence', async (
   t.match(told.sentence, /; its heap grows by .*; at this rate it reaches 500 MB in 10m; sockets/);
 });
 
+t.test('without a trend, what it has gained since its baseline is said', async (t) => {
+  const { world, restarter } = await leaking(t, LIMITS);
+  world.outlook = { leak: null, rates: {}, forecastMs: null, limitBytes: 500 * MB, measuredMs: 0 };
+  world.gain = { overMs: 3 * MINUTE, bytes: 400 * MB, parts: { heap: 350 * MB, buffers: MB, native: 49 * MB, children: 0 } };
+  const answer = await restarter.ask(askOf());
+  const { sentence, gain } = world.history.find(answer.incident!)!;
+  t.match(sentence, /the limit 500 MB; it has gained 400 MB since its baseline 3m before: heap 350 MB, native memory 49 MB$/);
+  t.strictSame(gain, world.gain);
+  await world.outcomeOf(answer);
+  const manual = await restarter.ask(askOf({ reason: 'manual', origin: 'api', force: true }));
+  t.notMatch(world.history.find(manual.incident!)!.sentence, /gained/, 'a person knows why');
+  await world.outcomeOf(manual);
+});
+
 t.test('where no process runs, nothing leaks', async (t) => {
   const { world, restarter } = await leaking(t);
   world.put({ pid: null });

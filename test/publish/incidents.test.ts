@@ -27,6 +27,11 @@ t.test('an incident as the API tells it: seconds, bytes, snake_case', async (t) 
     leak: { class: 'heap', bytes_per_second: 8611, confidence: 0.91, companions: [{ type: 'Timeout', from: 2, to: 90 }] },
     forecast_seconds: 60,
     measured_seconds: 3600,
+    gain: null,
+  });
+  const gain = { overMs: 90_500, bytes: 10, parts: { heap: 8, buffers: 1, native: 2, children: -1 } };
+  t.strictSame(incidentStatus({ ...incident, gain }).gain, {
+    seconds: 90.5, resident_memory_bytes: 10, heap_bytes: 8, buffers_bytes: 1, native_bytes: 2, children_bytes: -1,
   });
   const nothing = { leak: null, forecast_seconds: null, measured_seconds: null };
   t.match(incidentStatus(incident), nothing, 'a record of an older version');

@@ -4,6 +4,7 @@ import type { AppConfig } from '../../config/schema.js';
 import { limitOf, measure } from '../../decide/measure.js';
 import type { AgentHub } from '../../observe/hub.js';
 import { sameProcess } from '../../observe/identity.js';
+import { sampleOf, type MemorySample } from '../../observe/series.js';
 import { workerKey, type Workers, type WorkerState } from '../../observe/tracker.js';
 import type { ProcessId } from '../../supervisors/contract.js';
 
@@ -12,6 +13,7 @@ export interface Figures {
   atMs: number;
   rssBytes: number;
   stats: RuntimeStats;
+  sample: MemorySample;
 }
 
 /** What is remembered of a worker's process. */
@@ -80,9 +82,11 @@ export class Witness {
     if (known) Object.assign(known, { told: false, profiledSince: null });
   }
 
-  #remember(key: string, { reading, agent, observedAtMs }: WorkerState, { restart }: AppConfig): Known | null {
-    if (!reading || !agent?.stats) return null;
-    const now: Figures = { atMs: observedAtMs, rssBytes: reading.treeRssBytes, stats: agent.stats };
+  #remember(key: string, worker: WorkerState, { restart }: AppConfig): Known | null {
+    const { reading, agent, observedAtMs } = worker;
+    const sample = sampleOf(worker);
+    if (!reading || !agent?.stats || !sample) return null;
+    const now: Figures = { atMs: observedAtMs, rssBytes: reading.treeRssBytes, stats: agent.stats, sample };
     let known = this.#known.get(key);
     if (!known || !sameProcess(known.process, reading.root) || known.agentPid !== agent.pid) {
       const never = { profiledSince: null, belowSince: null, told: null, asking: false };

@@ -7,6 +7,7 @@ import { LastWords } from '../../../src/act/evidence/last-words.js';
 import { EvidenceStore } from '../../../src/act/evidence/store.js';
 import { systemClock } from '../../../src/clock.js';
 import type { AppConfig } from '../../../src/config/schema.js';
+import { sampleOf } from '../../../src/observe/series.js';
 import type { GatherOrder } from '../../../src/observe/hub.js';
 import { appOf, workerOf } from '../../decide/support.js';
 import { MemoryLog, incidentOf } from '../support.js';
@@ -24,7 +25,7 @@ function parts(t: Test, change: Partial<EvidenceParts> = {}) {
   const lastWords = new LastWords(systemClock);
   const taken: string[] = [];
   const worker = workerOf({ pid: process.pid });
-  const figures = { atMs: Date.now() - 60_000, rssBytes: 1e8, stats: worker.agent!.stats! };
+  const figures = { atMs: Date.now() - 60_000, rssBytes: 1e8, stats: worker.agent!.stats!, sample: sampleOf(worker)! };
   const memory = { process: worker.reading!.root, baseline: figures, last: figures, profiledSince: figures };
   const evidence = new Evidence({
     store: new EvidenceStore(dir),
