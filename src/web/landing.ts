@@ -15,6 +15,7 @@ export function landingRoute({ version, metricsPath }: { version: string; metric
 const LINKS: readonly (readonly [string, string])[] = [
   ['/api/v1/apps', 'the apps and their workers, as JSON'],
   ['/api/v1/incidents', 'restarts and refusals, newest first, as JSON'],
+  ['/api/v1/advice', 'what to change, by what was measured, as JSON'],
   ['/-/healthy', 'whether heapwarden runs'],
   ['/-/ready', 'whether it has measured everything once'],
 ];

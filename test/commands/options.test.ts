@@ -87,6 +87,16 @@ t.test('pause, resume, incidents', async (t) => {
   t.strictSame(parseCommand(['incidents', 'shop', '--limit=1000', '--json']), { name: 'incidents', options: some });
 });
 
+t.test('advise', async (t) => {
+  const all = { url: 'http://127.0.0.1:9973', tokenFile: null, configFile: null, app: null, json: false };
+  t.strictSame(parseCommand(['advise']), { name: 'advise', options: all });
+  t.strictSame(parseCommand(['advise', 'shop', '--json', '--url=http://box:1']), {
+    name: 'advise',
+    options: { ...all, app: 'shop', json: true, url: 'http://box:1' },
+  });
+  t.throws(() => parseCommand(['advise', 'shop', 'api']), { code: 'USAGE', message: /^what is "api" for\?/ });
+});
+
 t.test('what makes no sense', async (t) => {
   const cases: [string[], string | RegExp][] = [
     [[], 'say what to do'],
@@ -134,7 +144,7 @@ t.test('what makes no sense', async (t) => {
 t.test('the help names every flag there is', async (t) => {
   for (const flag of [
     '--config.file', '--web.listen-address', '--web.telemetry-path', '--log.level', '--log.format', '--worker',
-    '--reason', '--force', '--dry-run', '--url', '--token.file', '--app',
+    '--reason', '--force', '--dry-run', '--url', '--token.file', '--app', '--json',
   ]) {
     t.match(USAGE, new RegExp(`^  ${flag.replaceAll('.', '\\.')}[= ]`, 'm'));
   }

@@ -11,7 +11,7 @@ t.test('links to all that can be looked at', async (t) => {
   t.equal(headers['content-security-policy'], "default-src 'none'; frame-ancestors 'none'");
   t.match(body, 'Version 1.2.3.');
   const links = [...body.matchAll(/href="([^"]+)"/g)].map(([, path]) => path!);
-  t.strictSame(links, ['/metrics', '/api/v1/apps', '/api/v1/incidents', '/-/healthy', '/-/ready']);
+  t.strictSame(links, ['/metrics', '/api/v1/apps', '/api/v1/incidents', '/api/v1/advice', '/-/healthy', '/-/ready']);
   for (const path of links) t.equal((await server.inject(path)).statusCode, 200, path);
 });
 
