@@ -57,19 +57,20 @@ function aboveRssLimit({ app, footing, state }: Given, heap: HeapFooting): Findi
   const under = oldSpaceUnder(rssLimit, outside, young);
   const isRoomEnough = under >= TIGHT * live;
   const wanted = isRoomEnough ? under : oldSpaceFor(live);
-  const [lives, besides, forTheYoung] = [live, outside, young].map(formatBytes);
-  const sum = `nine tenths of the restart limit, less ${besides} outside the heap and ${forTheYoung} for V8's young generation`;
-  const raise = `set ${rssLimitSetting(restartLimitFor(wanted, outside, young))}: the limit leaves too little for ${lives} that live in the heap`;
-  // V8 would not reach the restart limit for memory any more, but abort the process below it.
-  const guard = app.limits.heap?.restart === undefined ? ', and set limits: { heap: { restart: 95% } } for a heap that leaks' : '';
+  const [lives, besides, forYoung] = [live, outside, young].map(formatBytes);
+  const how = isRoomEnough
+    ? `(nine tenths of the restart limit, less ${besides} outside the heap and ${forYoung} for V8's young generation)`
+    : `(three times what lives), and set ${rssLimitSetting(restartLimitFor(wanted, outside, young))}: ` +
+      `the limit leaves too little for ${lives} that live in the heap`;
+  // A heap that leaks would not reach the restart limit for memory any more: V8 would abort the process below it.
+  const isGuarded = app.limits.heap?.restart !== undefined;
+  const guard = isGuarded ? '' : '; and set limits: { heap: { restart: 95% } }, for a heap that leaks is to be restarted still';
   return told('heap_limit_above_rss_limit', footing, {
     figures: { heap_limit_bytes: limit, rss_limit_bytes: rssLimit, suggested_old_space_bytes: wanted },
     sentence:
       `has a heap limit of ${formatBytes(limit)}, which with the ${besides} outside the heap (${over(footing)}) is above its ` +
       `restart limit of ${formatBytes(rssLimit)}: V8 has no reason to collect all garbage before the restart`,
-    change: isRoomEnough
-      ? `start it with ${oldSpaceFlag(wanted)} (${sum})${guard}`
-      : `start it with ${oldSpaceFlag(wanted)} (three times what lives), and ${raise}${guard}`,
+    change: `start it with ${oldSpaceFlag(wanted)} ${how}${guard}`,
   });
 }
 
@@ -81,7 +82,7 @@ function lower({ footing, outlook, pace }: Given, heap: HeapFooting): Finding | 
   const most = reserved - live;
   const least = reserved - (wanted + young);
   if (wanted + young >= limit || least < Math.max(LEAST_SAVED_BYTES, LEAST_SAVED * footing.usual)) return null;
-  const cost = footing.gc ? `${describeGc(footing.gc)}, and would take more` : 'garbage collection would take more time';
+  const cost = `${footing.gc ? describeGc(footing.gc) : 'garbage collection takes some time'}, and would take more`;
   const saves = `${formatBytes(least)} to ${formatBytes(most)}, as far as they are resident`;
   return told('heap_limit_lower', footing, {
     figures: {
@@ -92,7 +93,9 @@ function lower({ footing, outlook, pace }: Given, heap: HeapFooting): Finding | 
       saved_most_bytes: Math.round(most),
       suggested_old_space_bytes: wanted,
     },
-    sentence: `holds ${formatBytes(reserved)} for a heap of which ${formatBytes(live)} live after major GCs (medians ${over(footing)})`,
+    sentence:
+      `holds ${formatBytes(reserved)} for a heap of which ${formatBytes(live)} live after major GCs ` +
+      `(medians ${over(footing)})`,
     change: `${oldSpaceFlag(wanted)} (three times what lives) would save ${saves}; ${cost}`,
   });
 }

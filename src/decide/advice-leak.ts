@@ -6,7 +6,8 @@ import type { Leak } from './leak.js';
 import { medianOf } from './trend.js';
 
 export function leakAdvice(given: Given): Finding[] {
-  return [leak(given), leakedBefore(given), suspect(given), intervalByRestarts(given) ?? intervalByTrend(given)].filter((finding) => finding !== null);
+  const interval = intervalByRestarts(given) ?? intervalByTrend(given);
+  return [leak(given), leakedBefore(given), suspect(given), interval].filter((finding) => finding !== null);
 }
 
 function leak({ outlook, app }: Given): Finding | null {
@@ -28,15 +29,15 @@ function leak({ outlook, app }: Given): Finding | null {
 }
 
 const WHERE_TO_LOOK: Record<Exclude<Leak['class'], 'heap'>, string> = {
-  buffers: 'look for Buffers and ArrayBuffers that are kept, as in caches and streams that nobody reads; no V8 flag bounds them',
+  buffers: 'look for Buffers and ArrayBuffers that are kept, as in caches and unread streams; no V8 flag bounds them',
   native: 'look at native modules, and at how malloc holds on to memory: try MALLOC_ARENA_MAX=2, or jemalloc',
   children: 'look at its child processes: heapwarden counts them with it',
   unknown: 'start it with the agent, which tells heap, buffers and native memory apart',
 };
 
 function whoAllocates({ evidence }: Given['app']): string {
-  if (evidence.profile && evidence.keep > 0) return 'the next restart for its memory keeps the names of those who allocate it (suspects.txt in its evidence)';
-  return 'set evidence: { profile: true, keep: 10 }: then a restart for its memory keeps the names of those who allocate it';
+  const names = 'restart for its memory keeps the names of those who allocate it (suspects.txt in its evidence)';
+  return evidence.profile && evidence.keep > 0 ? `the next ${names}` : `set evidence: { profile: true, keep: 10 }: then a ${names}`;
 }
 
 function leakedBefore({ restarts, footing: { overMs }, pace }: Given): Finding | null {
@@ -74,22 +75,30 @@ function intervalByRestarts(given: Given): Finding | null {
   if (known.length < FEWEST_RESTARTS) return null;
   const ran = known.map(({ ranMs }) => ranMs!).toSorted((a, b) => a - b);
   const middle = medianOf(ran);
-  const perMs = known.flatMap(({ beforeBytes, afterBytes, ranMs }) =>
-    beforeBytes !== null && afterBytes !== null && ranMs! > 0 && beforeBytes > afterBytes ? [(beforeBytes - afterBytes) / ranMs!] : [],
-  );
-  const rate = perMs.length > 0 ? medianOf(perMs) : null;
+  const rates = known.flatMap((restart) => rateOf(restart) ?? []);
   const oldest = known.at(-1)!;
-  const from = formatSpan(ran);
+  const range = `${describeTime(ran[0]!)} to ${describeTime(ran.at(-1)!)}`;
   return {
     code: 'restart_interval',
-    figures: { by: 'restarts', seconds: Math.round(middle / 1000), restarts: known.length, bytes_per_second: rate && Math.round(rate * 1000) },
+    figures: {
+      by: 'restarts',
+      seconds: Math.round(middle / 1000),
+      restarts: known.length,
+      bytes_per_second: rates.length > 0 ? Math.round(medianOf(rates)) : null,
+    },
     measuredMs: given.nowMs - oldest.atMs + oldest.ranMs!,
-    sentence: `was restarted for its memory after ${describeTime(middle)} in the median of its last ${known.length} such restarts (${from})`,
+    sentence:
+      `was restarted for its memory after ${describeTime(middle)} in the median of its last ${known.length} ` +
+      `such restarts (${range})`,
     change: scheduleFor(given, middle, null),
   };
 }
 
-const formatSpan = (sorted: readonly number[]): string => `${describeTime(sorted[0]!)} to ${describeTime(sorted.at(-1)!)}`;
+/** Bytes a second, from one start to the next; null where that is not known. */
+function rateOf({ beforeBytes, afterBytes, ranMs }: PastRestart): number | null {
+  if (beforeBytes === null || afterBytes === null || !ranMs || beforeBytes <= afterBytes) return null;
+  return (beforeBytes - afterBytes) / (ranMs / 1000);
+}
 
 function intervalByTrend(given: Given): Finding | null {
   const { outlook, footing } = given;
@@ -98,12 +107,18 @@ function intervalByTrend(given: Given): Finding | null {
   const all = Object.values(outlook.rates).reduce((sum, rate) => sum + rate, 0);
   const perSecond = Math.max(all, outlook.leak.bytesPerSecond);
   const intervalMs = ((limit - footing.least) / perSecond) * 1000;
-  const from = `from its baseline of ${formatBytes(footing.least)}`;
   return {
     code: 'restart_interval',
-    figures: { by: 'trend', seconds: Math.round(intervalMs / 1000), restarts: 0, bytes_per_second: Math.round(perSecond) },
+    figures: {
+      by: 'trend',
+      seconds: Math.round(intervalMs / 1000),
+      restarts: 0,
+      bytes_per_second: Math.round(perSecond),
+    },
     measuredMs: outlook.measuredMs,
-    sentence: `reaches its restart limit of ${formatBytes(limit)} about every ${describeTime(intervalMs)} at this rate, ${from}; measured for ${describeTime(outlook.measuredMs)}`,
+    sentence:
+      `reaches its restart limit of ${formatBytes(limit)} about every ${describeTime(intervalMs)} at this rate, ` +
+      `from its baseline of ${formatBytes(footing.least)}; measured for ${describeTime(outlook.measuredMs)}`,
     change: scheduleFor(given, intervalMs, (ms) => footing.least + (perSecond * ms) / 1000),
   };
 }
@@ -111,9 +126,10 @@ function intervalByTrend(given: Given): Finding | null {
 const HOUR_MS = 3_600_000;
 /** Hours between the restarts of a schedule, and its cron. */
 const SCHEDULES = [
-  [168, '0 4 * * 0'], [24, '0 4 * * *'], [12, '0 4,16 * * *'], [8, '0 */8 * * *'], [6, '0 */6 * * *'], [4, '0 */4 * * *'],
-  [3, '0 */3 * * *'], [2, '0 */2 * * *'], [1, '0 * * * *'],
+  [168, '0 4 * * 0'], [24, '0 4 * * *'], [12, '0 4,16 * * *'], [8, '0 */8 * * *'], [6, '0 */6 * * *'],
+  [4, '0 */4 * * *'], [3, '0 */3 * * *'], [2, '0 */2 * * *'], [1, '0 * * * *'],
 ] as const;
+const TOO_OFTEN = 'too often for a schedule to help: the leak has to be found, or the limit is below what the app needs';
 /** A rate is not the same every day. */
 const IN_TIME = 0.8;
 
@@ -121,7 +137,7 @@ const IN_TIME = 0.8;
 function scheduleFor({ app }: Given, intervalMs: number, levelAfter: ((ms: number) => number) | null): string | null {
   if (app.schedule !== undefined || app.limits.uptime?.restart !== undefined) return null;
   const found = SCHEDULES.find(([hours]) => hours * HOUR_MS <= intervalMs * IN_TIME);
-  if (!found) return 'too often for a schedule to help: the leak has to be found, or the limit is below what the app needs';
+  if (!found) return TOO_OFTEN;
   const [hours, cron] = found;
   const level = levelAfter ? `, at about ${formatBytes(levelAfter(hours * HOUR_MS))}` : '';
   return `schedule: "${cron}" would restart it before the limit does, at hours of your choice${level}`;

@@ -5,7 +5,7 @@ import { describeTime } from './forecast.js';
 import { roundedUp } from './heap-limit.js';
 import { rssLimitSetting } from './settings.js';
 
-/** Above this share of the restart limit the baseline is nearly a breach; so is the most of a whole day without a leak. */
+/** Of the restart limit: a baseline above it is nearly a breach; and so is the most of a whole day without a leak. */
 const BASELINE_SHARE = 0.8;
 const MOST_SHARE = 0.9;
 /** Of the most there was in a day or more. */
@@ -25,7 +25,10 @@ export function limitAdvice(given: Given): Finding[] {
 const suggestion = ({ footing: { least, most }, outlook }: Given): number =>
   roundedUp(outlook?.leak ? ABOVE_LEAST * least : ABOVE_MOST * most);
 
-const seen = ({ footing: { least, most } }: Given) => ({ baseline_bytes: Math.round(least), most_bytes: Math.round(most) });
+const seen = ({ footing: { least, most } }: Given): { baseline_bytes: number; most_bytes: number } => ({
+  baseline_bytes: Math.round(least),
+  most_bytes: Math.round(most),
+});
 
 const atLeastAndMost = ({ footing: { least, most, overMs } }: Given): string =>
   `${formatBytes(least)} at the least and ${formatBytes(most)} at the most, over ${describeTime(overMs)}`;
@@ -54,7 +57,8 @@ function tooLow(given: Given, limit: number): Finding | null {
     code: 'rss_limit_too_low',
     figures: { ...seen(given), rss_limit_bytes: limit, suggested_bytes: suggested },
     measuredMs: footing.overMs,
-    sentence: `had ${atLeastAndMost(given)}${leak}; its restart limit of ${formatBytes(limit)} is close to what it needs anyway`,
+    sentence:
+      `had ${atLeastAndMost(given)}${leak}; its restart limit of ${formatBytes(limit)} is close to what it needs anyway`,
     change: `set ${rssLimitSetting(suggested)}, or see what it needs the memory for`,
   };
 }
@@ -64,12 +68,12 @@ function tooHigh(given: Given, limit: number): Finding | null {
   const { footing, outlook, pace } = given;
   if (outlook?.leak || footing.overMs < pace.leak.dayMs || limit < FAR_ABOVE * footing.most) return null;
   const suggested = suggestion(given);
-  const unseen = `a leak could take ${formatBytes(limit - footing.most)} more before its restart limit of ${formatBytes(limit)}`;
+  const more = formatBytes(limit - footing.most);
   return {
     code: 'rss_limit_too_high',
     figures: { ...seen(given), rss_limit_bytes: limit, suggested_bytes: suggested },
     measuredMs: footing.overMs,
-    sentence: `had ${atLeastAndMost(given)}; ${unseen}`,
+    sentence: `had ${atLeastAndMost(given)}; a leak could take ${more} more before its restart limit of ${formatBytes(limit)}`,
     change: `set ${rssLimitSetting(suggested)}`,
   };
 }

@@ -7,12 +7,18 @@ import { formatBytes } from '../units.js';
 import { heapAdvice } from './advice-heap.js';
 import { leakAdvice } from './advice-leak.js';
 import { limitAdvice } from './advice-limits.js';
-import { PACE_DEFAULTS, type Advice, type AdviceCode, type Finding, type Given, type Pace, type WorkerFacts } from './finding.js';
+import { PACE_DEFAULTS } from './finding.js';
+import type { Advice, AdviceCode, Finding, Given, Pace, WorkerFacts } from './finding.js';
 import { footingOf } from './footing.js';
 import { describeTime, outlookOf } from './forecast.js';
 
 /** Most urgent first; what is true of several workers is told once. */
-export function advise(app: AppConfig, workers: readonly WorkerFacts[], nowMs: number, pace: Pace = PACE_DEFAULTS): Advice[] {
+export function advise(
+  app: AppConfig,
+  workers: readonly WorkerFacts[],
+  nowMs: number,
+  pace: Pace = PACE_DEFAULTS,
+): Advice[] {
   const advice = new Map<AdviceCode, Advice>();
   for (const facts of workers) {
     for (const finding of findingsOf(app, facts, nowMs, pace)) {
@@ -26,7 +32,8 @@ export function advise(app: AppConfig, workers: readonly WorkerFacts[], nowMs: n
 
 const ORDER: readonly AdviceCode[] = [
   'not_running', 'leak', 'leaked_before', 'suspect', 'restart_interval', 'rss_limit_too_low', 'heap_limit_too_low',
-  'heap_limit_above_rss_limit', 'no_rss_limit', 'rss_limit_too_high', 'heap_limit_lower', 'no_agent', 'too_early', 'no_leak',
+  'heap_limit_above_rss_limit', 'no_rss_limit', 'rss_limit_too_high', 'heap_limit_lower', 'no_agent', 'too_early',
+  'no_leak',
 ];
 
 function findingsOf(app: AppConfig, facts: WorkerFacts, nowMs: number, pace: Pace): Finding[] {
@@ -35,7 +42,7 @@ function findingsOf(app: AppConfig, facts: WorkerFacts, nowMs: number, pace: Pac
   const footing = footingOf(state, history, { memory: app.memory, leak: outlook?.leak ?? null });
   if (!footing) return [NOT_RUNNING];
   const given: Given = { ...facts, app, footing, outlook, pace, nowMs };
-  const found = [...leakAdvice(given), ...limitAdvice(given), ...heapAdvice(given), ...noAgent(given)];
+  const found = [leakAdvice, limitAdvice, heapAdvice, noAgent].flatMap((adviceOn) => adviceOn(given));
   if (outlook?.leak) return found;
   return [...found, footing.overMs < pace.leak.shortestMs ? tooEarly(given) : noLeak(given, found.length === 0)];
 }
@@ -44,7 +51,7 @@ const NOT_RUNNING: Finding = {
   code: 'not_running',
   figures: {},
   measuredMs: 0,
-  sentence: 'no process of it runs now, so nothing is measured',
+  sentence: 'has no process now, so nothing of it is measured',
   change: 'see why it does not run: heapwarden incidents, and its own output',
 };
 
@@ -53,8 +60,8 @@ function noAgent({ state: { agent }, app: { runtime } }: Given): Finding[] {
   const change =
     runtime === 'none'
       ? 'set runtime: agent and start it with the agent'
-      : 'start it with the agent (or: heapwarden attach PID); then its heap, buffers and native memory can be told apart';
-  return [{ code: 'no_agent', figures: {}, measuredMs: 0, sentence: 'no agent reports, so its heap is not known', change }];
+      : 'start it with the agent (or: heapwarden attach PID): it tells heap, buffers and native memory apart';
+  return [{ code: 'no_agent', figures: {}, measuredMs: 0, sentence: 'has no agent that reports, so its heap is not known', change }];
 }
 
 /** Until then no word on a leak is an honest one. */
@@ -66,7 +73,9 @@ function tooEarly({ state, footing: { overMs }, pace: { series, leak }, nowMs }:
     code: 'too_early',
     figures: { uptime_seconds: Math.round(ageMs / 1000), trend_after_seconds: Math.round(leak.shortestMs / 1000) },
     measuredMs: overMs,
-    sentence: `has run for ${describeTime(ageMs)} and ${measured}: its first ${startup} tell nothing, and a trend needs ${trend} after them`,
+    sentence:
+      `has run for ${describeTime(ageMs)} and ${measured}: its first ${startup} tell nothing, ` +
+      `and a trend needs ${trend} after them`,
     change: null,
   };
 }

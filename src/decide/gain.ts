@@ -28,9 +28,17 @@ function partsOf({ treeRss, ownRss, runtime }: MemorySample): Record<LeakClass, 
 
 /** Smaller parts go without saying. */
 const LEAST_SHARE = 0.1;
-const PART_WORDS: Record<LeakClass, string> = { heap: 'heap', buffers: 'buffers', native: 'native memory', children: 'child processes' };
+const PART_WORDS: Record<LeakClass, string> = {
+  heap: 'heap',
+  buffers: 'buffers',
+  native: 'native memory',
+  children: 'child processes',
+};
 
-/** One clause for people: "it has gained 219 MB since its baseline 3m ago: heap 190 MB, native memory 29 MB"; null without a gain. */
+/**
+ * One clause for people: "it has gained 219 MB since its baseline 3m before: heap 190 MB, native memory 29 MB"; null
+ * without a gain.
+ */
 export function describeGain({ overMs, bytes, parts }: Gain): string | null {
   if (bytes <= 0) return null;
   const large = LEAK_CLASSES.filter((name) => parts[name] >= LEAST_SHARE * bytes).toSorted((a, b) => parts[b] - parts[a]);

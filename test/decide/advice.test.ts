@@ -100,7 +100,7 @@ t.test('a heap limit above the restart limit: a value that keeps V8 below it', a
   const { figures, change, sentence } = one(advice, 'heap_limit_above_rss_limit');
   // 0.9 × 768 MB, less 10 MB external and 80 MB native (with their noise), less three semi-spaces of 16 MiB.
   t.ok([496, 512, 528].includes(figures.suggested_old_space_bytes / MIB), String(figures.suggested_old_space_bytes / MIB));
-  t.match(change, new RegExp(`^start it with --max-old-space-size=${figures.suggested_old_space_bytes / MIB} \\(nine tenths .*, and set limits: { heap: { restart: 95% } }`));
+  t.match(change, new RegExp(`^start it with --max-old-space-size=${figures.suggested_old_space_bytes / MIB} \\(nine tenths .*\\); and set limits: { heap: { restart: 95% } }`));
   t.match(sentence, /^has a heap limit of 4\.35 GB, which with the [\d.]+ MB outside the heap \(over 1h\d+m\) is above its restart limit of 768 MB/);
   const guarded = 'limits: { rss: { restart: 768MB }, heap: { restart: 95% } }';
   t.notMatch(one(about(guarded, facts(history)), 'heap_limit_above_rss_limit').change, /heap: \{/);

@@ -154,7 +154,7 @@ t.test('what counts is what the limit counts', async (t) => {
 });
 
 t.test('too little seen is no verdict at all', async (t) => {
-  t.strictSame(outlookOf(new Series(), APP), { leak: null, rates: {}, forecastMs: null, limitBytes: LIMIT });
+  t.strictSame(outlookOf(new Series(), APP), { leak: null, rates: {}, forecastMs: null, limitBytes: LIMIT, measuredMs: 0 });
   const short = live(DISEASES['heap']!(500 * MB), { seed: 1, noise: 0.005 }, 15 * MINUTE);
   t.strictSame(outlookOf(short, APP).rates, {});
 });
