@@ -22,6 +22,9 @@ import { createMeter } from './agent/meter.cjs';
 import type { Clock } from './clock.js';
 import type { ConfigStore } from './config/store.js';
 import type { Log } from './log.js';
+import { PACE_DEFAULTS, type Pace } from './decide/finding.js';
+import { outlookOf, type Outlook } from './decide/forecast.js';
+import { gainSince, type Gain } from './decide/gain.js';
 import { attach } from './observe/attach.js';
 import { Attacher } from './observe/attacher.js';
 import { AgentHub } from './observe/hub.js';
@@ -32,9 +35,10 @@ import { OomKills } from './observe/oom-kills.js';
 import { processSource } from './observe/processes.js';
 import { releaseOf } from './observe/release.js';
 import { Sampler } from './observe/sampler.js';
-import { SeriesBook } from './observe/series.js';
+import { sampleOf, SeriesBook } from './observe/series.js';
 import { signReader } from './observe/signs.js';
 import { Standstills } from './observe/standstill.js';
+import type { WorkerState } from './observe/tracker.js';
 import { Vigil } from './observe/vigil.js';
 import { Changes } from './publish/changes.js';
 import { Counters, type AlertDecision } from './publish/counters.js';
@@ -54,6 +58,8 @@ export interface RoomsOptions {
   log: Log;
   /** What child apps write. */
   onOutput: ChildParts['onOutput'];
+  /** How long it takes until a trend is believed; the default is for processes that live for hours. */
+  pace?: Pace;
 }
 
 /** Milliseconds. A busy process answers late; one that does not is tried again when it does. */
@@ -62,7 +68,7 @@ const ATTACH_TIMEOUT_MS = 3000;
 export type Rooms = Awaited<ReturnType<typeof openRooms>>;
 
 /** Builds the rooms and wires them; opens the state folder and nothing else. */
-export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) {
+export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFAULTS }: RoomsOptions) {
   const { state_dir, agent_socket, sample_interval } = config.current;
   const processes = processSource();
   const lock = await StateLock.take(state_dir, processes);
@@ -105,6 +111,15 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const attachTo = (pid: number, app: string) =>
     attach(pid, { processes, app, agentSocket: agent_socket, timeoutMs: ATTACH_TIMEOUT_MS });
   const attacher = new Attacher({ hub, isNode, attach: attachTo, clock, log });
+  const series = new SeriesBook(pace.series);
+  const outlook = (worker: WorkerState): Outlook | null => {
+    const history = series.of(worker);
+    return history && outlookOf(history, appConfig(worker.app), pace.leak);
+  };
+  const gain = (worker: WorkerState): Gain | null => {
+    const [baseline, now] = [witness.of(worker)?.baseline.sample, sampleOf(worker)];
+    return baseline && now ? gainSince(baseline, now) : null;
+  };
   const restarter = new Restarter({
     app: appConfig,
     supervisors: supervisors.byApp,
@@ -113,6 +128,8 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
     history,
     hasReported: async (process) => (await processes.tree(process)).some(({ pid }) => hub.report(pid)?.stats),
     releaseOf,
+    outlook,
+    gain,
     evidence,
     random: Math.random,
     clock,
@@ -128,7 +145,6 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const schedules = new Schedules(notes, clock);
   const complete: Journal['complete'] = (id, outcome) => counted(journal.complete(id, outcome));
   const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
-  const series = new SeriesBook();
   const days = await DayKeeper.open({ stateDir: state_dir, clock, log });
   const onRound = (): void => changes.tell('status', 'apps');
   const kernelLog = new KernelLog();
@@ -151,6 +167,6 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   });
   return {
     lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series, days,
-    restarter, intake, attacher, loop, changes, kernelLog,
+    pace, outlook, restarter, intake, attacher, loop, changes, kernelLog,
   };
 }

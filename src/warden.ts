@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import type { AlertAnswer, RestartRequest } from './act/intake.js';
 import type { Answer } from './act/restarter.js';
+import { advise } from './decide/advice.js';
 import type { Pause } from './decide/gates.js';
 import type { Webhook } from './decide/alerts.js';
-import { outlookOf, type Outlook } from './decide/forecast.js';
 import { messageOf } from './errors.js';
+import { adviceRoute } from './http/advice.js';
 import { alertsRoute } from './http/alerts.js';
 import { appsRoutes } from './http/apps.js';
 import { managementRoutes } from './http/management.js';
@@ -20,6 +21,7 @@ import { ensureToken, readToken } from './http/token.js';
 import type { WorkerState } from './observe/tracker.js';
 import type { Change } from './publish/changes.js';
 import { appHistory, type AppHistory, type Range } from './publish/day.js';
+import { appAdvice, pastRestartOf, type AppAdvice } from './publish/advice.js';
 import type { View } from './publish/family.js';
 import { incidentStatus, type IncidentStatus } from './publish/incidents.js';
 import { forecastFamilies } from './publish/forecast.js';
@@ -190,14 +192,25 @@ export class Warden implements WardenPort {
     return this.#parts.changes.on(listener);
   }
 
-  token(): Promise<string> {
-    return readToken(this.#options.config.current.auth.token_file);
+  advice(name?: string): AppAdvice[] | null {
+    const { history, series, pace } = this.#parts;
+    const apps = this.#options.config.current.apps.filter((app) => name === undefined || app.name === name);
+    if (name !== undefined && apps.length === 0) return null;
+    const workers = this.#workers();
+    return apps.map((app) => {
+      const restarts = history.list({ app: app.name, limit: Infinity }).flatMap((one) => (one.action === 'death' ? [] : (pastRestartOf(one) ?? [])));
+      const own = workers.filter((worker) => worker.app === app.name);
+      const facts = own.map((state) => ({
+        state,
+        history: series.of(state),
+        restarts: restarts.filter(({ worker }) => worker === state.worker),
+      }));
+      return appAdvice(app.name, advise(app, facts, this.#options.clock.now(), pace));
+    });
   }
 
-  #outlook(worker: WorkerState): Outlook | null {
-    const series = this.#parts.series.of(worker);
-    const app = this.#options.config.current.apps.find(({ name }) => name === worker.app) ?? null;
-    return series && outlookOf(series, app);
+  token(): Promise<string> {
+    return readToken(this.#options.config.current.auth.token_file);
   }
 
   #isConfigured(app: string): boolean {
@@ -224,6 +237,7 @@ export class Warden implements WardenPort {
       historyRoute(this),
       streamRoute(this),
       evidenceRoute(this),
+      adviceRoute(this),
       pageRoutes({ metricsPath }),
     ];
     vigil.start();
@@ -257,7 +271,7 @@ export class Warden implements WardenPort {
   }
 
   #view(): View {
-    const { observer, history, hub } = this.#parts;
+    const { observer, history, hub, outlook } = this.#parts;
     const { config, version, clock } = this.#options;
     return {
       nowMs: clock.now(),
@@ -266,7 +280,7 @@ export class Warden implements WardenPort {
       lastReload: config.lastReload,
       workers: this.#workers(),
       history,
-      outlook: (worker) => this.#outlook(worker),
+      outlook,
       agentsConnected: hub.reports().length,
       health: observer.health,
     };

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { AlertRef, Decision, Origin, RestartReason } from '../decide/decision.js';
 import type { DeathReason } from '../decide/death.js';
+import type { Outlook } from '../decide/forecast.js';
+import type { Gain } from '../decide/gain.js';
 import type { EvidenceReport } from './evidence/report.js';
 
 export const RESULTS = [
@@ -55,6 +57,10 @@ export type Incident = Decision & {
   sentence: string;
   alert: AlertRef | null;
   before: Measurement | null;
+  /** Where its memory was heading; null where nothing was known of that, absent in records of older versions. */
+  outlook?: Outlook | null;
+  /** What it had gained since its baseline; null and absent as above. */
+  gain?: Gain | null;
   outcome: Outcome | null;
 };
 

@@ -74,6 +74,8 @@ function isIncident(incident: unknown): boolean {
     (action === 'restart' || action === 'refuse') &&
     isNullOr(alert, (ref) => hasAll(ref, 'string', 'fingerprint') && hasAll(ref, 'number', 'startsAtMs')) &&
     isNullOr(before, isMeasurement) &&
+    isNullOr(incident['outlook'] ?? null, isOutlook) &&
+    isNullOr(incident['gain'] ?? null, isGain) &&
     isNullOr(outcome, isOutcome)
   );
 }
@@ -86,6 +88,14 @@ function isOutcome(outcome: unknown): boolean {
     isNullOr(outcome['after'], isMeasurement)
   );
 }
+
+function isOutlook({ leak, forecastMs, measuredMs }: Group): boolean {
+  const isLeak = (value: Group): boolean =>
+    hasAll(value, 'string', 'class') && hasAll(value, 'number', 'bytesPerSecond', 'confidence') && Array.isArray(value['companions']);
+  return isNullOr(leak, isLeak) && (forecastMs === null || typeof forecastMs === 'number') && typeof measuredMs === 'number';
+}
+
+const isGain = (value: Group): boolean => hasAll(value, 'number', 'overMs', 'bytes') && isGroup(value['parts']);
 
 const isMeasurement = (value: Group): boolean => hasAll(value, 'number', 'pid', 'start', 'startedAtMs', 'rssBytes');
 

@@ -1,4 +1,6 @@
 import { endsWith, type AlertRef, type Ask } from '../decide/decision.js';
+import { describeLeak, type Outlook } from '../decide/forecast.js';
+import { describeGain, type Gain } from '../decide/gain.js';
 import { decide, type Judgement } from '../decide/policy.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
@@ -15,6 +17,10 @@ export interface RestarterParts extends ProcedureParts {
   log: Log;
   /** What runs in a worker, as a fingerprint; null where it cannot be told. */
   releaseOf(worker: WorkerState): Promise<string | null>;
+  /** Where its memory is heading; null where nothing is known of that. */
+  outlook(worker: WorkerState): Outlook | null;
+  /** What it has gained since its baseline; null where that is not known. */
+  gain(worker: WorkerState): Gain | null;
   /** Told of every incident twice: when it is decided, and when a restart has its outcome. */
   onIncident(incident: Incident): void;
   onJournalError(): void;
@@ -58,12 +64,12 @@ export class Restarter {
     const isBusy = (app: string, name: string) => this.isBusy(app, name);
     const judgement = decide(ask, factsOf(ask, worker, isBusy, this.#parts), nowMs);
     const incident = newIncident(ask, judgement, worker && measurementOf(worker, this.#parts.app(ask.app)), nowMs);
-    if (judgement.action === 'refuse') return this.#refuse(ask, judgement, incident);
-    const waiting = await this.#reserve(incident);
+    if (judgement.action === 'refuse') return this.#refuse(ask, judgement, incident, worker);
+    const waiting = await this.#reserve(this.#withOutlook(incident, worker));
     this.#refusals.forget(ask);
-    this.#announce(incident);
-    void this.#enqueue(incident, () => this.#carryOut(waiting));
-    return { ...judgement, app: ask.app, worker: ask.worker, incident: incident.id };
+    this.#announce(waiting.incident);
+    void this.#enqueue(waiting.incident, () => this.#carryOut(waiting));
+    return { ...judgement, app: ask.app, worker: ask.worker, incident: waiting.incident.id };
   }
 
   /** The alert is over: cancels what waits because of it. Returns the incidents that it cancels. */
@@ -94,16 +100,27 @@ export class Restarter {
     await Promise.all(this.#queues.values());
   }
 
-  async #refuse(ask: Ask, judgement: Judgement, incident: Incident): Promise<Answer> {
+  async #refuse(ask: Ask, judgement: Judgement, asked: Incident, worker: WorkerState | null): Promise<Answer> {
     const { journal, history, log, clock } = this.#parts;
-    this.#parts.onIncident(incident);
+    this.#parts.onIncident(asked);
     const answer = { ...judgement, app: ask.app, worker: ask.worker };
-    const told = this.#refusals.alreadyTold(incident, clock.monotonic());
+    const told = this.#refusals.alreadyTold(asked, clock.monotonic());
     if (told) return { ...answer, incident: told.app === ask.app ? told.id : null };
-    log.info(judgement.sentence, { app: ask.app, worker: ask.worker, decision: 'refuse', reason: judgement.reason });
+    const incident = this.#withOutlook(asked, worker);
+    log.info(incident.sentence, { app: ask.app, worker: ask.worker, decision: 'refuse', reason: judgement.reason });
     history.add(incident);
     await journal.record(incident).catch((error: unknown) => this.#journalFailed(error));
     return { ...answer, incident: incident.id };
+  }
+
+  /** Takes milliseconds: for what is put on record, not for each of ten thousand alerts. */
+  #withOutlook(incident: Incident, worker: WorkerState | null): Incident {
+    if (!worker?.reading) return { ...incident, outlook: null, gain: null };
+    const [outlook, gain] = [this.#parts.outlook(worker), this.#parts.gain(worker)];
+    // That it has reached its limit has been said.
+    const leak = outlook && describeLeak({ ...outlook, forecastMs: outlook.forecastMs || null });
+    const words = leak ?? (incident.action === 'restart' && isOfMemory(incident) && gain ? describeGain(gain) : null);
+    return { ...incident, outlook, gain, sentence: words ? `${incident.sentence}; ${words}` : incident.sentence };
   }
 
   /** From here on it can be cancelled, even before it is on disk. */
@@ -184,6 +201,8 @@ const LOUDNESS = {
   failed: 'error',
   ineffective: 'error',
 } as const satisfies Record<Outcome['result'], keyof Log>;
+
+const isOfMemory = ({ asked }: Incident): boolean => asked === 'rss' || asked === 'heap';
 
 function newIncident(ask: Ask, judgement: Judgement, before: Incident['before'], nowMs: number): Incident {
   const { action, reason } = judgement;

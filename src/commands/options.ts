@@ -18,6 +18,7 @@ Usage:
   heapwarden resume APP [flags]    allow them again; also after restarts that did not help
   heapwarden incidents [APP]       what was restarted or not, and why; newest first
   heapwarden doctor                find what is wrong with the installation, and the line to change
+  heapwarden advise [APP]          what to change, by what was measured: leaks, limits, heap size
   heapwarden attach PID            load the agent into a Node.js process that runs already
   heapwarden --help | --version
 
@@ -53,11 +54,14 @@ Flags of doctor:
                                    http://127.0.0.1:9093; none with trigger: embedded)
   --alertmanager.url=URL
 
+Flags of advise:
+  --json                           as /api/v1/advice has it
+
 Flags of attach:
   --app=NAME                       default: the name that PM2, npm or the script has for it
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}; it names the agent socket
 
-Flags of restart, pause, resume, incidents and doctor:
+Flags of restart, pause, resume, incidents, advise and doctor:
   --url=URL                        of the running heapwarden (default: http://${DEFAULT_LISTEN_ADDRESS})
   --token.file=FILE                not of doctor; default: the one that the config file means
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}
@@ -111,6 +115,11 @@ export interface DoctorOptions extends PeerUrls {
   json: boolean;
 }
 
+export interface AdviseOptions extends ClientOptions {
+  app: string | null;
+  json: boolean;
+}
+
 export interface AttachOptions {
   pid: number;
   app: string | null;
@@ -135,6 +144,7 @@ export type Command =
   | { name: 'resume'; options: ResumeOptions }
   | { name: 'incidents'; options: IncidentsOptions }
   | { name: 'doctor'; options: DoctorOptions }
+  | { name: 'advise'; options: AdviseOptions }
   | { name: 'attach'; options: AttachOptions };
 
 /** What the arguments after the program's name ask for. Throws HeapwardenError USAGE. */
@@ -159,6 +169,8 @@ export function parseCommand(argv: readonly string[]): Command {
       return { name, options: incidentsOptions(rest) };
     case 'doctor':
       return { name, options: doctorOptions(rest) };
+    case 'advise':
+      return { name, options: adviseOptions(rest) };
     case 'attach':
       return { name, options: attachOptions(rest) };
     default:
@@ -258,6 +270,11 @@ function doctorOptions(args: string[]): DoctorOptions {
     alertmanagerUrl: peer('alertmanager.url'),
     json: values.json,
   };
+}
+
+function adviseOptions(args: string[]): AdviseOptions {
+  const { values, positionals } = parse(args, { ...CLIENT_FLAGS, json: { type: 'boolean', default: false } }, 1);
+  return { ...clientOptions(values), app: positionals[0] ?? null, json: values.json };
 }
 
 function attachOptions(args: string[]): AttachOptions {

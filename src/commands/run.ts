@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { HeapwardenError } from '../errors.js';
+import { advise } from './advise.js';
 import { attach } from './attach.js';
 import { check } from './check.js';
 import { doctor } from './doctor.js';
@@ -36,6 +37,8 @@ export async function run(argv: readonly string[]): Promise<number> {
         return await incidents(command.options, print);
       case 'doctor':
         return await doctor(command.options, version, print);
+      case 'advise':
+        return await advise(command.options, print);
       case 'attach':
         return await attach(command.options, print);
     }

@@ -1,14 +1,16 @@
 /** Pure: when a process that leaks reaches its restart limit for resident memory, and the words for it. */
 import { LEAK_DEFAULTS, growthOf, type Companion, type Growth, type Leak, type LeakSettings } from './leak.js';
-import { theilSen, type Trend } from './trend.js';
+import { spanOf, theilSen, type Trend } from './trend.js';
 import type { AppConfig } from '../config/schema.js';
 import type { History } from '../observe/series.js';
-import { formatBytes, formatDuration } from '../units.js';
+import { formatBytes, formatDuration, formatElapsed } from '../units.js';
 
 export interface Outlook extends Pick<Growth, 'leak' | 'rates'> {
   /** Milliseconds until the `rss` restart limit, 0 at or above it; null where there is no trend, or no limit. */
   forecastMs: number | null;
   limitBytes: number | null;
+  /** Milliseconds over which its memory has been measured, without its startup. */
+  measuredMs: number;
 }
 
 type Terms = Pick<AppConfig, 'limits' | 'memory'>;
@@ -19,7 +21,8 @@ export function outlookOf(history: History, app: Terms | null, settings: LeakSet
   const memory = app?.memory ?? 'tree';
   const { leak, rates, trend } = growthOf(history, { limitBytes, memory }, settings);
   const forecastMs = trend && limitBytes !== null ? timeUntil(limitBytes, history, memory, trend) : null;
-  return { leak, rates, forecastMs, limitBytes };
+  const measuredMs = spanOf(history.read(memory === 'tree' ? 'tree' : 'root', -Infinity));
+  return { leak, rates, forecastMs, limitBytes, measuredMs };
 }
 
 /** The peaks of noise and of a sawtooth reach a limit first. */
@@ -72,7 +75,7 @@ const HOUR_SECONDS = 3600;
  * One clause for people, such as "its heap grows by 31 MB an hour (confidence 0.9); at this rate it reaches 768 MB in
  * 4h10m; sockets: 12 → 840"; null where nothing leaks.
  */
-export function describeLeak({ leak, forecastMs, limitBytes }: Omit<Outlook, 'rates'>): string | null {
+export function describeLeak({ leak, forecastMs, limitBytes }: Pick<Outlook, 'leak' | 'forecastMs' | 'limitBytes'>): string | null {
   if (!leak) return null;
   const rate = formatBytes(leak.bytesPerSecond * HOUR_SECONDS);
   const grows = `${CLASS_WORDS[leak.class]} by ${rate} an hour (confidence ${leak.confidence.toFixed(1)})`;
@@ -82,11 +85,16 @@ export function describeLeak({ leak, forecastMs, limitBytes }: Omit<Outlook, 'ra
 
 export const describeCompanion = ({ type, from, to }: Companion): string => `${RESOURCE_WORDS[type] ?? type}: ${from} → ${to}`;
 
-/** No more exact than a forecast is: to the minute, from a day on to the hour. */
 function describeForecast(limitBytes: number, forecastMs: number): string {
   if (forecastMs === 0) return `it has reached ${formatBytes(limitBytes)}`;
-  const minute = 60_000;
-  const unit = forecastMs >= 1440 * minute ? 60 * minute : minute;
-  const time = formatDuration(Math.max(minute, Math.round(forecastMs / unit) * unit));
-  return `at this rate it reaches ${formatBytes(limitBytes)} in ${time}`;
+  return `at this rate it reaches ${formatBytes(limitBytes)} in ${describeTime(Math.max(MINUTE_MS, forecastMs))}`;
+}
+
+const MINUTE_MS = 60_000;
+
+/** A time as it is worth to be told: to the minute, from a day on to the hour; below a minute in seconds. */
+export function describeTime(ms: number): string {
+  if (ms < MINUTE_MS) return formatElapsed(ms);
+  const unit = ms >= 1440 * MINUTE_MS ? 60 * MINUTE_MS : MINUTE_MS;
+  return formatDuration(Math.round(ms / unit) * unit);
 }

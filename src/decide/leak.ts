@@ -92,7 +92,7 @@ export function growthOf(
 }
 
 /** The middle of the lowest eighth: one odd value is not what a process needs. */
-function leastOf(life: readonly Point[]): number {
+export function leastOf(life: readonly Point[]): number {
   const sorted = Float64Array.from(life, ({ value }) => value).toSorted();
   return medianOf(sorted.subarray(0, Math.ceil(sorted.length / 8)));
 }

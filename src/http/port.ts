@@ -5,6 +5,7 @@ import type { Webhook } from '../decide/alerts.js';
 import type { Pause } from '../decide/gates.js';
 import type { Change } from '../publish/changes.js';
 import type { AppHistory, Range } from '../publish/day.js';
+import type { AppAdvice } from '../publish/advice.js';
 import type { IncidentStatus } from '../publish/incidents.js';
 import type { Exposition } from '../publish/render.js';
 import type { AppStatus } from '../publish/status.js';
@@ -43,6 +44,8 @@ export interface WardenPort {
   resume(app: string): Promise<boolean>;
   apps(): AppStatus[];
   incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[];
+  /** Of every configured app, or of this one; null where it is not configured. */
+  advice(app?: string): AppAdvice[] | null;
   incident(id: string): IncidentStatus | null;
   /** Where a file of an incident's evidence was put; null for one that the incident does not name. */
   evidenceFile(incident: string, file: string): string | null;

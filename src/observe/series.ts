@@ -4,10 +4,13 @@ import { sameProcess } from './identity.js';
 import { workerKey, type Workers, type WorkerState } from './tracker.js';
 
 /**
- * In bytes. `live`: the last four, that is the memory of the tree without V8's garbage and reserve. `heap` and `buffers`
- * are as of the last major GC; `collected` is what both were at that moment.
+ * In bytes. `live`: the four after `collected`, that is the memory of the tree without V8's garbage and reserve. `heap`
+ * and `buffers` are as of the last major GC; `collected` is what both were at that moment. `reserved` and `external` are
+ * as of the sample, garbage included. `gc` alone is in seconds, all that garbage collections have taken since the start.
  */
-export const COLUMNS = ['tree', 'root', 'live', 'collected', 'heap', 'buffers', 'native', 'children'] as const;
+export const COLUMNS = [
+  'tree', 'root', 'live', 'collected', 'heap', 'buffers', 'native', 'children', 'reserved', 'external', 'gc',
+] as const;
 export type Column = (typeof COLUMNS)[number];
 
 /** One round's figures of one process; sizes in bytes. */
@@ -25,6 +28,8 @@ export interface MemorySample {
     heapLive: number | null;
     /** Array buffers are part of it: https://nodejs.org/api/process.html#processmemoryusage */
     external: number;
+    /** Seconds that all garbage collections have taken since the process started, or the agent came into it. */
+    gcSeconds: number;
     /** Active resources by type. */
     resources: Record<string, number>;
   } | null;
@@ -45,6 +50,8 @@ export interface Snapshot {
 export interface History {
   readonly latest: MemorySample | null;
   readonly snapshots: readonly Snapshot[];
+  /** Bytes that the tree and the root have had at most, by single samples; 0 where there is none. */
+  readonly highest: { tree: number; root: number };
   /** The lowest value of each time slice since `from` that has ended, as finely as is kept so far back. */
   read(column: Column, from: number): Point[];
   /** The same of the last finest slices, 64 at most. */
@@ -72,11 +79,12 @@ const MOST_SNAPSHOTS = 32;
 const MOST_RESOURCE_TYPES = 32;
 
 /**
- * A ring of slices for each tier: 5 × 64 × 9 numbers, 23 KB a process however long it runs, and at most 32 × 32 counts
+ * A ring of slices for each tier: 5 × 64 × 12 numbers, 31 KB a process however long it runs, and at most 32 × 32 counts
  * of resources beside. The lowest value of a slice is what a sawtooth above it does not move.
  */
 export class Series implements History {
   latest: MemorySample | null = null;
+  highest = { tree: 0, root: 0 };
   #snapshots: Snapshot[] = [];
   #snapshotEveryMs: number;
   readonly #tiers: readonly Tier[];
@@ -98,6 +106,7 @@ export class Series implements History {
     const values = this.#valuesOf(sample);
     for (const tier of this.#tiers) tier.add(sample.at - this.#origin, values);
     if (sample.runtime) this.#snapshot(sample.at, sample.runtime.resources);
+    this.highest = { tree: Math.max(this.highest.tree, sample.treeRss), root: Math.max(this.highest.root, sample.rootRss) };
     this.latest = sample;
   }
 
@@ -122,7 +131,8 @@ export class Series implements History {
     const children = Math.max(0, treeRss - ownRss);
     const live = heap + this.#liveBuffers + native + children;
     if (collected || Number.isNaN(heap)) this.#collected = heap + external;
-    return [treeRss, rootRss, live, this.#collected, heap, this.#liveBuffers, native, children];
+    const current = [runtime?.heapTotal ?? NaN, external, runtime?.gcSeconds ?? NaN];
+    return [treeRss, rootRss, live, this.#collected, heap, this.#liveBuffers, native, children, ...current];
   }
 
   /** Thinned by halves: always 16 to 32 over the whole life. */
@@ -231,6 +241,7 @@ export function sampleOf({ reading, agent, observedAt }: WorkerState): MemorySam
           heapTotal: stats.heap_total,
           heapLive: stats.heap_live,
           external: stats.external,
+          gcSeconds: Object.values(stats.gc).reduce((sum, { sum_seconds }) => sum + sum_seconds, 0),
           resources: stats.active_resources,
         }
       : null,

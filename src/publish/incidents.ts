@@ -1,7 +1,9 @@
 /** Pure: an incident as the API tells it; names and units as in the metrics, times in seconds since the Unix epoch. */
 import type { EvidenceReport } from '../act/evidence/report.js';
 import type { Death, Incident, Measurement, Recorded } from '../act/incident.js';
+import type { Gain } from '../decide/gain.js';
 import { seconds } from './family.js';
+import { outlookStatus, type OutlookStatus } from './outlook.js';
 
 /** What a process measured; null where it was not known. */
 export interface MeasurementStatus {
@@ -13,7 +15,8 @@ export interface MeasurementStatus {
   heartbeat_timestamp_seconds: number | null;
 }
 
-export interface IncidentStatus {
+/** Leak and forecast are as of the decision. */
+export interface IncidentStatus extends OutlookStatus {
   id: string;
   timestamp_seconds: number;
   app: string;
@@ -29,6 +32,17 @@ export interface IncidentStatus {
   sentence: string;
   alert: { fingerprint: string; starts_at_seconds: number } | null;
   before: MeasurementStatus | null;
+  /** Over which its memory had been measured then, without its startup; null where it had not. */
+  measured_seconds: number | null;
+  /** Bytes gained since the baseline, and by part; the heap's with V8's garbage. null where it is not known. */
+  gain: {
+    seconds: number;
+    resident_memory_bytes: number;
+    heap_bytes: number;
+    buffers_bytes: number;
+    native_bytes: number;
+    children_bytes: number;
+  } | null;
   /** Of a death: when `before` was measured (null where it never was), and what was kept of the process. */
   death: { measured_timestamp_seconds: number | null; evidence: EvidenceReport | null } | null;
   /** null while a restart is under way, and for refusals and deaths. */
@@ -53,7 +67,7 @@ export interface IncidentStatus {
 
 export function incidentStatus(incident: Recorded): IncidentStatus {
   if (incident.action === 'death') return deathStatus(incident);
-  const { id, app, worker, action, reason, origin, asked, force, sentence, alert, before, outcome } = incident;
+  const { id, app, worker, action, reason, origin, asked, force, sentence, alert, before, outlook, gain, outcome } = incident;
   return {
     id,
     timestamp_seconds: seconds(incident.atMs),
@@ -68,6 +82,9 @@ export function incidentStatus(incident: Recorded): IncidentStatus {
     alert: alert && { fingerprint: alert.fingerprint, starts_at_seconds: seconds(alert.startsAtMs) },
     before: before && measurementStatus(before),
     death: null,
+    measured_seconds: outlook ? Math.round(seconds(outlook.measuredMs)) : null,
+    ...outlookStatus(outlook ?? null),
+    gain: gain ? gainStatus(gain) : null,
     outcome: outcome && {
       timestamp_seconds: seconds(outcome.atMs),
       result: outcome.result,
@@ -99,6 +116,20 @@ function deathStatus({ id, app, worker, action, reason, sentence, atMs, before, 
     before: before && measurementStatus(before),
     death: { measured_timestamp_seconds: secondsOrNull(measuredAtMs), evidence },
     outcome: null,
+    measured_seconds: null,
+    ...outlookStatus(null),
+    gain: null,
+  };
+}
+
+function gainStatus({ overMs, bytes, parts: { heap, buffers, native, children } }: Gain): IncidentStatus['gain'] {
+  return {
+    seconds: seconds(overMs),
+    resident_memory_bytes: bytes,
+    heap_bytes: heap,
+    buffers_bytes: buffers,
+    native_bytes: native,
+    children_bytes: children,
   };
 }
 

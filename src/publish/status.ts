@@ -1,15 +1,14 @@
 /** Pure: the apps as the API tells them; names and units as in the metrics. */
 import type { History } from '../act/history.js';
 import { LEVELS, RESOURCES, type AppConfig, type Level, type Resource } from '../config/schema.js';
-import type { Outlook } from '../decide/forecast.js';
 import { isPaused, type Pause } from '../decide/gates.js';
-import type { Companion, Leak } from '../decide/leak.js';
 import { levelsReached, limitOf, measure, standstillOf } from '../decide/measure.js';
 import type { StandstillCause } from '../observe/standstill.js';
 import { blocksOf, type Block } from './blocks.js';
 import { seconds, type View } from './family.js';
+import { outlookStatus, type OutlookStatus } from './outlook.js';
 
-export interface WorkerStatus {
+export interface WorkerStatus extends OutlookStatus {
   worker: string;
   up: boolean;
   state: string;
@@ -35,10 +34,6 @@ export interface WorkerStatus {
   levels: Partial<Record<Resource, Level>>;
   /** Why its agent may be silent though it has not frozen. */
   standstill: StandstillCause | null;
-  /** Until the `rss` restart limit at the present trend; null without a trend or a limit. */
-  forecast_seconds: number | null;
-  /** What grows, and what grows with it; null where nothing does for certain. */
-  leak: { class: Leak['class']; bytes_per_second: number; confidence: number; companions: Companion[] } | null;
   restarting: boolean;
   /** Until its cooldown ends; 0 where none holds it. */
   cooldown_seconds: number;
@@ -130,19 +125,6 @@ function limitsOf(app: AppConfig): AppStatus['limits'] {
 function cooldownOf({ name, restart: { cooldown } }: AppConfig, worker: string, history: History): number {
   const since = history.sinceLastRestart(name, worker);
   return since === null ? 0 : Math.max(0, seconds(cooldown - since));
-}
-
-function outlookStatus(outlook: Outlook | null): Pick<WorkerStatus, 'forecast_seconds' | 'leak'> {
-  const { leak, forecastMs } = outlook ?? { leak: null, forecastMs: null };
-  return {
-    forecast_seconds: forecastMs === null ? null : Math.round(seconds(forecastMs)),
-    leak: leak && {
-      class: leak.class,
-      bytes_per_second: Math.round(leak.bytesPerSecond),
-      confidence: Number(leak.confidence.toFixed(2)),
-      companions: leak.companions,
-    },
-  };
 }
 
 function pauseOf(pause: Pause | null, nowMs: number): AppStatus['paused'] {

@@ -60,6 +60,8 @@ t.test('a half last line is set aside, and what follows stands on a line of its 
   t.equal(readFileSync(setAside!, 'utf8'), whole + whole.slice(0, 100), 'as it was found, to the last byte');
 });
 
+const OUTLOOK = { leak: null, rates: {}, forecastMs: null, limitBytes: null, measuredMs: 0 };
+
 t.test('garbage harms no other line', async (t) => {
   const line = (value: unknown) => JSON.stringify(value);
   const text = [
@@ -77,6 +79,9 @@ t.test('garbage harms no other line', async (t) => {
     line({ v: 1, type: 'incident', incident: { ...done, before: {} } }),
     line({ v: 1, type: 'incident', incident: { ...done, outcome: 'well' } }),
     line({ v: 1, type: 'incident', incident: { ...done, alert: [] } }),
+    line({ v: 1, type: 'incident', incident: { ...done, outlook: {} } }),
+    line({ v: 1, type: 'incident', incident: { ...done, outlook: { ...OUTLOOK, leak: { class: 'heap' } } } }),
+    line({ v: 1, type: 'incident', incident: { ...done, gain: { overMs: 1, bytes: 2 } } }),
     line({ v: 1, type: 'outcome', id: 'open' }),
     line({ v: 1, type: 'outcome', id: 'open', outcome: {} }),
     line({ v: 1, type: 'outcome', id: 'open', outcome: { ...OUTCOME, after: { pid: '1' } } }),
@@ -87,7 +92,12 @@ t.test('garbage harms no other line', async (t) => {
     '',
     line({ v: 1, type: 'outcome', id: 'open', outcome: OUTCOME }),
   ].join('\n');
-  t.strictSame(parseJournal(text), { incidents: [{ ...open, outcome: OUTCOME }], apps: new Map(), damaged: 20 });
+  t.strictSame(parseJournal(text), { incidents: [{ ...open, outcome: OUTCOME }], apps: new Map(), damaged: 23 });
+  const leak = { class: 'heap', bytesPerSecond: 1, confidence: 1, companions: [] } as const;
+  for (const outlook of [null, OUTLOOK, { ...OUTLOOK, leak: { ...leak, companions: [] } }]) {
+    const known = { ...done, outlook };
+    t.strictSame(parseJournal(line({ v: 1, type: 'incident', incident: known })).incidents, [known]);
+  }
   t.strictSame(parseJournal(''), { incidents: [], apps: new Map(), damaged: 0 });
 });
 

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import type { Incident } from '../../src/act/incident.js';
 import { Journal } from '../../src/act/journal.js';
 import { parseJournal } from '../../src/act/journal-lines.js';
 import { HeapwardenError } from '../../src/errors.js';
@@ -638,6 +639,49 @@ t.test('an interrupted restart of an app that is no longer configured', async (t
   await opened.restarter.finishInterrupted();
   t.match(incidentsIn(dir)[0]!.outcome, { result: 'failed', sentence: /its app is no longer configured/, after: null });
   await opened.journal.close();
+});
+
+t.test('what leaks is on record with the decision, and in its sentence', async (t) => {
+  const { dir, world, restarter } = await leaking(t, LIMITS);
+  const leak = { class: 'heap', bytesPerSecond: 31e6 / 3600, confidence: 0.91, companions: [{ type: 'TCPSocketWrap', from: 12, to: 840 }] } as const;
+  const outlook = { leak: { ...leak, companions: [...leak.companions] }, rates: { heap: 31e6 / 3600 }, forecastMs: 0, limitBytes: 500 * MB, measuredMs: HOUR };
+  world.outlook = outlook;
+  const answer = await restarter.ask(askOf());
+  const words = 'its heap grows by 31 MB an hour (confidence 0.9); sockets: 12 → 840';
+  const sentence = `shop/0: heapwarden asked for a restart (rss): its memory is 600 MB, the limit 500 MB; ${words}`;
+  t.ok(world.log.at('warn').includes(sentence), 'once in the log');
+  t.match(incidentsIn(dir)[0], { sentence, outlook });
+  await world.outcomeOf(answer);
+  t.match(world.history.find(answer.incident!), { outlook });
+  world.put(LEAKING);
+  world.outlook = { ...outlook, forecastMs: 10 * MINUTE };
+  const refused = await restarter.ask(askOf());
+  t.match(refused, { action: 'refuse', reason: 'cooldown' });
+  const told = world.history.find(refused.incident!)!;
+  t.match(told, { outlook: { leak, forecastMs: 10 * MINUTE } });
+  t.match(told.sentence, /; its heap grows by .*; at this rate it reaches 500 MB in 10m; sockets/);
+});
+
+t.test('without a trend, what it has gained since its baseline is said', async (t) => {
+  const { world, restarter } = await leaking(t, LIMITS);
+  world.outlook = { leak: null, rates: {}, forecastMs: null, limitBytes: 500 * MB, measuredMs: 0 };
+  world.gain = { overMs: 3 * MINUTE, bytes: 400 * MB, parts: { heap: 350 * MB, buffers: MB, native: 49 * MB, children: 0 } };
+  const answer = await restarter.ask(askOf());
+  const { sentence, gain } = world.history.find(answer.incident!)! as Incident;
+  t.match(sentence, /the limit 500 MB; it has gained 400 MB since its baseline 3m before: heap 350 MB, native memory 49 MB$/);
+  t.strictSame(gain, world.gain);
+  await world.outcomeOf(answer);
+  const manual = await restarter.ask(askOf({ reason: 'manual', origin: 'api', force: true }));
+  t.notMatch(world.history.find(manual.incident!)!.sentence, /gained/, 'a person knows why');
+  await world.outcomeOf(manual);
+});
+
+t.test('where no process runs, nothing leaks', async (t) => {
+  const { world, restarter } = await leaking(t);
+  world.put({ pid: null });
+  const answer = await restarter.ask(askOf({ reason: 'manual', origin: 'api' }));
+  t.equal((world.history.find(answer.incident!)! as Incident).outlook, null);
+  await world.outcomeOf(answer);
 });
 
 t.test('a warden that is closed before it has looked leaves the record open', async (t) => {

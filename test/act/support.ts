@@ -7,6 +7,8 @@ import { Journal } from '../../src/act/journal.js';
 import { Restarter, type Answer } from '../../src/act/restarter.js';
 import type { Clock } from '../../src/clock.js';
 import type { AppConfig } from '../../src/config/schema.js';
+import type { Gain } from '../../src/decide/gain.js';
+import type { Outlook } from '../../src/decide/forecast.js';
 import type { Log, LogFields } from '../../src/log.js';
 import { workerKey, type Workers, type WorkerState } from '../../src/observe/tracker.js';
 import type { RestartOptions, RestartReport, Supervisor } from '../../src/supervisors/contract.js';
@@ -61,6 +63,8 @@ export class World {
   agentReports = true;
   release: string | null = 'r1';
   evidence: EvidenceReport | null = null;
+  outlook: Outlook | null = null;
+  gain: Gain | null = null;
   randomness = 0.5;
   /** What supervisors were asked, in order: `shop/0`. */
   readonly restarts: string[] = [];
@@ -123,6 +127,8 @@ export class World {
       history: this.history,
       hasReported: async () => this.agentReports,
       releaseOf: async () => this.release,
+      outlook: () => this.outlook,
+      gain: () => this.gain,
       evidence: { collect: async () => this.evidence },
       random: () => this.randomness,
       clock: this.clock,

@@ -97,6 +97,16 @@ t.test('doctor', async (t) => {
   });
 });
 
+t.test('advise', async (t) => {
+  const all = { url: 'http://127.0.0.1:9973', tokenFile: null, configFile: null, app: null, json: false };
+  t.strictSame(parseCommand(['advise']), { name: 'advise', options: all });
+  t.strictSame(parseCommand(['advise', 'shop', '--json', '--url=http://box:1']), {
+    name: 'advise',
+    options: { ...all, app: 'shop', json: true, url: 'http://box:1' },
+  });
+  t.throws(() => parseCommand(['advise', 'shop', 'api']), { code: 'USAGE', message: /^what is "api" for\?/ });
+});
+
 t.test('what makes no sense', async (t) => {
   const cases: [string[], string | RegExp][] = [
     [[], 'say what to do'],

@@ -41,6 +41,8 @@ export interface Life {
 }
 
 export const BASE = { heap: 60 * MB, buffers: 10 * MB, native: 80 * MB, children: 0 };
+/** Of the time. */
+export const GC_SHARE = 0.02;
 export const BASE_RSS = 200 * MB;
 
 /** Endless samples of such a process, from its start. */
@@ -71,7 +73,7 @@ export function* samplesOf(body: Body, life: Life): Generator<MemorySample> {
       treeRss: ownRss + children,
       rootRss: ownRss,
       ownRss,
-      runtime: agent ? { heapTotal, heapLive, external, resources: body.resources?.(at) ?? { TCPServerWrap: 1 } } : null,
+      runtime: agent ? { heapTotal, heapLive, external, gcSeconds: at * GC_SHARE / 1000, resources: body.resources?.(at) ?? { TCPServerWrap: 1 } } : null,
     };
   }
 }

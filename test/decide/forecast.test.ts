@@ -116,7 +116,7 @@ t.test('nor do the stairs hide it that resident memory climbs, as V8 reserves ah
     const held = 29 * MB + (at * 1.6 * MB) / MINUTE;
     if (held > heapLive * 1.55) [heapLive, reserved] = [held, held * 2.2 + 40 * MB];
     const rss = reserved + 100 * MB;
-    series.add({ at, treeRss: rss, rootRss: rss, ownRss: rss, runtime: { heapTotal: reserved, heapLive, external: 3 * MB, resources: {} } });
+    series.add({ at, treeRss: rss, rootRss: rss, ownRss: rss, runtime: { heapTotal: reserved, heapLive, external: 3 * MB, gcSeconds: 0, resources: {} } });
   }
   t.equal(outlookOf(series, APP).leak?.class, 'heap');
 });
@@ -154,7 +154,7 @@ t.test('what counts is what the limit counts', async (t) => {
 });
 
 t.test('too little seen is no verdict at all', async (t) => {
-  t.strictSame(outlookOf(new Series(), APP), { leak: null, rates: {}, forecastMs: null, limitBytes: LIMIT });
+  t.strictSame(outlookOf(new Series(), APP), { leak: null, rates: {}, forecastMs: null, limitBytes: LIMIT, measuredMs: 0 });
   const short = live(DISEASES['heap']!(500 * MB), { seed: 1, noise: 0.005 }, 15 * MINUTE);
   t.strictSame(outlookOf(short, APP).rates, {});
 });
@@ -178,6 +178,7 @@ t.test('in words', async (t) => {
     rates: {},
     forecastMs: 4 * HOUR + 10 * MINUTE + 12 * SECOND,
     limitBytes: LIMIT,
+    measuredMs: HOUR,
   };
   t.equal(
     describeLeak(outlook),
@@ -197,7 +198,7 @@ const sample = fc.record({
   treeRss: bytes,
   ownShare: fc.double({ min: 0, max: 1, noNaN: true }),
   runtime: fc.option(
-    fc.record({ heapTotal: bytes, heapLive: fc.option(bytes), external: bytes, resources: fc.dictionary(fc.string(), fc.nat()) }),
+    fc.record({ heapTotal: bytes, heapLive: fc.option(bytes), external: bytes, gcSeconds: fc.constant(0), resources: fc.dictionary(fc.string(), fc.nat()) }),
     { freq: 10 },
   ),
 });

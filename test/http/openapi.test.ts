@@ -17,6 +17,7 @@ t.test('every route of the API is described, with who may call it', async (t) =>
     '/-/healthy',
     '/-/ready',
     '/-/reload',
+    '/api/v1/advice',
     '/api/v1/alerts',
     '/api/v1/apps',
     '/api/v1/apps/{app}/history',

@@ -282,6 +282,23 @@ t.test('apps and incidents', async (t) => {
   t.strictSame(warden.filters, []);
 });
 
+t.test('advice: of every app, or of one', async (t) => {
+  const { server, warden } = serverOf(t);
+  const get = async (url: string) => {
+    const { statusCode, body } = await server.inject(url);
+    return [statusCode, JSON.parse(body)];
+  };
+  warden.adviceOnRecord.push({
+    app: 'shop',
+    advice: [{ code: 'not_running', workers: ['0'], sentence: 'does not run', change: null, measured_seconds: 0, figures: {} }],
+  });
+  t.strictSame(await get('/api/v1/advice'), [200, { apps: warden.adviceOnRecord }]);
+  t.strictSame(await get('/api/v1/advice?app=shop'), [200, { apps: warden.adviceOnRecord }]);
+  t.strictSame(await get('/api/v1/advice?app=a%20b'), [404, { error: 'not_found', message: 'no app a b is configured' }]);
+  t.match(await get('/api/v1/advice?app=a&app=b'), [400, { error: 'bad_request' }]);
+
+});
+
 t.test('pause and resume', async (t) => {
   const { server, warden } = serverOf(t);
   const post = async (path: string, payload?: object, headers: object = BEARER) => {

@@ -5,10 +5,12 @@ import type { AlertAnswer, RestartRequest } from '../../src/act/intake.js';
 import type { Answer } from '../../src/act/restarter.js';
 import type { Webhook } from '../../src/decide/alerts.js';
 import type { Pause } from '../../src/decide/gates.js';
+import { adviceRoute } from '../../src/http/advice.js';
 import { alertsRoute } from '../../src/http/alerts.js';
 import { appsRoutes } from '../../src/http/apps.js';
 import { managementRoutes } from '../../src/http/management.js';
 import { metricsRoute } from '../../src/http/metrics.js';
+import type { AppAdvice } from '../../src/publish/advice.js';
 import { incidentStatus, type IncidentStatus } from '../../src/publish/incidents.js';
 import { pauseRoutes } from '../../src/http/pause.js';
 import { evidenceRoute } from '../../src/http/evidence.js';
@@ -42,6 +44,7 @@ export class FakeWarden implements WardenPort {
   onReload: () => Promise<void> = async () => {};
   onMetrics: (exposition: Exposition) => Promise<string> = async (exposition) => `# ${exposition}\n`;
   onAlerts: () => Promise<AlertAnswer[]> = async () => [];
+  readonly adviceOnRecord: AppAdvice[] = [];
   readonly incidentsOnRecord: IncidentStatus[] = [incidentStatus(incidentOf({ id: 'one' }))];
 
   metrics = (exposition: Exposition): Promise<string> => this.onMetrics(exposition);
@@ -101,6 +104,10 @@ export class FakeWarden implements WardenPort {
     return this.incidentsOnRecord;
   }
 
+  advice(app?: string): AppAdvice[] | null {
+    return app === undefined || app === 'shop' ? this.adviceOnRecord : null;
+  }
+
   incident(id: string): IncidentStatus | null {
     return this.incidentsOnRecord.find((incident) => incident.id === id) ?? null;
   }
@@ -124,6 +131,7 @@ export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
     historyRoute(warden),
     streamRoute(warden),
     evidenceRoute(warden),
+    adviceRoute(warden),
     pageRoutes({ metricsPath }),
   ];
   const server: FastifyInstance = createServer(routes, { version: warden.version, log });

@@ -37,9 +37,9 @@ t.test('a leak: the guilty function stands first', async (t) => {
   t.match(finding, /^\d+% of the [\d.]+ MB .* are from .*leaks-by-name\.cjs:[67]:\d+\)/);
   t.match(warden.log, /shop\/0: \d+% of the .* that it allocated since its warning and still held are from .*; evidence in /);
   t.match(text('output.txt'), /Z stdout remembers \d+\n$/);
-  const told = JSON.parse(text('incident.json')) as { process: { at_first: { heap_used: number }; at_last: { heap_used: number } } };
-  t.match(told, { incident: { id: incident.id, asked: 'rss' }, process: { at_first: { active_resources: {} }, at_last: { heap_spaces: {} } } });
-  t.ok(told.process.at_last.heap_used > 2 * told.process.at_first.heap_used, 'then and at the baseline');
+  const told = JSON.parse(text('incident.json')) as { process: { at_baseline: { heap_used: number }; at_last: { heap_used: number } } };
+  t.match(told, { incident: { id: incident.id, asked: 'rss' }, process: { at_baseline: { active_resources: {} }, at_last: { heap_spaces: {} } } });
+  t.ok(told.process.at_last.heap_used > 2 * told.process.at_baseline.heap_used, 'then and at the baseline');
   for (const file of files) t.notMatch(text(file), /never to be told|never-either/, `${file} tells no secret`);
   t.equal(incident.outcome!.result, 'recovered');
 });

@@ -21,6 +21,21 @@ t.test('an incident as the API tells it: seconds, bytes, snake_case', async (t) 
     outcome: { timestamp_seconds: 2003, result: 'recovered', sentence: 'done', stop: 'exited', downtime_seconds: 0.25, release: 'r1', relapsed_timestamp_seconds: 2020.5, interrupted: false },
   });
   t.strictSame(incidentStatus(incident).outcome?.after, { ...told, heap_used_bytes: null, heap_limit_bytes: null, heartbeat_timestamp_seconds: null });
+  const leak = { class: 'heap', bytesPerSecond: 8611.4, confidence: 0.912, companions: [{ type: 'Timeout', from: 2, to: 90 }] } as const;
+  const outlook = { leak: { ...leak, companions: [...leak.companions] }, rates: { heap: 8611.4 }, forecastMs: 60_250, limitBytes: 768e6, measuredMs: 3_600_000 };
+  t.match(incidentStatus({ ...incident, outlook }), {
+    leak: { class: 'heap', bytes_per_second: 8611, confidence: 0.91, companions: [{ type: 'Timeout', from: 2, to: 90 }] },
+    forecast_seconds: 60,
+    measured_seconds: 3600,
+    gain: null,
+  });
+  const gain = { overMs: 90_500, bytes: 10, parts: { heap: 8, buffers: 1, native: 2, children: -1 } };
+  t.strictSame(incidentStatus({ ...incident, gain }).gain, {
+    seconds: 90.5, resident_memory_bytes: 10, heap_bytes: 8, buffers_bytes: 1, native_bytes: 2, children_bytes: -1,
+  });
+  const nothing = { leak: null, forecast_seconds: null, measured_seconds: null };
+  t.match(incidentStatus(incident), nothing, 'a record of an older version');
+  t.match(incidentStatus({ ...incident, outlook: null }), nothing);
   t.match(incidentStatus(incidentOf({ id: 'two', before: null, outcome: null, alert: null })), { before: null, outcome: null, alert: null });
 });
 

@@ -104,9 +104,10 @@ export const VIEW: View = {
           rates: { heap: 8611.4, buffers: 0, native: 0, children: 0 },
           forecastMs: 15_000_250,
           limitBytes: 768 * MB,
+          measuredMs: 2 * HOUR,
         }
       : app === 'static'
-        ? { leak: null, rates: { children: 0 }, forecastMs: null, limitBytes: null }
+        ? { leak: null, rates: { children: 0 }, forecastMs: null, limitBytes: null, measuredMs: 0 }
         : null,
   agentsConnected: 1,
   health: new Map([

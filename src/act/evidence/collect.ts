@@ -227,7 +227,7 @@ const heldOf = ({ rssBytes, stats }: Figures): Held => ({ heap: stats.heap_used,
 
 /** `incident`: as the API tells it. */
 export async function writeIncident(folder: string, incident: object, memory: Memory | null, evidence: EvidenceReport): Promise<void> {
-  const process = memory && { pid: memory.process.pid, at_first: figuresOf(memory.first), at_last: figuresOf(memory.last) };
+  const process = memory && { pid: memory.process.pid, at_baseline: figuresOf(memory.baseline), at_last: figuresOf(memory.last) };
   await writePrivate(folder, 'incident.json', `${JSON.stringify({ incident, process, evidence }, null, 2)}\n`);
 }
 

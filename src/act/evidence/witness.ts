@@ -4,6 +4,7 @@ import type { AppConfig } from '../../config/schema.js';
 import { limitOf, measure } from '../../decide/measure.js';
 import type { AgentHub } from '../../observe/hub.js';
 import { sameProcess } from '../../observe/identity.js';
+import { sampleOf, type MemorySample } from '../../observe/series.js';
 import { workerKey, type Workers, type WorkerState } from '../../observe/tracker.js';
 import type { ProcessId } from '../../supervisors/contract.js';
 
@@ -12,12 +13,17 @@ export interface Figures {
   atMs: number;
   rssBytes: number;
   stats: RuntimeStats;
+  sample: MemorySample;
 }
 
 /** What is remembered of a worker's process. */
 export interface Memory {
   process: ProcessId;
-  first: Figures;
+  /**
+   * With the least resident memory of all looks after its `startup_grace`, so that neither modules that are still being
+   * loaded nor a load that passes are in it; before that, the first look.
+   */
+  baseline: Figures;
   last: Figures;
   /** As it was when its allocations began to be sampled; null while they are not. */
   profiledSince: Figures | null;
@@ -25,6 +31,8 @@ export interface Memory {
 
 interface Known extends Memory {
   agentPid: number;
+  /** The baseline was taken before the process had started up. */
+  isEarly: boolean;
   /** By the clock that never jumps; null while it is at or above its line. */
   belowSince: number | null;
   /** The agent has been told, and has heard, that it is to sample, or not to. */
@@ -57,7 +65,7 @@ export class Witness {
     for (const key of this.#known.keys()) if (!workers.has(key)) this.#known.delete(key);
     for (const [key, worker] of workers) {
       const app = configs.get(worker.app);
-      const known = app && this.#remember(key, worker);
+      const known = app && this.#remember(key, worker, app);
       if (known) this.#profile(known, worker, app);
     }
   }
@@ -74,15 +82,19 @@ export class Witness {
     if (known) Object.assign(known, { told: false, profiledSince: null });
   }
 
-  #remember(key: string, { reading, agent, observedAtMs }: WorkerState): Known | null {
-    if (!reading || !agent?.stats) return null;
-    const now: Figures = { atMs: observedAtMs, rssBytes: reading.treeRssBytes, stats: agent.stats };
+  #remember(key: string, worker: WorkerState, { restart }: AppConfig): Known | null {
+    const { reading, agent, observedAtMs } = worker;
+    const sample = sampleOf(worker);
+    if (!reading || !agent?.stats || !sample) return null;
+    const now: Figures = { atMs: observedAtMs, rssBytes: reading.treeRssBytes, stats: agent.stats, sample };
     let known = this.#known.get(key);
     if (!known || !sameProcess(known.process, reading.root) || known.agentPid !== agent.pid) {
       const never = { profiledSince: null, belowSince: null, told: null, asking: false };
-      known = { process: reading.root, agentPid: agent.pid, first: now, last: now, ...never };
+      known = { process: reading.root, agentPid: agent.pid, baseline: now, isEarly: true, last: now, ...never };
       this.#known.set(key, known);
     }
+    const hasStarted = observedAtMs - reading.startedAtMs >= restart.startup_grace;
+    if (hasStarted && (known.isEarly || now.rssBytes < known.baseline.rssBytes)) Object.assign(known, { baseline: now, isEarly: false });
     known.last = now;
     return known;
   }

@@ -7,6 +7,7 @@ import { LastWords } from '../../../src/act/evidence/last-words.js';
 import { EvidenceStore } from '../../../src/act/evidence/store.js';
 import { systemClock } from '../../../src/clock.js';
 import type { AppConfig } from '../../../src/config/schema.js';
+import { sampleOf } from '../../../src/observe/series.js';
 import type { GatherOrder } from '../../../src/observe/hub.js';
 import { appOf, workerOf } from '../../decide/support.js';
 import { MemoryLog, incidentOf } from '../support.js';
@@ -24,8 +25,8 @@ function parts(t: Test, change: Partial<EvidenceParts> = {}) {
   const lastWords = new LastWords(systemClock);
   const taken: string[] = [];
   const worker = workerOf({ pid: process.pid });
-  const figures = { atMs: Date.now() - 60_000, rssBytes: 1e8, stats: worker.agent!.stats! };
-  const memory = { process: worker.reading!.root, first: figures, last: figures, profiledSince: figures };
+  const figures = { atMs: Date.now() - 60_000, rssBytes: 1e8, stats: worker.agent!.stats!, sample: sampleOf(worker)! };
+  const memory = { process: worker.reading!.root, baseline: figures, last: figures, profiledSince: figures };
   const evidence = new Evidence({
     store: new EvidenceStore(dir),
     witness: { of: () => memory, profileTaken: ({ app }) => void taken.push(app) },
@@ -62,7 +63,7 @@ t.test('a folder with all that could be had', async (t) => {
   t.strictSame(readdirSync(folder).toSorted(), files.toSorted());
   t.equal(statSync(folder).mode & 0o777, 0o700);
   for (const file of ['incident.json', 'output.txt', 'suspects.txt']) t.equal(statSync(join(folder, file)).mode & 0o777, 0o600, file);
-  t.match(JSON.parse(readFileSync(join(folder, 'incident.json'), 'utf8')), { incident: { id: 'one' }, process: { at_first: {}, at_last: {} }, evidence: { folder } });
+  t.match(JSON.parse(readFileSync(join(folder, 'incident.json'), 'utf8')), { incident: { id: 'one' }, process: { at_baseline: {}, at_last: {} }, evidence: { folder } });
   t.match(readFileSync(join(folder, 'output.txt'), 'utf8'), /^\S+Z stdout one\n\S+Z stdout two\n$/);
   t.strictSame(taken, ['shop']);
   t.match(log.at('info'), [/^shop\/0: 100% of .*; evidence in .*: incident\.json, output\.txt/]);

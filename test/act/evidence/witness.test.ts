@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { Witness, wantsProfile } from '../../../src/act/evidence/witness.js';
 import { workerKey } from '../../../src/observe/tracker.js';
-import { MB, appOf, workerOf, type Made } from '../../decide/support.js';
+import { MB, NOW, SECOND, appOf, workerOf, type Made } from '../../decide/support.js';
 import { FakeClock } from '../support.js';
 
 t.test('from which line on allocations are sampled', async (t) => {
@@ -17,6 +17,23 @@ t.test('from which line on allocations are sampled', async (t) => {
   t.notOk(wants(rss, { rssBytes: 90 * MB }, ', evidence: { keep: 0 }'));
 });
 
+t.test('the baseline: the least after startup_grace, and before that the first look', async (t) => {
+  const witness = new Witness({ clock: new FakeClock(), hub: { profile: async () => true } });
+  const app = appOf('restart: { startup_grace: 30s }');
+  const baselineAt = (seconds: number, rssMb: number, resources = {}) => {
+    const at = NOW + seconds * SECOND;
+    const worker = workerOf({ startedAtMs: NOW, observedAtMs: at, rssBytes: rssMb * MB, stats: { active_resources: resources } });
+    witness.look([app], new Map([[workerKey('shop', '0'), worker]]));
+    const { atMs, rssBytes } = witness.of(worker)!.baseline;
+    return [(atMs - NOW) / SECOND, rssBytes / MB];
+  };
+  t.strictSame(baselineAt(1, 20), [1, 20]);
+  t.strictSame(baselineAt(10, 90), [1, 20]);
+  t.strictSame(baselineAt(30, 60), [30, 60], 'no longer as it was while it started');
+  t.strictSame(baselineAt(40, 55), [40, 55]);
+  t.strictSame(baselineAt(50, 300), [40, 55]);
+});
+
 t.test('it starts above the line, and stops a minute after it has come below', async (t) => {
   const asked: boolean[] = [];
   let hears = true;
@@ -29,17 +46,17 @@ t.test('it starts above the line, and stops a minute after it has come below', a
     await turn();
     return witness.of(worker);
   };
-  t.match(await look({ rssBytes: 50 * MB }), { profiledSince: null, first: { rssBytes: 50 * MB } });
+  t.match(await look({ rssBytes: 50 * MB }), { profiledSince: null, baseline: { rssBytes: 50 * MB } });
   t.strictSame(asked, [false], 'a warden before this one may have started it');
   hears = false;
   t.equal((await look({ rssBytes: 150 * MB }))?.profiledSince, null, 'it has not heard');
   hears = true;
-  t.match(await look({ rssBytes: 150 * MB }), { profiledSince: { rssBytes: 150 * MB }, first: { rssBytes: 50 * MB } });
+  t.match(await look({ rssBytes: 150 * MB }), { profiledSince: { rssBytes: 150 * MB }, baseline: { rssBytes: 50 * MB } });
   await look({ rssBytes: 50 * MB });
   clock.nowMs += 59_000;
   t.ok((await look({ rssBytes: 50 * MB }))?.profiledSince, 'a sawtooth');
   clock.nowMs += 1000;
   t.equal((await look({ rssBytes: 50 * MB }))?.profiledSince, null);
   t.strictSame(asked, [false, true, true, false]);
-  t.match(await look({ rssBytes: 150 * MB, pid: 101 }), { first: { rssBytes: 150 * MB } }, 'another process');
+  t.match(await look({ rssBytes: 150 * MB, pid: 101 }), { baseline: { rssBytes: 150 * MB } }, 'another process');
 });

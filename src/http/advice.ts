@@ -1,0 +1,21 @@
+import type { FastifyPluginAsync } from 'fastify';
+import Type, { type Static } from 'typebox';
+import { OPEN } from './openapi.js';
+import type { WardenPort } from './port.js';
+
+const AdviceQuery = Type.Object({ app: Type.Optional(Type.String({ description: 'of this app alone' })) });
+
+/** What to change, by what was measured. */
+export function adviceRoute(warden: WardenPort): FastifyPluginAsync {
+  return async (server) => {
+    server.get<{ Querystring: Static<typeof AdviceQuery> }>(
+      '/api/v1/advice',
+      { schema: { ...OPEN, summary: 'what to change, by what was measured', querystring: AdviceQuery } },
+      async ({ query: { app } }, reply) => {
+        const apps = warden.advice(app);
+        if (apps) return { apps };
+        return reply.code(404).send({ error: 'not_found', message: `no app ${app} is configured` });
+      },
+    );
+  };
+}
