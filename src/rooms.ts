@@ -21,6 +21,7 @@ import type { ConfigStore } from './config/store.js';
 import type { Log } from './log.js';
 import { attach } from './observe/attach.js';
 import { Attacher } from './observe/attacher.js';
+import { processFinder } from './observe/finder.js';
 import { AgentHub } from './observe/hub.js';
 import { isNode } from './observe/node-process.js';
 import { Observer } from './observe/observer.js';
@@ -91,7 +92,8 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
     lastWords.push(app, worker, stream, chunk);
     onOutput(app, worker, stream, chunk);
   };
-  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput: onWords };
+  const finder = processFinder(processes);
+  const supervisorParts = { agentSocket: agent_socket, processes, finder, leftovers, pm2, drain, appConfig, clock, log, onOutput: onWords };
   const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
   const sampler = new Sampler(processes);
   const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });
