@@ -36,6 +36,7 @@ import { Counters, type AlertDecision } from './publish/counters.js';
 import { incidentStatus } from './publish/incidents.js';
 import { SelfMetrics } from './publish/self.js';
 import type { ChildParts } from './supervisors/child.js';
+import { Claims } from './supervisors/claims.js';
 import type { Drain } from './supervisors/contract.js';
 import { createSupervisor } from './supervisors/create.js';
 import { Leftovers } from './supervisors/leftovers.js';
@@ -94,7 +95,8 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   };
   const finder = processFinder(processes);
   const supervisorParts = { agentSocket: agent_socket, processes, finder, leftovers, pm2, drain, appConfig, clock, log, onOutput: onWords };
-  const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
+  const claims = new Claims({ processes, order: () => config.current.apps.map(({ name }) => name) });
+  const supervisors = new SupervisorSet((app) => claims.guard(app.name, createSupervisor(app, supervisorParts)), log);
   const sampler = new Sampler(processes);
   const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });
   const attachTo = (pid: number, app: string) =>

@@ -1,4 +1,5 @@
 import type { AlertRef, Decision, Origin, RestartReason } from '../decide/decision.js';
+import type { CommandReport } from '../supervisors/contract.js';
 import type { EvidenceReport } from './evidence/report.js';
 
 export const RESULTS = [
@@ -38,6 +39,8 @@ export interface Outcome {
   interrupted: boolean;
   /** What was kept of the old process; absent where none was wanted, and in records of older versions. */
   evidence?: EvidenceReport;
+  /** How the app's own restart command went; absent where it has none. */
+  command?: CommandReport;
 }
 
 /** One restart, or one refusal to restart. `outcome` is null while a restart is under way, and for refusals. */

@@ -1,5 +1,6 @@
 /** Pure: an incident as the API tells it; names and units as in the metrics, times in seconds since the Unix epoch. */
 import type { EvidenceReport } from '../act/evidence/report.js';
+import type { CommandReport } from '../supervisors/contract.js';
 import type { Incident, Measurement } from '../act/incident.js';
 import { seconds } from './family.js';
 
@@ -45,7 +46,19 @@ export interface IncidentStatus {
     interrupted: boolean;
     /** What was kept of the old process: folder, files, what it comes to, and what could not be had. */
     evidence: EvidenceReport | null;
+    /** How the restart command of an external app went. */
+    command: CommandStatus | null;
   } | null;
+}
+
+export interface CommandStatus {
+  /** null where a signal ended it, or it could not be started. */
+  exit_status: number | null;
+  signal: string | null;
+  timed_out: boolean;
+  duration_seconds: number;
+  /** The last lines that it wrote. */
+  output: string;
 }
 
 export function incidentStatus(incident: Incident): IncidentStatus {
@@ -74,8 +87,13 @@ export function incidentStatus(incident: Incident): IncidentStatus {
       relapsed_timestamp_seconds: secondsOrNull(outcome.relapsedAtMs),
       interrupted: outcome.interrupted,
       evidence: outcome.evidence ?? null,
+      command: outcome.command ? commandStatus(outcome.command) : null,
     },
   };
+}
+
+function commandStatus({ status, signal, timedOut, tookMs, output }: CommandReport): CommandStatus {
+  return { exit_status: status, signal, timed_out: timedOut, duration_seconds: seconds(tookMs), output };
 }
 
 function measurementStatus(measurement: Measurement): MeasurementStatus {
