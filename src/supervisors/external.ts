@@ -97,7 +97,8 @@ export class ExternalSupervisor implements Supervisor {
     const { app, config, finder, clock, log } = this.#options;
     const known = this.#places.flatMap(({ process }) => process?.pid ?? []);
     const { roots, note } = await findExternal(config, finder, known, this.#ownPid);
-    if (note !== null && note !== this.#note) log.warn(`${app}: ${note}`, { app });
+    // In a restart, the old process has gone for a moment before the file names the new one.
+    if (note !== null && note !== this.#note && this.#restarting.size === 0) log.warn(`${app}: ${note}`, { app });
     this.#note = note;
     this.#places = placeProcesses(this.#places, roots.map(({ pid, start }) => ({ pid, start })), clock.monotonic());
   }
