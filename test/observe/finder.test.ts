@@ -23,7 +23,7 @@ t.test('who listens on a port', async (t) => {
 });
 
 t.test('a cluster holds its port in every process that has the socket', async (t) => {
-  const script = "const c=require('cluster');c.schedulingPolicy=c.SCHED_NONE;if(c.isPrimary)c.fork().on('listening',(_,a)=>console.log(a.port));else require('net').createServer().listen(0,'127.0.0.1')";
+  const script = "const c=require('cluster');c.schedulingPolicy=c.SCHED_NONE;if(c.isPrimary)c.fork().on('listening',a=>console.log(a.port));else require('net').createServer().listen(0,'127.0.0.1')";
   const child = run(t, ...plainNode(`${t.testdir({ 'cluster.cjs': script })}/cluster.cjs`));
   const port = Number(await said(child));
   const { pids, hidden } = await finder.listenersOn(port, []);
