@@ -197,11 +197,11 @@ export class ExternalSupervisor implements Supervisor {
   }
 
   #refused(why: string): HeapwardenError {
-    return new HeapwardenError('SUPERVISOR_REFUSED', `${this.#options.app}: ${why}`);
+    return new HeapwardenError('SUPERVISOR_REFUSED', why);
   }
 
   #failed(why: string, report: CommandReport): CommandFailed {
-    return new CommandFailed(`${this.#options.app}: ${why}`, report);
+    return new CommandFailed(why, report);
   }
 }
 

@@ -142,20 +142,20 @@ t.test('a command that fails, hangs, does nothing, or is not there', async (t) =
   };
   t.match(await failing(['sh', '-c', 'echo begun; echo no such app >&2; exit 7']), {
     code: 'SUPERVISOR_REFUSED',
-    message: 'shop: its restart command ended with status 7: no such app',
+    message: 'its restart command ended with status 7: no such app',
     report: { status: 7, timedOut: false, output: 'begun\nno such app' },
   });
   t.match(await failing(['sleep', '1001'], {}, 300), {
-    message: 'shop: its restart command had not ended after 300ms, and was stopped',
+    message: 'its restart command had not ended after 300ms, and was stopped',
     report: { timedOut: true },
   });
   t.match(await failing(['true'], { stopTimeoutMs: 300 }), {
-    message: `shop: process ${pid} still runs 300ms (stop_timeout) after its restart command had ended with status 0`,
+    message: `process ${pid} still runs 300ms (stop_timeout) after its restart command had ended with status 0`,
     report: { status: 0 },
   });
   const missing = await failing(['/nonexistent/restart']);
   t.notOk(missing instanceof CommandFailed);
-  t.match(missing, { message: 'shop: its restart command cannot be started: there is no program /nonexistent/restart' });
+  t.match(missing, { message: 'its restart command cannot be started: there is no program /nonexistent/restart' });
   t.ok(await isAlive(await mustIdentify(pid!)));
   t.strictSame(await app.pids(), [pid], 'nobody was touched');
 });
@@ -181,11 +181,11 @@ t.test('drained first where it is asked for', async (t) => {
     return drained.push(process.pid) > 0;
   };
   const failing = external({ match: app.match, restart: ['false'] }, { drain });
-  await t.rejects(failing.supervisor.restart('0', options()), { message: 'shop: its restart command ended with status 1' });
+  await t.rejects(failing.supervisor.restart('0', options()), { message: 'its restart command ended with status 1' });
   t.strictSame(drained, [], 'not with stop_first');
   await t.rejects(failing.supervisor.restart('0', options({ mode: 'graceful' })), {
     message:
-      'shop: its restart command ended with status 1. Its agent had been asked to take no new connections, so that it may ' +
+      'its restart command ended with status 1. Its agent had been asked to take no new connections, so that it may ' +
       'serve nobody: restart it by hand',
   });
   t.strictSame(drained, [pid]);

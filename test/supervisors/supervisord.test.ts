@@ -77,7 +77,7 @@ t.test('restarted by supervisorctl', { timeout: 170_000 }, async (t) => {
 
   const unknown = external({ match: matchOf(shopd), restart: [...ctl, 'restart', 'nothing'] });
   await t.rejects(unknown.supervisor.restart('0', options), {
-    message: 'shop: its restart command ended with status 1: nothing: ERROR (no such process)',
+    message: 'its restart command ended with status 1: nothing: ERROR (no such process)',
     report: { status: 1 },
   });
 });
