@@ -36,18 +36,11 @@ export class LinuxFinder implements ProcessFinder {
   }
 
   async listenersOn(port: number, likely: readonly number[]): Promise<{ pids: number[]; hidden: boolean }> {
-    const sockets = (await listeningBeside(process.pid)).filter((socket) => socket.port === port);
-    const open = new Set(sockets.map(({ inode }) => inode));
-    const pids = new Set<number>();
-    const look = async (pid: number): Promise<void> => {
-      const own = await socketsOf(pid);
-      const held = sockets.filter(({ inode }) => own.has(inode));
-      if (held.length > 0) pids.add(pid);
-      for (const { inode } of held) open.delete(inode);
-    };
-    for (const pid of likely) await look(pid);
-    if (open.size > 0) await eachOf([...(await this.processes()).keys()], look);
-    return { pids: [...pids], hidden: open.size > 0 };
+    const first = await holdersOf(port, likely, () => this.processes());
+    if (first.open.size === 0) return { pids: first.pids, hidden: false };
+    // Whoever is starting or ending at this moment is not hidden: that takes a socket that nobody holds twice.
+    const second = await holdersOf(port, likely, () => this.#source.snapshot());
+    return { pids: second.pids, hidden: [...second.open].some((inode) => first.open.has(inode)) };
   }
 
   async #readLines(): Promise<WithLines> {
@@ -58,6 +51,26 @@ export class LinuxFinder implements ProcessFinder {
     });
     return new Map(lines);
   }
+}
+
+/** Who holds the sockets that listen on a port, and those of them that nobody does. */
+async function holdersOf(
+  port: number,
+  likely: readonly number[],
+  everybody: () => Promise<ReadonlyMap<number, unknown>>,
+): Promise<{ pids: number[]; open: Set<string> }> {
+  const inodes = (await listeningBeside(process.pid)).filter((socket) => socket.port === port).map(({ inode }) => inode);
+  const open = new Set(inodes);
+  const pids = new Set<number>();
+  const look = async (pid: number): Promise<void> => {
+    const own = await socketsOf(pid);
+    const held = inodes.filter((inode) => own.has(inode));
+    if (held.length > 0) pids.add(pid);
+    for (const inode of held) open.delete(inode);
+  };
+  for (const pid of likely) await look(pid);
+  if (open.size > 0) await eachOf([...(await everybody()).keys()], look);
+  return { pids: [...pids], open };
 }
 
 async function eachOf<T, R>(all: readonly T[], read: (one: T) => Promise<R>): Promise<R[]> {

@@ -74,7 +74,9 @@ export class Claims {
     };
     // Whoever does not answer keeps what it had.
     const looking = asked.then(({ pids }) => noted(pids), () => {});
-    const look = () => this.#look(app, supervisor).then(() => {}, () => {});
+    const look = async (): Promise<void> => {
+      await this.#look(app, supervisor).catch(() => {});
+    };
     this.#claims.set(app, { kind: supervisor.kind, pids: this.#claims.get(app)?.pids ?? [], looking, look });
     return asked;
   }

@@ -69,12 +69,14 @@ export async function runCommand(
   for (const stream of streams) stream.on('data', (chunk: Buffer) => over.signal.aborted || lines.push(chunk));
   const piped = closeOf(child);
   const ended = endOf(child);
-  const late = clock.sleep(timeoutMs, over.signal).then(async () => {
+  const stopLate = async (): Promise<void> => {
+    await clock.sleep(timeoutMs, over.signal);
     const id = over.signal.aborted || child.pid === undefined ? null : await processes.identify(child.pid);
     if (!id) return;
     timedOut = true;
     await stopTree(id, { processes, clock, stopTimeoutMs: STOP_TIMEOUT_MS, ownsGroup: true });
-  });
+  };
+  const late = stopLate();
   const { status, signal, error } = await ended;
   const holdsPipe = await Promise.race([piped.then(() => false), clock.sleep(REST_MS).then(() => true)]);
   over.abort();

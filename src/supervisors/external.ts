@@ -179,7 +179,7 @@ export class ExternalSupervisor implements Supervisor {
     const { clock } = this.#options;
     const deadline = clock.monotonic() + SUCCESSOR_MS;
     for (;;) {
-      await this.#look();
+      await this.#look().catch(() => {}); // what has been done stays done; the next look of all says what is wrong
       const now = this.#places.find((place) => place.worker === worker)?.process ?? null;
       if (now && (now.pid !== old?.pid || now.start !== old.start)) return now.pid;
       signal.throwIfAborted();

@@ -1,6 +1,6 @@
 /** Real processes that something else runs, and the supervisor that finds them. Linux: it reads /proc. */
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { systemClock } from '../../src/clock.js';
@@ -49,7 +49,7 @@ export interface Runner {
 export async function runner(t: Test, env: Record<string, string> = {}, count = 1): Promise<Runner> {
   const folder = await reportFolder(t);
   const app = join(folder, 'server.cjs');
-  writeFileSync(app, `require(${JSON.stringify(CHILD_APP)});`);
+  copyFileSync(CHILD_APP, app); // so that its children are called like it
   const loop = 'while :; do "$0" "$1" & echo $! > "$REPORT_DIR/app.pid"; wait $!; sleep 0.1; done';
   const shells = Array.from({ length: count }, () =>
     spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', '/bin/sh', '-c', loop, process.execPath, app], {

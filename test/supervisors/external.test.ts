@@ -69,8 +69,7 @@ t.test('several workers keep their slots', async (t) => {
 
 t.test('a wrapper and its server are one worker', async (t) => {
   const app = await runner(t, { HOW: 'wrapper', CHILD_HOW: 'stubborn' });
-  // The child's command line names child-app.cjs; both have a folder in common with nothing else.
-  const shop = external({ match: `(${app.match}|child-app\\.cjs$)` });
+  const shop = external({ match: app.match }); // both are called so
   const [pid] = await runningPids(shop);
   const child = await until('its child', async () => (await processes.tree(await mustIdentify(pid!)))[1] ?? null);
   await reportOf(app.folder, child.pid);
