@@ -3,6 +3,7 @@ export type ErrorCode =
   | 'USAGE' // the command line makes no sense
   | 'CONFIG_UNREADABLE' // the config file is missing or may not be read
   | 'CONFIG_INVALID' // the config file was read and is wrong
+  | 'CONFIG_UNWRITABLE' // init cannot write a config file, or may not write over one
   | 'CONFIG_NEEDS_RESTART' // a reload changed what only a start can change
   | 'SUPERVISOR_UNREACHABLE' // whatever owns the process does not answer
   | 'SUPERVISOR_REFUSED' // it answered, and said no

@@ -27,6 +27,7 @@ import { outlookOf, type Outlook } from './decide/forecast.js';
 import { gainSince, type Gain } from './decide/gain.js';
 import { attach } from './observe/attach.js';
 import { Attacher } from './observe/attacher.js';
+import { processFinder } from './observe/finder.js';
 import { AgentHub } from './observe/hub.js';
 import { isNode } from './observe/node-process.js';
 import { KernelLog } from './observe/kernel-log.js';
@@ -45,6 +46,7 @@ import { Counters, type AlertDecision } from './publish/counters.js';
 import { incidentStatus } from './publish/incidents.js';
 import { SelfMetrics } from './publish/self.js';
 import type { ChildParts } from './supervisors/child.js';
+import { Claims } from './supervisors/claims.js';
 import type { Drain } from './supervisors/contract.js';
 import { createSupervisor } from './supervisors/create.js';
 import { Leftovers } from './supervisors/leftovers.js';
@@ -104,8 +106,10 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
     lastWords.push(app, worker, stream, chunk);
     onOutput(app, worker, stream, chunk);
   };
-  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput: onWords };
-  const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
+  const finder = processFinder(processes);
+  const supervisorParts = { agentSocket: agent_socket, processes, finder, leftovers, pm2, drain, appConfig, clock, log, onOutput: onWords };
+  const claims = new Claims({ processes, order: () => config.current.apps.map(({ name }) => name) });
+  const supervisors = new SupervisorSet((app) => claims.guard(app.name, createSupervisor(app, supervisorParts)), log);
   const sampler = new Sampler(processes);
   const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });
   const attachTo = (pid: number, app: string) =>

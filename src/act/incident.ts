@@ -3,6 +3,7 @@ import type { AlertRef, Decision, Origin, RestartReason } from '../decide/decisi
 import type { DeathReason } from '../decide/death.js';
 import type { Outlook } from '../decide/forecast.js';
 import type { Gain } from '../decide/gain.js';
+import type { CommandReport } from '../supervisors/contract.js';
 import type { EvidenceReport } from './evidence/report.js';
 
 export const RESULTS = [
@@ -42,6 +43,8 @@ export interface Outcome {
   interrupted: boolean;
   /** What was kept of the old process; absent where none was wanted, and in records of older versions. */
   evidence?: EvidenceReport;
+  /** How the app's own restart command went; absent where it has none. */
+  command?: CommandReport;
 }
 
 /** One restart, or one refusal to restart. `outcome` is null while a restart is under way, and for refusals. */

@@ -4,6 +4,7 @@ import { RESOURCE_NAMES, describeValue, limitOf, measure } from '../decide/measu
 import { sameProcess } from '../observe/identity.js';
 import type { WorkerState } from '../observe/tracker.js';
 import { formatBytes, formatElapsed } from '../units.js';
+import type { CommandReport } from '../supervisors/contract.js';
 import type { EvidenceReport } from './evidence/report.js';
 import type { Incident, Measurement, Outcome, Result } from './incident.js';
 
@@ -36,15 +37,17 @@ export interface Findings {
   needless: string | null;
   interrupted: boolean;
   evidence: EvidenceReport | null;
+  /** Of the app's own restart command, where it has one. */
+  command: CommandReport | null;
 }
 
 export function judgeOutcome(incident: Incident, app: AppConfig | null, findings: Findings, nowMs: number): Outcome {
-  const { now, stop, downtimeMs, release, interrupted, evidence } = findings;
+  const { now, stop, downtimeMs, release, interrupted, evidence, command } = findings;
   const [result, what] = resultOf(incident, app, findings, formatElapsed(nowMs - incident.atMs));
   const sentence = `${incident.app}/${incident.worker}: ${what}${interrupted ? INTERRUPTED : ''}`;
   const after = now && measurementOf(now, app);
   const outcome = { atMs: nowMs, result, sentence, stop, after, downtimeMs, release, relapsedAtMs: null, interrupted };
-  return evidence ? { ...outcome, evidence } : outcome;
+  return { ...outcome, ...(evidence && { evidence }), ...(command && { command }) };
 }
 
 const INTERRUPTED = ' (heapwarden itself was stopped in the middle; this is what it found when it came back)';

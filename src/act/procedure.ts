@@ -7,6 +7,7 @@ import { sameProcess } from '../observe/identity.js';
 import type { Observer } from '../observe/observer.js';
 import type { Reading } from '../observe/sampler.js';
 import type { ProcessId, ReadyTarget, RestartReport, Supervisor } from '../supervisors/contract.js';
+import { CommandFailed } from '../supervisors/external-command.js';
 import type { Evidence } from './evidence/collect.js';
 import { othersUp, stateOf, type FactParts } from './facts.js';
 import type { Incident } from './incident.js';
@@ -70,10 +71,12 @@ export class Procedure {
       });
     } catch (error) {
       const code = error instanceof HeapwardenError ? error.code : null;
-      return { error: { code, message: messageOf(error) }, evidence };
+      const command = error instanceof CommandFailed ? error.report : null;
+      return { error: { code, message: messageOf(error) }, command, evidence };
     }
     const upAt = await this.#comesUp(incident, app, report.ready, NEW_PROCESS_TIMEOUT_MS, signals.closing);
-    return { ready: upAt !== null, stop: report.stop, downtimeMs: downtime(report, upAt), evidence };
+    const { stop, command = null } = report;
+    return { ready: upAt !== null, stop, downtimeMs: downtime(report, upAt), command, evidence };
   }
 
   /** A restart that another warden began: touches nothing, and waits for what the supervisor may still be at. */

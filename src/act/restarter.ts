@@ -180,7 +180,7 @@ export class Restarter {
     const { id, app, worker, reason } = incident;
     const now = await observer.remeasure(app, worker);
     const release = wasBegun && now?.reading ? await this.#parts.releaseOf(now) : null;
-    const nothing = { ready: false, stop: null, downtimeMs: null, error: null, needless: null, interrupted: false, evidence: null };
+    const nothing = { ready: false, stop: null, downtimeMs: null, error: null, needless: null, interrupted: false, evidence: null, command: null };
     const outcome = judgeOutcome(incident, this.#parts.app(app), { ...nothing, now, release, ...found }, clock.now());
     history.complete(id, outcome);
     log[LOUDNESS[outcome.result]](outcome.sentence, { app, worker, reason, result: outcome.result, incident: id });

@@ -12,6 +12,7 @@ export const USAGE = `heapwarden: keeps leaky Node.js services inside their memo
 
 Usage:
   heapwarden serve [flags]         watch the apps, publish metrics, restart what crosses its limits
+  heapwarden init [flags]          look at what runs on this machine and write a config file for it
   heapwarden check [flags]         check the config file and say what is wrong with it
   heapwarden restart APP [flags]   ask a running heapwarden to restart an app
   heapwarden pause APP [flags]     no automatic restarts of an app, until it is resumed
@@ -29,6 +30,10 @@ Flags of serve:
   --web.telemetry-path=PATH        default: /metrics
   --log.level=LEVEL                ${LOG_LEVELS.join(', ')} (default: info)
   --log.format=FORMAT              ${LOG_FORMATS.join(', ')} (default: text)
+
+Flags of init:
+  --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}
+  --force                          write over a file that is there already
 
 Flags of check:
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}
@@ -120,6 +125,11 @@ export interface AdviseOptions extends ClientOptions {
   json: boolean;
 }
 
+export interface InitOptions {
+  configFile: string | null;
+  force: boolean;
+}
+
 export interface AttachOptions {
   pid: number;
   app: string | null;
@@ -138,6 +148,7 @@ export type Command =
   | { name: 'help' }
   | { name: 'version' }
   | { name: 'serve'; options: ServeOptions }
+  | { name: 'init'; options: InitOptions }
   | { name: 'check'; configFile: string | null }
   | { name: 'restart'; options: RestartOptions }
   | { name: 'pause'; options: PauseOptions }
@@ -155,6 +166,10 @@ export function parseCommand(argv: readonly string[]): Command {
   switch (name) {
     case 'serve':
       return { name, options: serveOptions(rest) };
+    case 'init': {
+      const { values } = parse(rest, { 'config.file': { type: 'string' }, force: { type: 'boolean', default: false } }, 0);
+      return { name, options: { configFile: values['config.file'] ?? null, force: values.force } };
+    }
     case 'check': {
       const { values } = parse(rest, { 'config.file': { type: 'string' } }, 0);
       return { name, configFile: values['config.file'] ?? null };

@@ -4,6 +4,7 @@ import { advise } from './advise.js';
 import { attach } from './attach.js';
 import { check } from './check.js';
 import { doctor } from './doctor.js';
+import { init } from './init.js';
 import { USAGE, parseCommand } from './options.js';
 import { incidents } from './incidents.js';
 import { pause, resume } from './pause.js';
@@ -25,6 +26,8 @@ export async function run(argv: readonly string[]): Promise<number> {
         return 0;
       case 'serve':
         return await serve(command.options, version);
+      case 'init':
+        return await init(command.options, print);
       case 'check':
         return await check(command.configFile, print);
       case 'restart':

@@ -77,6 +77,47 @@ export function duplicatePorts(apps: readonly unknown[], { source, originOf }: O
   });
 }
 
+/** What may be written of a supervisor that names processes of one app alone, and what a person calls it. */
+const SOURCES: readonly [path: Path, what: string][] = [
+  [['pm2'], 'the name in PM2'],
+  [['systemd'], 'the systemd unit'],
+  [['docker'], 'the container'],
+  [['external', 'pid_file'], 'the pid file'],
+  [['external', 'port'], 'the port'],
+  [['external', 'match'], 'the command line'],
+];
+
+/** Each app that is found in the very same way as one before it: every process of it would be two apps'. */
+export function duplicateSources(apps: readonly unknown[], { source, originOf, isDefective }: Origins): ConfigProblem[] {
+  const first = new Map<string, { name: unknown; path: Path }>();
+  return apps.flatMap((app, i) =>
+    SOURCES.flatMap(([within, what]) => {
+      const path = ['apps', String(i), 'supervisor', ...within];
+      const value = valueAt(app, ['supervisor', ...within]);
+      if (value === undefined || value === null || isDefective(path)) return [];
+      const key = JSON.stringify([within, sameThing(within, value)]);
+      const origin = originOf(path);
+      const known = first.get(key);
+      const name = valueAt(app, ['name']);
+      if (!known) {
+        first.set(key, { name, path: origin });
+        return [];
+      }
+      const written = typeof value === 'object' ? 'this' : JSON.stringify(value);
+      const place = `at line ${source.line(known.path)}`;
+      const message = `${written} is ${what} of app ${JSON.stringify(known.name)} already, ${place}; app ${JSON.stringify(name)} needs its own`;
+      return [source.problem(origin, message)];
+    }),
+  );
+}
+
+/** Two ways to write one thing. */
+function sameThing([kind, key]: Path, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  if (kind === 'systemd') return value.replace(/\.service$/, '');
+  return key === 'pid_file' ? value.split(/\/+/).filter((step) => step !== '.').join('/') : value;
+}
+
 function valueAt(root: unknown, path: Path): unknown {
   return path.reduce<unknown>(
     (value, step) => (typeof value === 'object' && value ? (value as Record<string, unknown>)[step] : undefined),

@@ -18,7 +18,7 @@ export const READINGS: Readonly<Record<Unit, Reading>> = {
   budget: { read: parseBudget, what: 'a restart budget', like: '5/1h (at most 5 restarts in any hour)' },
   cron: { read: readCron, what: 'a cron schedule', like: '"0 */6 * * *" (minute hour day month weekday)' },
   time_zone: { read: readTimeZone, what: 'a time zone', like: 'Europe/Berlin or UTC' },
-  regex: { read: readRegex, what: 'a regular expression', like: '"node .*server\\.js"' },
+  regex: { read: readRegex, what: 'a regular expression', like: "'^\\S*node /srv/shop/server\\.js( |$)'" },
   url: { read: readUrl, what: 'an http or https URL', like: 'http://127.0.0.1:3000/health' },
   address: { read: readAddress, what: 'a host and port', like: '127.0.0.1:3000 or "[::1]:3000"' },
 };

@@ -112,23 +112,32 @@ const supervisor = Type.Object(
     external: optional(
       Type.Object(
         {
-          pid_file: optional(text('file that holds the pid')),
-          match: optional(reading<string>('regex', 'regular expression on the command line')),
+          pid_file: optional(text('file that holds the pid; relative to the config file')),
+          port: optional(Type.Integer({ minimum: 1, maximum: 65_535, description: 'TCP port that the app listens on' })),
+          // Unanchored, "server.js" would also find an editor that has the file open.
+          match: optional(
+            reading<string>(
+              'regex',
+              'regular expression on the command line (its arguments joined by spaces); ^ and $ anchor it',
+            ),
+          ),
           restart: Type.Unsafe<string[] | { signal: string }>({
             anyOf: [
               { type: 'array', items: { type: 'string' }, minItems: 1 },
               {
                 type: 'object',
-                properties: { signal: { type: 'string', pattern: '^SIG[A-Z0-9]+$' } },
+                // SIGUSR1 is not among them: it opens Node's inspector.
+                properties: { signal: { type: 'string', enum: ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2', 'SIGKILL'] } },
                 required: ['signal'],
                 additionalProperties: false,
               },
             ],
             expected: 'a command such as ["systemctl", "restart", "shop"] or a signal such as { signal: SIGTERM }',
-            description: 'a command (no shell), or a signal for the process',
+            description: 'a command (no shell), or a signal that ends the process, whom something else then starts again',
           }),
+          timeout: duration('most time the restart command may take', '60s', TIMER),
         },
-        { ...closed, exactlyOne: ['pid_file', 'match'], description: 'anything else that has a pid' },
+        { ...closed, exactlyOne: ['pid_file', 'port', 'match'], description: 'anything else that has a pid' },
       ),
     ),
   },
@@ -252,6 +261,7 @@ export const ConfigSchema = Type.Object(
 
 export type AppConfig = Static<typeof AppSchema>;
 export type ReadyCheck = Static<typeof ready>;
+export type ExternalConfig = NonNullable<AppConfig['supervisor']['external']>;
 export type ChildConfig = NonNullable<AppConfig['supervisor']['child']>;
 
 /** The config as the program sees it: `defaults` merged into each app, every path absolute. */

@@ -46,7 +46,7 @@ function hostOf(words: Buffer): string {
 }
 
 /** Inodes of a process's sockets. */
-async function socketsOf(pid: number): Promise<Set<string>> {
+export async function socketsOf(pid: number): Promise<Set<string>> {
   const folder = `/proc/${pid}/fd`;
   const fds = await readdir(folder).catch(() => []);
   const links = await Promise.all(fds.map((fd) => readlink(`${folder}/${fd}`).catch(() => '')));

@@ -2,6 +2,7 @@
 import type { EvidenceReport } from '../act/evidence/report.js';
 import type { Death, Incident, Measurement, Recorded } from '../act/incident.js';
 import type { Gain } from '../decide/gain.js';
+import type { CommandReport } from '../supervisors/contract.js';
 import { seconds } from './family.js';
 import { outlookStatus, type OutlookStatus } from './outlook.js';
 
@@ -62,7 +63,19 @@ export interface IncidentStatus extends OutlookStatus {
     interrupted: boolean;
     /** What was kept of the old process: folder, files, what it comes to, and what could not be had. */
     evidence: EvidenceReport | null;
+    /** How the restart command of an external app went. */
+    command: CommandStatus | null;
   } | null;
+}
+
+export interface CommandStatus {
+  /** null where a signal ended it, or it could not be started. */
+  exit_status: number | null;
+  signal: string | null;
+  timed_out: boolean;
+  duration_seconds: number;
+  /** The last lines that it wrote. */
+  output: string;
 }
 
 export function incidentStatus(incident: Recorded): IncidentStatus {
@@ -96,6 +109,7 @@ export function incidentStatus(incident: Recorded): IncidentStatus {
       relapsed_timestamp_seconds: secondsOrNull(outcome.relapsedAtMs),
       interrupted: outcome.interrupted,
       evidence: outcome.evidence ?? null,
+      command: outcome.command ? commandStatus(outcome.command) : null,
     },
   };
 }
@@ -131,6 +145,10 @@ function gainStatus({ overMs, bytes, parts: { heap, buffers, native, children } 
     native_bytes: native,
     children_bytes: children,
   };
+}
+
+function commandStatus({ status, signal, timedOut, tookMs, output }: CommandReport): CommandStatus {
+  return { exit_status: status, signal, timed_out: timedOut, duration_seconds: seconds(tookMs), output };
 }
 
 function measurementStatus(measurement: Measurement): MeasurementStatus {

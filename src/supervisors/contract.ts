@@ -17,6 +17,26 @@ export interface ProcessTable {
   startedWith?(variable: string): Promise<ProcessId[]>;
 }
 
+/** A process and what it takes to know whose it is. */
+export interface SeenProcess extends ProcessId {
+  parent: number;
+  /** Milliseconds since the Unix epoch. */
+  startedAtMs: number;
+}
+
+/** How processes are found that nobody names; observe/ provides it. */
+export interface ProcessFinder {
+  /** All processes that can be seen, by pid. */
+  processes(): Promise<ReadonlyMap<number, SeenProcess>>;
+  /** The same with their command lines, read after that: the arguments joined by spaces; null where it has or shows none. */
+  withCommandLines(): Promise<ReadonlyMap<number, SeenProcess & { commandLine: string | null }>>;
+  /**
+   * Who holds the sockets that listen on a TCP port of this machine (or container). `hidden`: at least one of these is
+   * held by nobody who can be looked into. `likely` is asked first, as all others cost more.
+   */
+  listenersOn(port: number, likely: readonly number[]): Promise<{ pids: number[]; hidden: boolean }>;
+}
+
 export type SupervisorKind = 'child' | 'pm2' | 'systemd' | 'docker' | 'external';
 
 /** `crash_loop`: the supervisor has given up starting it. */
@@ -49,6 +69,19 @@ export interface RestartOptions {
  */
 export type StopOutcome = 'exited' | 'killed' | 'gone';
 
+/** How the command went that was to restart an external app. */
+export interface CommandReport {
+  /** Exit status; null where a signal ended it, or it could not be started. */
+  status: number | null;
+  /** The signal that ended it. */
+  signal: string | null;
+  /** It was stopped, having run for longer than it may. */
+  timedOut: boolean;
+  tookMs: number;
+  /** The last lines that it wrote, to stdout and stderr as they came: at most 10, and 2000 characters. */
+  output: string;
+}
+
 export interface RestartReport {
   stop: StopOutcome;
   /** Pid of the new process, or null where the supervisor has not named one yet. */
@@ -57,6 +90,8 @@ export interface RestartReport {
   goneAt: number | null;
   /** Whether the new process is known to be ready, or not to have become so in time; null: nobody has asked yet. */
   ready: boolean | null;
+  /** Only where a command of the config did it. */
+  command?: CommandReport;
 }
 
 export interface ReadyTarget {

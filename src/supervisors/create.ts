@@ -5,7 +5,8 @@ import type { AppConfig } from '../config/schema.js';
 import { HeapwardenError } from '../errors.js';
 import type { Log } from '../log.js';
 import { ChildSupervisor, type ChildParts } from './child.js';
-import type { Drain, ProcessTable, Supervisor } from './contract.js';
+import type { Drain, ProcessFinder, ProcessTable, Supervisor } from './contract.js';
+import { ExternalSupervisor } from './external.js';
 import type { Leftovers } from './leftovers.js';
 import { Pm2Supervisor, pm2Home } from './pm2.js';
 import type { Pm2Client } from './pm2-rpc.js';
@@ -13,6 +14,7 @@ import type { Pm2Client } from './pm2-rpc.js';
 export interface SupervisorParts {
   agentSocket: string;
   processes: ProcessTable;
+  finder: ProcessFinder;
   leftovers: Leftovers;
   /** One for all its apps, so that one list serves them. */
   pm2: Pm2Client;
@@ -26,7 +28,7 @@ export interface SupervisorParts {
 
 /** The supervisor that an app's config names. Throws HeapwardenError CONFIG_INVALID for one that is not available. */
 export function createSupervisor(app: AppConfig, parts: SupervisorParts): Supervisor {
-  const { child, pm2 } = app.supervisor;
+  const { child, pm2, external } = app.supervisor;
   if (child) {
     const agentEntry = app.runtime === 'agent' ? fileURLToPath(import.meta.resolve('heapwarden/agent')) : null;
     // As it is when it is needed: a reload may change it, and the app itself is not touched by that.
@@ -41,5 +43,6 @@ export function createSupervisor(app: AppConfig, parts: SupervisorParts): Superv
     const home = pm2Home(process.env, homedir());
     return new Pm2Supervisor({ ...parts, name: pm2, home, client: parts.pm2, readyMessageMs });
   }
+  if (external) return new ExternalSupervisor({ ...parts, app: app.name, config: external });
   throw new HeapwardenError('CONFIG_INVALID', `${app.name}: its supervisor is not available in this version`);
 }

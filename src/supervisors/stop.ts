@@ -13,6 +13,8 @@ export interface StopOptions {
   clock: Clock;
   /** Milliseconds from SIGTERM to SIGKILL. */
   stopTimeoutMs: number;
+  /** Told to the process itself; to those whom it leaves behind, SIGTERM in any case. Default SIGTERM. */
+  stopSignal?: NodeJS.Signals;
   /** The process leads a group of its own: whoever is left in it goes too, even if it left the tree. */
   ownsGroup: boolean;
 }
@@ -26,11 +28,11 @@ export interface StopOptions {
  * half of the time.
  */
 export async function stopTree(root: ProcessId, options: StopOptions): Promise<StopOutcome> {
-  const { processes, clock, stopTimeoutMs, ownsGroup } = options;
+  const { processes, clock, stopTimeoutMs, stopSignal = 'SIGTERM', ownsGroup } = options;
   const atFirst = await processes.tree(root);
   if (atFirst.length === 0) return 'gone';
   const toldAt = clock.monotonic();
-  await signal([root], 'SIGTERM', options);
+  await signal([root], stopSignal, options);
   await untilGone([root], toldAt + stopTimeoutMs / 2, options);
   const tree = await withNewChildren(atFirst, options);
   await signal(tree.slice(1), 'SIGTERM', options);

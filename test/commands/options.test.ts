@@ -163,6 +163,12 @@ t.test('the help names every flag there is', async (t) => {
   t.ok(USAGE.split('\n').every((line) => line.length <= 100), 'in a terminal that is not too narrow');
 });
 
+t.test('init', async (t) => {
+  t.strictSame(parseCommand(['init']), { name: 'init', options: { configFile: null, force: false } });
+  t.strictSame(parseCommand(['init', '--config.file=c.yml', '--force']), { name: 'init', options: { configFile: 'c.yml', force: true } });
+  t.throws(() => parseCommand(['init', 'shop']), { code: 'USAGE', message: /^what is "shop" for/ });
+});
+
 t.test('attach', async (t) => {
   const options = { pid: 4711, app: null, configFile: null };
   t.strictSame(parseCommand(['attach', '4711']), { name: 'attach', options });

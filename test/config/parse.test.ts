@@ -115,13 +115,15 @@ t.test('supervisors of other kinds', async (t) => {
   const external = (restart: string) =>
     onlyApp(`apps: [{ name: a, supervisor: { external: { pid_file: run/a.pid, restart: ${restart} } } }]`).supervisor;
   t.strictSame(external('{ signal: SIGTERM }'), {
-    external: { pid_file: '/etc/heapwarden/run/a.pid', restart: { signal: 'SIGTERM' } },
+    external: { pid_file: '/etc/heapwarden/run/a.pid', restart: { signal: 'SIGTERM' }, timeout: 60_000 },
   });
   t.strictSame(external('[restart, a]'), {
-    external: { pid_file: '/etc/heapwarden/run/a.pid', restart: ['restart', 'a'] },
+    external: { pid_file: '/etc/heapwarden/run/a.pid', restart: ['restart', 'a'], timeout: 60_000 },
   });
   const matched = 'apps: [{ name: a, supervisor: { external: { match: "node .*a[.]js", restart: [restart-a] } } }]';
-  t.strictSame(onlyApp(matched).supervisor, { external: { match: 'node .*a[.]js', restart: ['restart-a'] } });
+  t.strictSame(onlyApp(matched).supervisor, { external: { match: 'node .*a[.]js', restart: ['restart-a'], timeout: 60_000 } });
+  const byPort = 'apps: [{ name: a, supervisor: { external: { port: 3000, restart: [restart-a], timeout: 5m } } }]';
+  t.strictSame(onlyApp(byPort).supervisor, { external: { port: 3000, restart: ['restart-a'], timeout: 300_000 } });
   t.strictSame(onlyApp('apps: [{ name: a, supervisor: { systemd: a.service } }]').supervisor, { systemd: 'a.service' });
   t.strictSame(onlyApp('apps: [{ name: a, supervisor: { docker: a } }]').supervisor, { docker: 'a' });
 });

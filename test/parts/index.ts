@@ -7,10 +7,12 @@ import type { Test } from 'tap';
 const here = fileURLToPath(new URL('.', import.meta.url));
 /** Debian packages unpacked by install.ts where they are not installed on the machine. */
 export const DEBIAN_ROOT = join(here, '.debian');
+/** The same for supervisord, apart: its wrapper is ours. */
+export const SUPERVISOR_ROOT = join(here, '.parts', 'supervisor');
 
 export const NODE_MAJORS = [18, 20, 22, 24, 26] as const;
 export const PROMETHEUS_TOOLS = ['prometheus', 'promtool', 'prometheus-alertmanager', 'amtool'] as const;
-export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | (typeof PROMETHEUS_TOOLS)[number];
+export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | (typeof PROMETHEUS_TOOLS)[number];
 
 /** Path of a part's program, or null where it could not be had on this machine. */
 export function findPart(name: PartName): string | null {
@@ -18,7 +20,9 @@ export function findPart(name: PartName): string | null {
     ? [join(here, 'node_modules', name, 'bin', 'node')]
     : name === 'pm2'
       ? [join(here, 'node_modules', 'pm2', 'bin', 'pm2')]
-      : [...(process.env['PATH'] ?? '').split(delimiter), join(DEBIAN_ROOT, 'usr', 'bin')].map((dir) => join(dir, name));
+      : name === 'supervisord'
+        ? [join(SUPERVISOR_ROOT, 'usr', 'bin', 'supervisord')]
+        : [...(process.env['PATH'] ?? '').split(delimiter), join(DEBIAN_ROOT, 'usr', 'bin')].map((dir) => join(dir, name));
   return candidates.find((path) => existsSync(path)) ?? null;
 }
 

@@ -1,0 +1,128 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import type { ProcessFinder, SeenProcess } from '../supervisors/contract.js';
+import { listeningBeside, socketsOf } from './listening.js';
+import type { ProcessSource } from './processes.js';
+
+/** Each read holds a descriptor, of which we may have fewer than the machine has processes. */
+const READS_AT_ONCE = 16;
+
+type WithLines = ReadonlyMap<number, SeenProcess & { commandLine: string | null }>;
+type Snapshot = Pick<ProcessSource, 'snapshot'>;
+
+export function processFinder(processes: Snapshot, platform: NodeJS.Platform = process.platform): ProcessFinder {
+  return platform === 'linux' ? new LinuxFinder(processes) : new PsFinder(processes);
+}
+
+/** By /proc (proc(5)). Calls at the same time share one look, since each goes over all processes. */
+export class LinuxFinder implements ProcessFinder {
+  readonly #source: Snapshot;
+  #processes: Promise<ReadonlyMap<number, SeenProcess>> | null = null;
+  #withLines: Promise<WithLines> | null = null;
+
+  constructor(processes: Snapshot) {
+    this.#source = processes;
+  }
+
+  processes(): Promise<ReadonlyMap<number, SeenProcess>> {
+    this.#processes ??= this.#source.snapshot().finally(() => (this.#processes = null));
+    return this.#processes;
+  }
+
+  withCommandLines(): Promise<WithLines> {
+    this.#withLines ??= this.#readLines().finally(() => (this.#withLines = null));
+    return this.#withLines;
+  }
+
+  async listenersOn(port: number, likely: readonly number[]): Promise<{ pids: number[]; hidden: boolean }> {
+    const first = await holdersOf(port, likely, () => this.processes());
+    if (first.open.size === 0) return { pids: first.pids, hidden: false };
+    // Whoever is starting or ending at this moment is not hidden: that takes a socket that nobody holds twice.
+    const second = await holdersOf(port, likely, () => this.#source.snapshot());
+    return { pids: second.pids, hidden: [...second.open].some((inode) => first.open.has(inode)) };
+  }
+
+  async #readLines(): Promise<WithLines> {
+    const all = [...(await this.#source.snapshot()).values()];
+    const lines = await eachOf(all, async (found) => {
+      const text = await readFile(`/proc/${found.pid}/cmdline`, 'utf8').catch(() => ''); // gone, or hidden
+      return [found.pid, { ...found, commandLine: text.replace(/\0+$/, '').replaceAll('\0', ' ') || null }] as const;
+    });
+    return new Map(lines);
+  }
+}
+
+/** Who holds the sockets that listen on a port, and those of them that nobody does. */
+async function holdersOf(
+  port: number,
+  likely: readonly number[],
+  everybody: () => Promise<ReadonlyMap<number, unknown>>,
+): Promise<{ pids: number[]; open: Set<string> }> {
+  const inodes = (await listeningBeside(process.pid)).filter((socket) => socket.port === port).map(({ inode }) => inode);
+  const open = new Set(inodes);
+  const pids = new Set<number>();
+  const look = async (pid: number): Promise<void> => {
+    const own = await socketsOf(pid);
+    const held = inodes.filter((inode) => own.has(inode));
+    if (held.length > 0) pids.add(pid);
+    for (const inode of held) open.delete(inode);
+  };
+  for (const pid of likely) await look(pid);
+  if (open.size > 0) await eachOf([...(await everybody()).keys()], look);
+  return { pids: [...pids], open };
+}
+
+async function eachOf<T, R>(all: readonly T[], read: (one: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < all.length; at += READS_AT_ONCE) {
+    results.push(...(await Promise.all(all.slice(at, at + READS_AT_ONCE).map(read))));
+  }
+  return results;
+}
+
+/** By ps(1) and lsof(8), for macOS and the BSDs. */
+export class PsFinder implements ProcessFinder {
+  readonly #source: Snapshot;
+
+  constructor(processes: Snapshot) {
+    this.#source = processes;
+  }
+
+  processes(): Promise<ReadonlyMap<number, SeenProcess>> {
+    return this.#source.snapshot();
+  }
+
+  async withCommandLines(): Promise<WithLines> {
+    const all = await this.processes();
+    // ww: however long they are.
+    const lines = parseCommandLines(await output('ps', '-A', '-ww', '-o', 'pid=,args='));
+    return new Map([...all].map(([pid, found]) => [pid, { ...found, commandLine: lines.get(pid) ?? null }]));
+  }
+
+  /** What lsof does not see, it does not tell of: `hidden` is never known. */
+  async listenersOn(port: number): Promise<{ pids: number[]; hidden: boolean }> {
+    return { pids: parsePids(await output('lsof', '-nP', `-iTCP:${port}`, '-sTCP:LISTEN', '-t')), hidden: false };
+  }
+}
+
+/** One process a line: `pid args`. */
+export function parseCommandLines(text: string): Map<number, string> {
+  return new Map([...text.matchAll(/^\s*(\d+) (.*\S)\s*$/gm)].map(([, pid, line]) => [Number(pid), line!]));
+}
+
+/** lsof -t: one pid a line. */
+export function parsePids(text: string): number[] {
+  return [...new Set([...text.matchAll(/^(\d+)$/gm)].map(([, pid]) => Number(pid)))];
+}
+
+async function output(program: string, ...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(program, args, {
+    env: { ...process.env, LC_ALL: 'C' },
+    maxBuffer: 64 * 2 ** 20,
+  }).catch((error: Error & { code?: number | string; stderr?: string }) => {
+    if (error.code === 1 && !error.stderr) return { stdout: '' }; // nothing found
+    throw error;
+  });
+  return stdout;
+}

@@ -1,0 +1,69 @@
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import t, { type Test } from 'tap';
+import { LinuxFinder, parseCommandLines, parsePids, processFinder, PsFinder } from '../../src/observe/finder.js';
+import { plainNode, processes, run, said } from './support.js';
+
+const finder = new LinuxFinder(processes);
+
+function listening(t: Test, host: string): Promise<number> {
+  const server: Server = createServer();
+  t.teardown(() => server.close());
+  return new Promise((resolve) => server.listen(0, host, () => resolve((server.address() as AddressInfo).port)));
+}
+
+t.test('who listens on a port', async (t) => {
+  for (const host of ['127.0.0.1', '0.0.0.0']) {
+    const port = await listening(t, host);
+    const found = { pids: [process.pid], hidden: false };
+    t.strictSame(await finder.listenersOn(port, []), found, host);
+    t.strictSame(await finder.listenersOn(port, [process.pid]), found, 'by the one that is known');
+    t.strictSame(await finder.listenersOn(port, [1, 2 ** 30]), found, 'whatever else is known');
+  }
+  t.strictSame(await finder.listenersOn(1, []), { pids: [], hidden: false });
+});
+
+t.test('a cluster holds its port in every process that has the socket', async (t) => {
+  const script = "const c=require('cluster');c.schedulingPolicy=c.SCHED_NONE;if(c.isPrimary)c.fork().on('listening',a=>console.log(a.port));else require('net').createServer().listen(0,'127.0.0.1')";
+  const child = run(t, ...plainNode(`${t.testdir({ 'cluster.cjs': script })}/cluster.cjs`));
+  const port = Number(await said(child));
+  const { pids, hidden } = await finder.listenersOn(port, []);
+  t.ok(pids.includes(child.pid));
+  t.equal(pids.length, 2, 'the primary, and the worker it has given it to');
+  t.notOk(hidden);
+});
+
+t.test('command lines', async (t) => {
+  const child = run(t, ...plainNode('-e', 'console.log(1); setInterval(() => {}, 1e6)', '--', 'a  b', ''));
+  await said(child);
+  const all = await finder.withCommandLines();
+  t.match(all.get(child.pid), { pid: child.pid, parent: process.pid, startedAtMs: Number, start: Number });
+  t.equal(all.get(child.pid)!.commandLine, `${process.execPath} -e console.log(1); setInterval(() => {}, 1e6) -- a  b`);
+  t.strictSame((await finder.processes()).get(child.pid)!.start, all.get(child.pid)!.start);
+});
+
+t.test('those who ask at the same time share one look', async (t) => {
+  t.equal(finder.processes(), finder.processes());
+  t.equal(finder.withCommandLines(), finder.withCommandLines());
+});
+
+t.test('by ps, as on macOS', async (t) => {
+  const child = run(t, ...plainNode('-e', 'console.log(1); setInterval(() => {}, 1e6)'));
+  await said(child);
+  const all = await new PsFinder(processes).withCommandLines();
+  t.equal(all.get(child.pid)?.commandLine, `${process.execPath} -e console.log(1); setInterval(() => {}, 1e6)`);
+  t.ok(processFinder(processes, 'darwin') instanceof PsFinder);
+  t.ok(processFinder(processes, 'linux') instanceof LinuxFinder);
+});
+
+t.test('what ps and lsof print', async (t) => {
+  // In the columns of macOS 14: pids are right-aligned to five places.
+  const printed = '    1 /sbin/launchd\n  317 /usr/libexec/logd \n70211 node /Users/me/shop/server.js --port 3000\n';
+  t.strictSame([...parseCommandLines(printed)], [
+    [1, '/sbin/launchd'],
+    [317, '/usr/libexec/logd'],
+    [70211, 'node /Users/me/shop/server.js --port 3000'],
+  ]);
+  t.strictSame([...parseCommandLines('')], []);
+  t.strictSame(parsePids('70211\n70212\n70211\n'), [70211, 70212]);
+  t.strictSame(parsePids(''), []);
+});

@@ -1,0 +1,222 @@
+/** The supervisor over real processes, which a shell starts again when they end. */
+import { spawn } from 'node:child_process';
+import { readFileSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import type { ProcessId } from '../../src/supervisors/contract.js';
+import { CommandFailed } from '../../src/supervisors/external-command.js';
+import { isAlive, mustIdentify, processes, until } from '../observe/support.js';
+import { freePort, hasFinished, reportOf } from './child-support.js';
+import { external, runner, runningPids, type External } from './external-support.js';
+import { stopFirst } from './options.js';
+
+const signal = new AbortController().signal;
+const options = (more: Partial<Parameters<typeof stopFirst>[0]> = {}) => stopFirst({ stopTimeoutMs: 15_000, signal, ...more });
+const messages = ({ log }: External, level: 'warn') => log.entries.filter((entry) => entry.level === level).map(({ message }) => message);
+
+t.test('found by its command line, restarted by a signal', async (t) => {
+  const app = await runner(t, { HOW: 'graceful' });
+  const shop = external({ match: app.match });
+  await shop.supervisor.start();
+  const [pid] = await runningPids(shop);
+  await reportOf(app.folder, pid!);
+  const old = await mustIdentify(pid!);
+  const begun = performance.now();
+  const report = await shop.supervisor.restart('0', options());
+  t.match(report, { stop: 'exited', goneAt: Number, ready: null });
+  t.notOk('command' in report);
+  t.ok(report.goneAt! >= begun && report.goneAt! <= performance.now());
+  t.notOk(await isAlive(old));
+  t.ok(hasFinished(app.folder, old.pid), 'it had the time for its last work');
+  t.strictSame(await shop.supervisor.slots(), [{ worker: '0', pid: report.pid, state: 'running' }]);
+  t.not(report.pid, pid);
+  await t.rejects(shop.supervisor.restart('1', options()), { code: 'UNKNOWN_WORKER' });
+});
+
+t.test('one that ignores SIGTERM', async (t) => {
+  const app = await runner(t, { HOW: 'stubborn' });
+  const shop = external({ match: app.match });
+  const [pid] = await runningPids(shop);
+  await reportOf(app.folder, pid!);
+  const begun = performance.now();
+  const report = await shop.supervisor.restart('0', options({ stopTimeoutMs: 500 }));
+  t.equal(report.stop, 'killed');
+  t.ok(performance.now() - begun >= 500);
+  t.not(report.pid, pid);
+  t.ok(report.pid);
+});
+
+t.test('the signal that the config names', async (t) => {
+  const app = await runner(t, { HOW: 'stubborn' });
+  const shop = external({ match: app.match, restart: { signal: 'SIGINT' } });
+  const [pid] = await runningPids(shop);
+  await reportOf(app.folder, pid!);
+  t.equal((await shop.supervisor.restart('0', options())).stop, 'exited', 'it ignores SIGTERM alone');
+});
+
+t.test('several workers keep their slots', async (t) => {
+  const app = await runner(t, {}, 3);
+  const shop = external({ match: app.match });
+  const before = await runningPids(shop, 3);
+  for (const pid of before) await reportOf(app.folder, pid);
+  const { pid } = await shop.supervisor.restart('1', options());
+  t.strictSame(await runningPids(shop, 3), [before[0], pid, before[2]]);
+  process.kill(before[2]!, 'SIGKILL');
+  const after = await runningPids(shop, 3, [before[2]!]);
+  t.strictSame(after.slice(0, 2), [before[0], pid], 'one that ends by itself is followed by its successor, too');
+});
+
+t.test('a wrapper and its server are one worker', async (t) => {
+  const app = await runner(t, { HOW: 'wrapper', CHILD_HOW: 'stubborn' });
+  const shop = external({ match: app.match }); // both are called so
+  const [pid] = await runningPids(shop);
+  const child = await until('its child', async () => (await processes.tree(await mustIdentify(pid!)))[1] ?? null);
+  await reportOf(app.folder, child.pid);
+  t.equal((await shop.supervisor.restart('0', options({ stopTimeoutMs: 500 }))).stop, 'killed', 'the child ignores SIGTERM');
+  t.notOk(await isAlive(child));
+});
+
+t.test('found by its port', async (t) => {
+  const PORT = String(await freePort());
+  const app = await runner(t, { PORT });
+  const shop = external({ port: Number(PORT) });
+  const [pid] = await runningPids(shop);
+  t.strictSame(await app.pids(), [pid]);
+  await runningPids(shop); // now by looking at the one that is known
+  const { pid: next } = await shop.supervisor.restart('0', options());
+  t.ok(next);
+  t.not(next, pid);
+});
+
+t.test('found by its pid file; stale ones', async (t) => {
+  const app = await runner(t);
+  const file = join(app.folder, 'app.pid');
+  const shop = external({ pid_file: file });
+  const [pid] = await runningPids(shop);
+  t.equal(pid, Number(readFileSync(file, 'utf8')));
+  const { pid: next } = await shop.supervisor.restart('0', options());
+  t.equal(next, Number(readFileSync(file, 'utf8')));
+  t.not(next, pid);
+
+  const old = new Date(Date.now() - 3_600_000);
+  utimesSync(file, old, old);
+  const stopped = [{ worker: '0', pid: null, state: 'stopped' as const }];
+  t.strictSame(await shop.supervisor.slots(), stopped);
+  await shop.supervisor.slots();
+  t.match(messages(shop, 'warn'), [/^shop: .*app\.pid is stale: process \d+ started .* after it was written/]);
+  t.equal(messages(shop, 'warn').length, 1, 'said once');
+  await t.rejects(shop.supervisor.restart('0', options()), { code: 'SUPERVISOR_REFUSED', message: /no process to signal \(.* is stale/ });
+  t.ok(await isAlive(await mustIdentify(next!)), 'left alone');
+
+  const ended = spawn('/bin/true');
+  await new Promise((resolve) => ended.once('exit', resolve));
+  writeFileSync(file, `${ended.pid}\n`);
+  t.strictSame(await shop.supervisor.slots(), stopped);
+  unlinkSync(file);
+  t.strictSame(await shop.supervisor.slots(), stopped);
+});
+
+t.test('by a command', async (t) => {
+  const app = await runner(t);
+  // As a user would write it: it is told which process is meant.
+  const kills = ['sh', '-c', 'echo "restarting $HEAPWARDEN_APP/$HEAPWARDEN_WORKER, not $SECRET"; kill "$HEAPWARDEN_PID"'];
+  const env = { PATH: process.env['PATH']!, SECRET: 'hush' };
+  const shop = external({ match: app.match, restart: kills }, { env });
+  const [pid] = await runningPids(shop);
+  await reportOf(app.folder, pid!);
+  const report = await shop.supervisor.restart('0', options());
+  t.match(report, { stop: 'exited', goneAt: Number, command: { status: 0, signal: null, timedOut: false, output: 'restarting shop/0, not' } });
+  t.not(report.pid, pid);
+  t.strictSame(await runningPids(shop), [report.pid]);
+});
+
+t.test('a command that fails, hangs, does nothing, or is not there', async (t) => {
+  const app = await runner(t);
+  const [pid] = await runningPids(external({ match: app.match }));
+  await reportOf(app.folder, pid!);
+  const failing = async (restart: string[], how: Partial<Parameters<typeof stopFirst>[0]> = {}, timeout = 20_000) => {
+    const { supervisor } = external({ match: app.match, restart, timeout });
+    return supervisor.restart('0', options(how)).then(() => null, (error: unknown) => error as CommandFailed);
+  };
+  t.match(await failing(['sh', '-c', 'echo begun; echo no such app >&2; exit 7']), {
+    code: 'SUPERVISOR_REFUSED',
+    message: 'its restart command ended with status 7: no such app',
+    report: { status: 7, timedOut: false, output: 'begun\nno such app' },
+  });
+  t.match(await failing(['sleep', '1001'], {}, 300), {
+    message: 'its restart command had not ended after 300ms, and was stopped',
+    report: { timedOut: true },
+  });
+  t.match(await failing(['true'], { stopTimeoutMs: 300 }), {
+    message: `process ${pid} still runs 300ms (stop_timeout) after its restart command had ended with status 0`,
+    report: { status: 0 },
+  });
+  const missing = await failing(['/nonexistent/restart']);
+  t.notOk(missing instanceof CommandFailed);
+  t.match(missing, { message: 'its restart command cannot be started: there is no program /nonexistent/restart' });
+  t.ok(await isAlive(await mustIdentify(pid!)));
+  t.strictSame(await app.pids(), [pid], 'nobody was touched');
+});
+
+t.test('a command that starts what does not run', async (t) => {
+  const app = await runner(t);
+  const [pid] = await runningPids(external({ match: app.match }));
+  const flag = join(app.folder, 'other.pid');
+  const shop = external({ pid_file: flag, restart: ['sh', '-c', `sleep 0.5; echo ${pid} > ${flag}; echo "was: $HEAPWARDEN_PID"`] });
+  t.strictSame(await shop.supervisor.slots(), [{ worker: '0', pid: null, state: 'stopped' }]);
+  const restarting = shop.supervisor.restart('0', options());
+  await until('the command', async () => (await shop.supervisor.slots())[0]!.state === 'starting');
+  t.match(await restarting, { stop: 'gone', pid, goneAt: null, command: { output: 'was:' } });
+});
+
+t.test('drained first where it is asked for', async (t) => {
+  const app = await runner(t);
+  const [pid] = await runningPids(external({ match: app.match }));
+  await reportOf(app.folder, pid!);
+  const drained: number[] = [];
+  const drain = async (process: ProcessId) => {
+    t.ok(await isAlive(process), 'before it is stopped');
+    return drained.push(process.pid) > 0;
+  };
+  const failing = external({ match: app.match, restart: ['false'] }, { drain });
+  await t.rejects(failing.supervisor.restart('0', options()), { message: 'its restart command ended with status 1' });
+  t.strictSame(drained, [], 'not with stop_first');
+  await t.rejects(failing.supervisor.restart('0', options({ mode: 'graceful' })), {
+    message:
+      'its restart command ended with status 1. Its agent had been asked to take no new connections, so that it may ' +
+      'serve nobody: restart it by hand',
+  });
+  t.strictSame(drained, [pid]);
+  const shop = external({ match: app.match }, { drain });
+  await shop.supervisor.restart('0', options({ mode: 'graceful' }));
+  t.strictSame(drained, [pid, pid]);
+});
+
+t.test('a process that changes while it is looked at is not signalled', async (t) => {
+  const app = await runner(t);
+  const [pid] = await runningPids(external({ match: app.match }));
+  await reportOf(app.folder, pid!);
+  // Seen as it was before another process came to have its pid.
+  const before = { ...(await mustIdentify(pid!)), start: 1, parent: 1, startedAtMs: 0 };
+  const finder = {
+    processes: async () => new Map([[before.pid, before]]),
+    withCommandLines: async () => new Map([[before.pid, { ...before, commandLine: 'shop' }]]),
+    listenersOn: async () => ({ pids: [], hidden: false }),
+  };
+  const shop = external({ match: 'shop' }, { finder, clock: { now: Date.now, monotonic: () => performance.now(), sleep: (ms) => sleep(Math.min(ms, 10)) } });
+  const stopping = AbortSignal.timeout(1000);
+  await t.rejects(shop.supervisor.restart('0', options({ signal: stopping })), 'it waits for a new one until it is told not to');
+  t.ok(await isAlive(await mustIdentify(pid!)));
+  t.strictSame(await app.pids(), [pid]);
+});
+
+t.test('nothing to watch yet', async (t) => {
+  const shop = external({ match: '^/nonexistent/node$' });
+  await shop.supervisor.start();
+  t.strictSame(messages(shop, 'warn'), ['shop: no process is found by its command line, /^/nonexistent/node$/ yet']);
+  t.strictSame(await shop.supervisor.slots(), [{ worker: '0', pid: null, state: 'stopped' }]);
+  const broken = external({ pid_file: t.testdir() });
+  await broken.supervisor.start();
+  t.match(messages(broken, 'warn'), [/^shop: .* cannot be read: EISDIR/]);
+});
