@@ -41,6 +41,7 @@ import { Leftovers } from './supervisors/leftovers.js';
 import { pm2Home } from './supervisors/pm2.js';
 import { Pm2Client } from './supervisors/pm2-rpc.js';
 import { SupervisorSet } from './supervisors/set.js';
+import { Systemctl } from './supervisors/systemctl.js';
 
 export interface RoomsOptions {
   config: ConfigStore;
@@ -81,6 +82,7 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const standstills = new Standstills({ hub, vigil, readSigns: signReader(), clock });
   const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
+  const systemctls = { system: new Systemctl({ user: false }), user: new Systemctl({ user: true }) };
   const drain: Drain = ({ pid }, timeoutMs) => hub.drain(pid, timeoutMs);
   const lastWords = new LastWords(clock);
   const witness = new Witness({ hub, clock });
@@ -91,7 +93,9 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
     lastWords.push(app, worker, stream, chunk);
     onOutput(app, worker, stream, chunk);
   };
-  const supervisorParts = { agentSocket: agent_socket, processes, leftovers, pm2, drain, appConfig, clock, log, onOutput: onWords };
+  const supervisorParts = {
+    agentSocket: agent_socket, processes, leftovers, pm2, systemctls, drain, appConfig, clock, log, onOutput: onWords,
+  };
   const supervisors = new SupervisorSet((app) => createSupervisor(app, supervisorParts), log);
   const sampler = new Sampler(processes);
   const observer = new Observer({ supervisors: supervisors.byApp, sampler, hub, standstills, clock, log });

@@ -77,6 +77,34 @@ export function duplicatePorts(apps: readonly unknown[], { source, originOf }: O
   });
 }
 
+/** Each app whose systemd unit is another one's already, be it as an instance of its template. */
+export function duplicateUnits(apps: readonly unknown[], { source, originOf }: Origins): ConfigProblem[] {
+  const before: { unit: string; user: boolean; path: Path; app: unknown }[] = [];
+  return apps.flatMap((app, i) => {
+    const systemd = valueAt(app, ['supervisor', 'systemd']);
+    const written = typeof systemd === 'string' ? systemd : valueAt(systemd, ['unit']);
+    if (typeof written !== 'string') return [];
+    const unit = written.replace(/\.service$/, '');
+    const user = valueAt(systemd, ['user']) === true;
+    const path = originOf(['apps', String(i), 'supervisor', 'systemd']);
+    const first = before.find((other) => other.user === user && haveCommon(other.unit, unit));
+    if (!first) {
+      before.push({ unit, user, path, app: valueAt(app, ['name']) });
+      return [];
+    }
+    const whose = `app ${JSON.stringify(first.app)}, line ${source.line(first.path)}`;
+    const [mine, theirs] = [JSON.stringify(valueAt(app, ['name'])), first.unit === unit ? 'it' : `${first.unit}.service`];
+    return [source.problem(path, `app ${mine} may not have ${unit}.service: ${whose}, has ${theirs} already`)];
+  });
+}
+
+/** Whether a unit can belong to both; a star stands for any instance. */
+function haveCommon(one: string, other: string): boolean {
+  const [template, instance] = one.split('@');
+  const [theirTemplate, theirInstance] = other.split('@');
+  return template === theirTemplate && (instance === theirInstance || [instance, theirInstance].includes('*'));
+}
+
 function valueAt(root: unknown, path: Path): unknown {
   return path.reduce<unknown>(
     (value, step) => (typeof value === 'object' && value ? (value as Record<string, unknown>)[step] : undefined),

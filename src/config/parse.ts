@@ -1,7 +1,7 @@
 import type { ErrorObject } from 'ajv';
 import type { Static } from 'typebox';
 import type { ConfigProblem } from '../errors.js';
-import { duplicateNames, duplicatePorts, limitsOutOfOrder, type Origins } from './checks.js';
+import { duplicateNames, duplicatePorts, duplicateUnits, limitsOutOfOrder, type Origins } from './checks.js';
 import { isGroup, mergeDefaults } from './merge.js';
 import { messageOfDefect } from './messages.js';
 import {
@@ -65,6 +65,7 @@ function problemsOf(root: unknown, source: Source): ConfigProblem[] {
     ...apps.flatMap((app, i) => limitsOutOfOrder(['apps', String(i)], app, origins)),
     ...duplicateNames(apps, source),
     ...duplicatePorts(apps, origins),
+    ...duplicateUnits(apps, origins),
   ];
 }
 
