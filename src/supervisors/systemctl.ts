@@ -70,13 +70,14 @@ export class Systemctl {
     const said = firstLine(ran.stderr);
     // Of a job that was begun; anything else was refused before anything was touched.
     if (/^(Job for|A dependency job for) .* failed/.test(said)) return said;
-    throw this.#refusal(`restart ${name}`, name, said);
+    throw this.#refusal(name, said);
   }
 
   /** Ends a crash loop, and sets systemd's count of starts (StartLimitBurst=) to zero. */
   async resetFailed(name: UnitName, signal: AbortSignal): Promise<void> {
     const ran = await this.#run(['reset-failed', '--', name], this.timeoutMs, signal);
-    if (ran.status !== 0) throw this.#refusal(`reset the failed state of ${name}`, name, firstLine(ran.stderr));
+    // A unit that is not loaded, being stopped, has nothing to reset.
+    if (ran.status !== 0 && !/ not loaded$/.test(firstLine(ran.stderr))) throw this.#refusal(name, firstLine(ran.stderr));
   }
 
   #gather(): Asked {
@@ -90,7 +91,7 @@ export class Systemctl {
 
   async #showAll(names: readonly string[]): Promise<Unit[]> {
     const ran = await this.#run(['show', `--property=${PROPERTIES.join()}`, '--', ...names], this.timeoutMs);
-    if (ran.status !== 0) throw this.#refusal('say how its units are', names[0] ?? '', firstLine(ran.stderr));
+    if (ran.status !== 0) throw this.#refusal(names.join(', '), firstLine(ran.stderr));
     return parseUnits(ran.stdout);
   }
 
@@ -109,12 +110,12 @@ export class Systemctl {
     });
   }
 
-  #refusal(what: string, name: string, said: string): HeapwardenError {
+  #refusal(name: string, said: string): HeapwardenError {
     // "System has not been booted with systemd", "Failed to connect to bus", "Failed to get properties: Connection …"
     if (/not been booted with systemd|connect to bus|Connection (refused|reset|timed out)|Transport endpoint/i.test(said)) {
       return this.#unreachable(said);
     }
-    return new HeapwardenError('SUPERVISOR_REFUSED', `systemd does not ${what}: ${said}${hint(said, name, this.user)}`);
+    return new HeapwardenError('SUPERVISOR_REFUSED', `systemd refuses: ${said}${hint(said, name, this.user)}`);
   }
 
   #unreachable(why: string): HeapwardenError {
@@ -162,4 +163,4 @@ function matcherOf(name: string): (id: string) => boolean {
   return (id) => id.length > before.length + after.length && id.startsWith(before) && id.endsWith(after);
 }
 
-const firstLine = (text: string): string => text.trim().split('\n')[0] || 'it did not say why';
+const firstLine = (text: string): string => text.trim().split('\n')[0]?.replace(/\.$/, '') || 'it did not say why';

@@ -4,7 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DEBIAN_ROOT, NODE_MAJORS, PROMETHEUS_TOOLS, findPart, type PartName } from './index.js';
+import {
+  DEBIAN_ROOT, DEBIAN_SYSTEMD, NODE_MAJORS, PROMETHEUS_TOOLS, SYSTEMD_PARTS, findPart, type PartName,
+} from './index.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
@@ -30,19 +32,35 @@ function npmPartsAreCurrent(): boolean {
   return Object.entries(wanted).every(([path, { version }]) => path === '' || actual[path]?.version === version);
 }
 
-function unpackDebian(): void {
+/** What `packages` (names, or options of `apt-get download`) hold, unpacked into `root`. */
+function unpackDebian(packages: readonly string[], root: string): void {
   const downloads = mkdtempSync(join(tmpdir(), 'heapwarden-debs-'));
   try {
     if (process.getuid?.() === 0) run('apt-get', ['update', '-qq'], downloads);
-    run('apt-get', ['download', '-qq', 'prometheus', 'prometheus-alertmanager'], downloads);
-    mkdirSync(DEBIAN_ROOT, { recursive: true });
+    run('apt-get', ['download', '-qq', ...packages], downloads);
+    mkdirSync(root, { recursive: true });
     for (const deb of readdirSync(downloads).filter((name) => name.endsWith('.deb'))) {
-      run('dpkg', ['-x', join(downloads, deb), DEBIAN_ROOT], downloads);
+      run('dpkg', ['-x', join(downloads, deb), root], downloads);
     }
-    wrapAlertmanager();
   } finally {
     rmSync(downloads, { recursive: true, force: true });
   }
+}
+
+/**
+ * systemd with what it is linked to beyond a Debian without it, to be laid over the machine's own root in a namespace.
+ * Not its users: polkitd's has to be there already, or polkit is not.
+ */
+function unpackSystemd(): void {
+  const wanted = ['systemd', 'dbus-daemon', 'dbus-system-bus-common', 'dbus', 'polkitd'];
+  const list = execFileSync(
+    'apt-cache',
+    ['depends', '--recurse', '--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks', '--no-replaces', '--no-enhances', ...wanted],
+    { encoding: 'utf8' },
+  );
+  const packages = [...new Set(list.split('\n').filter((line) => /^[a-z0-9]/.test(line)).map((line) => line.trim()))];
+  const isWorthIt = (name: string) => wanted.includes(name) || name.startsWith('lib');
+  unpackDebian(packages.filter((name) => isWorthIt(name) && !name.startsWith('libc6')), DEBIAN_SYSTEMD);
 }
 
 /**
@@ -65,9 +83,19 @@ if (!npmPartsAreCurrent()) {
   attempt('PM2 and Node 18 to 26 from npm (about 350 MB)', () => run('npm', ['ci', '--no-audit', '--no-fund', '--silent'], here));
 }
 if (PROMETHEUS_TOOLS.some((tool) => !findPart(tool))) {
-  attempt('Prometheus and Alertmanager from Debian', unpackDebian);
+  attempt('Prometheus and Alertmanager from Debian', () => {
+    unpackDebian(['prometheus', 'prometheus-alertmanager'], DEBIAN_ROOT);
+    wrapAlertmanager();
+  });
 }
 
-const all: PartName[] = [...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS];
+const systemdParts = Object.keys(SYSTEMD_PARTS) as (keyof typeof SYSTEMD_PARTS)[];
+if (process.platform === 'linux' && process.getuid?.() !== 0) {
+  console.error('setup: only root can boot a systemd of his own, so its suites do not run here');
+} else if (systemdParts.some((name) => !findPart(name))) {
+  attempt('systemd, D-Bus and polkit from Debian', unpackSystemd);
+}
+
+const all: PartName[] = [...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, ...systemdParts];
 const missing = all.filter((name) => !findPart(name));
 console.error(missing.length === 0 ? 'setup: every real part is here' : `setup: NOT here: ${missing.join(', ')}; the suites that need them will say so`);
