@@ -10,6 +10,8 @@ for (const file of ['systemd-inside.ts', 'systemd-deploy.ts']) {
     if (!parts) return;
     const [program, ...enter] = (await bootSystemd(t, parts.systemd)).enter;
     const path = fileURLToPath(new URL(file, import.meta.url));
-    await t.spawn(program!, [...enter, process.execPath, '--import=tsx', path], file);
+    // tap's own preloads would write into the repository, which cannot be written there.
+    const node = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, '--import=tsx', path];
+    await t.spawn(program!, [...enter, ...node], file);
   });
 }
