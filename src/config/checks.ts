@@ -93,7 +93,8 @@ export function duplicateUnits(apps: readonly unknown[], { source, originOf }: O
       return [];
     }
     const whose = `app ${JSON.stringify(first.app)}, line ${source.line(first.path)}`;
-    const [mine, theirs] = [JSON.stringify(valueAt(app, ['name'])), first.unit === unit ? 'it' : `${first.unit}.service`];
+    const mine = JSON.stringify(valueAt(app, ['name']));
+    const theirs = first.unit === unit ? 'it' : `${first.unit}.service`;
     return [source.problem(path, `app ${mine} may not have ${unit}.service: ${whose}, has ${theirs} already`)];
   });
 }

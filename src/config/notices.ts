@@ -29,7 +29,8 @@ export function noticesOf(config: Config): Notice[] {
       add('restart.ready.status', 'has no effect without restart.ready.http');
     }
     if (app.supervisor.systemd !== undefined && app.restart.stop_timeout !== STOP_TIMEOUT_MS) {
-      add('restart.stop_timeout', "only bounds how long requests may take to end; the unit's TimeoutStopSec= says when it is killed");
+      const who = "the unit's TimeoutStopSec= says when it is killed";
+      add('restart.stop_timeout', `only bounds how long requests may take to end; ${who}`);
     }
     for (const resource of ['rss', 'heap'] as const) {
       const hold = app.limits[resource]?.for ?? RULES_HOLD_MS;

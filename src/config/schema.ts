@@ -129,7 +129,7 @@ const supervisor = Type.Object(
         ],
         expected: 'a service such as "shop.service" or "shop@*.service", or { unit: shop, user: true }',
         description:
-          "a systemd service, or all instances of a template (shop@*.service); with `user`, one of heapwarden's own user",
+          "a systemd service, or all instances of a template (shop@*.service); with `user`, of heapwarden's own user",
       }),
     ),
     docker: optional(text('a container name')),

@@ -8,8 +8,9 @@ const SETGID = 0o2000;
 /**
  * Makes `server` listen on a Unix socket that only this user can reach (0600, in a 0700 folder made where missing), or
  * on a named pipe. In a folder that has been made setgid (RuntimeDirectoryMode=2750), whose group the socket then has,
- * that group can reach it, too (0660): so apps of other users report to a warden that is not root. A socket file that a dead warden left behind is replaced. Throws HeapwardenError SOCKET_IN_USE where
- * somebody answers there, STATE_UNWRITABLE where the socket cannot be made.
+ * that group can reach it, too (0660): so apps of other users report to a warden that is not root. A socket file that
+ * a dead warden left behind is replaced. Throws HeapwardenError SOCKET_IN_USE where somebody answers there,
+ * STATE_UNWRITABLE where the socket cannot be made.
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   try {

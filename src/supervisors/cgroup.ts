@@ -23,7 +23,8 @@ async function pidsBelow(folder: string): Promise<number[]> {
   // Either may go while it is read, with all its processes.
   const own = await readFile(join(folder, 'cgroup.procs'), 'utf8').catch(() => '');
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  const below = await Promise.all(entries.filter((entry) => entry.isDirectory()).map(({ name }) => pidsBelow(join(folder, name))));
+  const folders = entries.filter((entry) => entry.isDirectory());
+  const below = await Promise.all(folders.map(({ name }) => pidsBelow(join(folder, name))));
   // 0 is a process of another pid namespace, which nobody here can name.
   return [...own.split('\n').map(Number).filter((pid) => pid > 0), ...below.flat()];
 }

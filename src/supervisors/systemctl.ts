@@ -12,6 +12,10 @@ import { HeapwardenError } from '../errors.js';
 import { formatElapsed } from '../units.js';
 import { parseUnits, PROPERTIES, type Unit, type UnitName } from './systemd-unit.js';
 
+/** About 600 bytes a unit. */
+const MOST_BYTES = 64 * 2 ** 20;
+const NO_SYSTEMD = /not been booted with systemd|connect to bus|Connection (refused|reset|timed out)|Transport endpoint/i;
+
 export interface SystemctlOptions {
   /** The manager of this user's own services, rather than the machine's. */
   user: boolean;
@@ -33,7 +37,7 @@ interface Asked {
   answer: Promise<Unit[]>;
 }
 
-/** All of one service manager. Throws HeapwardenError SUPERVISOR_UNREACHABLE, or SUPERVISOR_REFUSED with systemd's text. */
+/** One service manager. Throws HeapwardenError SUPERVISOR_UNREACHABLE, or SUPERVISOR_REFUSED with systemd's text. */
 export class Systemctl {
   readonly user: boolean;
   readonly timeoutMs: number;
@@ -76,8 +80,9 @@ export class Systemctl {
   /** Ends a crash loop, and sets systemd's count of starts (StartLimitBurst=) to zero. */
   async resetFailed(name: UnitName, signal: AbortSignal): Promise<void> {
     const ran = await this.#run(['reset-failed', '--', name], this.timeoutMs, signal);
+    const said = firstLine(ran.stderr);
     // A unit that is not loaded, being stopped, has nothing to reset.
-    if (ran.status !== 0 && !/ not loaded$/.test(firstLine(ran.stderr))) throw this.#refusal(name, firstLine(ran.stderr));
+    if (ran.status !== 0 && !said.endsWith(' not loaded')) throw this.#refusal(name, said);
   }
 
   #gather(): Asked {
@@ -100,21 +105,20 @@ export class Systemctl {
     const scope = this.user ? ['--user'] : [];
     const all = [...scope, '--no-pager', '--no-ask-password', ...args];
     return new Promise((resolve, reject) => {
-      const options = { timeout: timeoutMs, env: environment(process.env), encoding: 'utf8', ...(signal && { signal }) } as const;
-      execFile(this.#program, all, { ...options, maxBuffer: 64 * 2 ** 20 }, (error, stdout, stderr) => {
+      const env = environment(process.env);
+      const options = { timeout: timeoutMs, env, encoding: 'utf8', maxBuffer: MOST_BYTES, ...(signal && { signal }) } as const;
+      const fail = (why: string) => reject(this.#unreachable(why));
+      execFile(this.#program, all, options, (error, stdout, stderr) => {
         if (signal?.aborted) reject(signal.reason);
-        else if (error?.killed) reject(this.#unreachable(`no answer to "${args[0]}" within ${formatElapsed(timeoutMs)}`));
-        else if (typeof error?.code === 'string') reject(this.#unreachable(`${this.#program} cannot be run, ${error.code}`));
+        else if (error?.killed) fail(`no answer to "${args[0]}" within ${formatElapsed(timeoutMs)}`);
+        else if (typeof error?.code === 'string') fail(`${this.#program} cannot be run, ${error.code}`);
         else resolve({ status: error ? Number(error.code ?? NaN) : 0, stdout, stderr });
       });
     });
   }
 
   #refusal(name: string, said: string): HeapwardenError {
-    // "System has not been booted with systemd", "Failed to connect to bus", "Failed to get properties: Connection …"
-    if (/not been booted with systemd|connect to bus|Connection (refused|reset|timed out)|Transport endpoint/i.test(said)) {
-      return this.#unreachable(said);
-    }
+    if (NO_SYSTEMD.test(said)) return this.#unreachable(said);
     return new HeapwardenError('SUPERVISOR_REFUSED', `systemd refuses: ${said}${hint(said, name, this.user)}`);
   }
 
@@ -145,7 +149,7 @@ function hint(said: string, name: string, user: boolean): string {
   }
   if (/is masked/.test(said)) return `; "${systemctl} unmask ${name}" makes it a service again`;
   if (/not found|not loaded/.test(said)) return `; "${systemctl} list-units --type=service" shows those there are`;
-  if (/bad (unit file )?setting|Exec format|Invalid argument/i.test(said)) return `; "systemd-analyze verify ${name}" says why`;
+  if (/bad (unit file )?setting|Invalid argument/i.test(said)) return `; "systemd-analyze verify ${name}" says why`;
   return '';
 }
 

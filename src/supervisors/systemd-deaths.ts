@@ -4,7 +4,9 @@ import type { Death, DeathCause } from './contract.js';
 import type { lastFailure } from './systemd-journal.js';
 import { isBetweenRuns, type Unit } from './systemd-unit.js';
 
-const CAUSES: readonly string[] = ['oom-kill', 'exit-code', 'signal', 'core-dump', 'watchdog', 'timeout'] satisfies DeathCause[];
+const CAUSES: readonly string[] = [
+  'oom-kill', 'exit-code', 'signal', 'core-dump', 'watchdog', 'timeout',
+] satisfies DeathCause[];
 
 const WORDS: Partial<Record<DeathCause, string>> = {
   'oom-kill': "was killed for want of memory (the unit's MemoryMax=, or the machine's)",

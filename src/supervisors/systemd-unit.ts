@@ -78,13 +78,15 @@ export function parseUnits(output: string): Unit[] {
 }
 
 const SPANS: Readonly<Record<string, number>> = {
-  y: 31_557_600_000, month: 2_629_800_000, w: 604_800_000, d: 86_400_000, h: 3_600_000, min: 60_000, s: 1000, ms: 1, us: 0.001,
+  y: 31_557_600_000, month: 2_629_800_000, w: 604_800_000, d: 86_400_000, h: 3_600_000, min: 60_000, s: 1000, ms: 1,
+  us: 0.001,
 };
 
 /** Milliseconds of a span as systemd prints it, `1min 30s`: systemd.time(7). What it is not, has no limit. */
 export function parseTimeSpan(text: string): number {
   const parts = text.split(' ').map((part) => /^(\d+(?:\.\d+)?)([a-z]+)$/.exec(part));
-  return parts.reduce((sum, part) => sum + (part ? Number(part[1]) * (SPANS[part[2]!] ?? NaN) : text === '0' ? 0 : Infinity), 0);
+  if (text === '0') return 0;
+  return parts.reduce((sum, part) => sum + (part ? Number(part[1]) * (SPANS[part[2]!] ?? Infinity) : Infinity), 0);
 }
 
 /** systemd waits for its first start, or for the next. */

@@ -144,7 +144,8 @@ export class SystemdSupervisor implements Supervisor {
     if (this.#headless.has(id)) return;
     this.#headless.add(id);
     const next = type === 'forking' ? 'set its PIDFile=' : 'a oneshot, for one, has none when it is done';
-    log.warn(`${app}/${worker}: ${id} runs, but systemd knows no main process of it, so it is not watched; ${next}`, { app, worker });
+    const what = `${id} runs, but systemd knows no main process of it, so it is not watched`;
+    log.warn(`${app}/${worker}: ${what}; ${next}`, { app, worker });
   }
 }
 

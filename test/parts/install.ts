@@ -59,8 +59,16 @@ function unpackSystemd(): void {
     { encoding: 'utf8' },
   );
   const packages = [...new Set(list.split('\n').filter((line) => /^[a-z0-9]/.test(line)).map((line) => line.trim()))];
-  const isWorthIt = (name: string) => wanted.includes(name) || name.startsWith('lib');
-  unpackDebian(packages.filter((name) => isWorthIt(name) && !name.startsWith('libc6')), DEBIAN_SYSTEMD);
+  // Not the C library, without which nothing here would run, nor what would stand in systemd's place.
+  const isWorthIt = (name: string) => wanted.includes(name) || /^lib(?!c6|.*elogind|.*perl)/.test(name);
+  unpackDebian(packages.filter(isWorthIt), DEBIAN_SYSTEMD);
+  // On a Debian of today /lib is /usr/lib, but its packages do not all say so.
+  for (const folder of ['bin', 'sbin', 'lib', 'lib64'].filter((name) => existsSync(join(DEBIAN_SYSTEMD, name)))) {
+    const [from, to] = [join(DEBIAN_SYSTEMD, folder), join(DEBIAN_SYSTEMD, 'usr', folder)];
+    mkdirSync(to, { recursive: true });
+    run('cp', ['--archive', `${from}/.`, to], DEBIAN_SYSTEMD);
+    rmSync(from, { recursive: true });
+  }
 }
 
 /**

@@ -23,13 +23,14 @@ umount -R /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 for dir in /tmp /var/tmp /run /var/log /var/lib /dev/shm; do mount -t tmpfs -o mode=755 tmpfs "$dir"; done
 chmod 1777 /tmp /var/tmp /dev/shm
+[ -z "$parts" ] || mount -t overlay overlay -o "lowerdir=$parts/usr:/usr" /usr
 # What is written there is gone with the namespace.
 for dir in etc usr/local; do
   mkdir -p "/run/over/$dir/upper" "/run/over/$dir/work"
-  lower=${parts:+$parts/$dir:}/$dir
+  lower=/$dir
+  [ -z "$parts" ] || [ ! -d "$parts/$dir" ] || lower=$parts/$dir:$lower
   mount -t overlay overlay -o "lowerdir=$lower,upperdir=/run/over/$dir/upper,workdir=/run/over/$dir/work" "/$dir"
 done
-[ -z "$parts" ] || mount -t overlay overlay -o "lowerdir=$parts/usr:/usr" /usr
 
 # Three users: those of the warden and of an app, and one without any rights.
 id=7310

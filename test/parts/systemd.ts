@@ -16,14 +16,14 @@ export interface Booted {
   enter: readonly string[];
 }
 
-/** Boots the systemd of `part` (findPart); at the test's end it is killed with all that it has started. */
-export async function bootSystemd(t: Test, part: string): Promise<Booted> {
+/** Boots systemd; at the test's end it is killed with all that it has started. `parts`: where its programs are (needParts). */
+export async function bootSystemd(t: Test, parts: Readonly<Record<string, string>>): Promise<Booted> {
   const mounts = readFileSync('/proc/mounts', 'utf8').split('\n').map((line) => line.split(' '));
   const tree = mounts.find(([, , type]) => type === 'cgroup2')?.[1];
   if (tree === undefined) throw new Error('no cgroup2 is mounted on this machine, and systemd needs one');
   const group = mkdtempSync(join(tree, 'heapwarden-test-'));
   rmdirSync(group); // its name is what was wanted: the script makes it, and enters it at once
-  const unpacked = part.startsWith(DEBIAN_SYSTEMD) ? DEBIAN_SYSTEMD : '';
+  const unpacked = Object.values(parts).some((path) => path.startsWith(DEBIAN_SYSTEMD)) ? DEBIAN_SYSTEMD : '';
   const child = spawn('sh', [BOOT, group, unpacked], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said += String(chunk)));

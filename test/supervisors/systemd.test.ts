@@ -8,7 +8,7 @@ for (const file of ['systemd-inside.ts', 'systemd-deploy.ts']) {
   t.test(file, async (t) => {
     const parts = needParts(t, 'systemd', 'dbus-daemon', 'polkitd');
     if (!parts) return;
-    const [program, ...enter] = (await bootSystemd(t, parts.systemd)).enter;
+    const [program, ...enter] = (await bootSystemd(t, parts)).enter;
     const path = fileURLToPath(new URL(file, import.meta.url));
     // tap's own preloads would write into the repository, which cannot be written there.
     const node = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, '--import=tsx', path];
