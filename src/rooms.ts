@@ -53,6 +53,7 @@ import { Leftovers } from './supervisors/leftovers.js';
 import { pm2Home } from './supervisors/pm2.js';
 import { Pm2Client } from './supervisors/pm2-rpc.js';
 import { SupervisorSet } from './supervisors/set.js';
+import { Systemctl } from './supervisors/systemctl.js';
 
 export interface RoomsOptions {
   config: ConfigStore;
@@ -96,6 +97,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   const standstills = new Standstills({ hub, vigil, readSigns: signReader(), clock });
   const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });
+  const systemctls = { system: new Systemctl({ user: false }), user: new Systemctl({ user: true }) };
   const drain: Drain = ({ pid }, timeoutMs) => hub.drain(pid, timeoutMs);
   const lastWords = new LastWords(clock);
   const witness = new Witness({ hub, clock });
@@ -106,8 +108,10 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
     lastWords.push(app, worker, stream, chunk);
     onOutput(app, worker, stream, chunk);
   };
-  const finder = processFinder(processes);
-  const supervisorParts = { agentSocket: agent_socket, processes, finder, leftovers, pm2, drain, appConfig, clock, log, onOutput: onWords };
+  const supervisorParts = {
+    agentSocket: agent_socket, processes, finder: processFinder(processes), leftovers, pm2, systemctls, drain, appConfig,
+    clock, log, onOutput: onWords,
+  };
   const claims = new Claims({ processes, order: () => config.current.apps.map(({ name }) => name) });
   const supervisors = new SupervisorSet((app) => claims.guard(app.name, createSupervisor(app, supervisorParts)), log);
   const sampler = new Sampler(processes);

@@ -80,7 +80,6 @@ export function duplicatePorts(apps: readonly unknown[], { source, originOf }: O
 /** What may be written of a supervisor that names processes of one app alone, and what a person calls it. */
 const SOURCES: readonly [path: Path, what: string][] = [
   [['pm2'], 'the name in PM2'],
-  [['systemd'], 'the systemd unit'],
   [['docker'], 'the container'],
   [['external', 'pid_file'], 'the pid file'],
   [['external', 'port'], 'the port'],
@@ -112,10 +111,38 @@ export function duplicateSources(apps: readonly unknown[], { source, originOf, i
 }
 
 /** Two ways to write one thing. */
-function sameThing([kind, key]: Path, value: unknown): unknown {
+function sameThing([, key]: Path, value: unknown): unknown {
   if (typeof value !== 'string') return value;
-  if (kind === 'systemd') return value.replace(/\.service$/, '');
   return key === 'pid_file' ? value.split(/\/+/).filter((step) => step !== '.').join('/') : value;
+}
+
+/** Each app whose systemd unit is another one's already, be it as an instance of its template. */
+export function duplicateUnits(apps: readonly unknown[], { source, originOf }: Origins): ConfigProblem[] {
+  const before: { unit: string; user: boolean; path: Path; app: unknown }[] = [];
+  return apps.flatMap((app, i) => {
+    const systemd = valueAt(app, ['supervisor', 'systemd']);
+    const written = typeof systemd === 'string' ? systemd : valueAt(systemd, ['unit']);
+    if (typeof written !== 'string') return [];
+    const unit = written.replace(/\.service$/, '');
+    const user = valueAt(systemd, ['user']) === true;
+    const path = originOf(['apps', String(i), 'supervisor', 'systemd']);
+    const first = before.find((other) => other.user === user && haveCommon(other.unit, unit));
+    if (!first) {
+      before.push({ unit, user, path, app: valueAt(app, ['name']) });
+      return [];
+    }
+    const whose = `app ${JSON.stringify(first.app)}, line ${source.line(first.path)}`;
+    const mine = JSON.stringify(valueAt(app, ['name']));
+    const theirs = first.unit === unit ? 'it' : `${first.unit}.service`;
+    return [source.problem(path, `app ${mine} may not have ${unit}.service: ${whose}, has ${theirs} already`)];
+  });
+}
+
+/** Whether a unit can belong to both; a star stands for any instance. */
+function haveCommon(one: string, other: string): boolean {
+  const [template, instance] = one.split('@');
+  const [theirTemplate, theirInstance] = other.split('@');
+  return template === theirTemplate && (instance === theirInstance || [instance, theirInstance].includes('*'));
 }
 
 function valueAt(root: unknown, path: Path): unknown {

@@ -4,6 +4,9 @@ import type { AppConfig, Config } from './schema.js';
 /** `for` of the limit alerts in rules/heapwarden.rules.yml; PromQL cannot take a duration from a metric. */
 const RULES_HOLD_MS = 30_000;
 
+/** The default of restart.stop_timeout, which nobody has asked for. */
+const STOP_TIMEOUT_MS = 10_000;
+
 /** What this version does with one key of one app; `message` is a whole sentence that names both. */
 export interface Notice {
   app: string;
@@ -25,6 +28,10 @@ export function noticesOf(config: Config): Notice[] {
     if (app.restart.ready?.status !== undefined && app.restart.ready.http === undefined) {
       add('restart.ready.status', 'has no effect without restart.ready.http');
     }
+    if (app.supervisor.systemd !== undefined && app.restart.stop_timeout !== STOP_TIMEOUT_MS) {
+      const who = "the unit's TimeoutStopSec= says when it is killed";
+      add('restart.stop_timeout', `only bounds how long requests may take to end; ${who}`);
+    }
     for (const resource of ['rss', 'heap'] as const) {
       const hold = app.limits[resource]?.for ?? RULES_HOLD_MS;
       if (config.trigger === 'embedded' || hold === RULES_HOLD_MS) continue;
@@ -38,9 +45,8 @@ export function noticesOf(config: Config): Notice[] {
 /** Settings that are accepted and that cannot be done at all, in this version or together: it does not start with them. */
 export function unsupportedIn(config: Config): Notice[] {
   return config.apps.flatMap((app) => {
-    const kind = (['systemd', 'docker'] as const).find((name) => app.supervisor[name] !== undefined);
     const notices: Notice[] = [];
-    if (kind) notices.push(notice(app, `supervisor.${kind}`, 'is not available in this version; use child, pm2 or external'));
+    if (app.supervisor.docker !== undefined) notices.push(notice(app, 'supervisor.docker', 'is not available in this version; use child, pm2, systemd or external'));
     const takeAgent = {
       'supervisor.child.listen': app.supervisor.child?.listen !== undefined,
       'restart.ready.agent': app.restart.ready?.agent === true,

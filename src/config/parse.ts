@@ -1,7 +1,7 @@
 import type { ErrorObject } from 'ajv';
 import type { Static } from 'typebox';
 import type { ConfigProblem } from '../errors.js';
-import { duplicateNames, duplicatePorts, duplicateSources, limitsOutOfOrder, type Origins } from './checks.js';
+import { duplicateNames, duplicatePorts, duplicateSources, duplicateUnits, limitsOutOfOrder, type Origins } from './checks.js';
 import { isGroup, mergeDefaults } from './merge.js';
 import { messageOfDefect } from './messages.js';
 import {
@@ -66,6 +66,7 @@ function problemsOf(root: unknown, source: Source): ConfigProblem[] {
     ...duplicateNames(apps, source),
     ...duplicatePorts(apps, origins),
     ...duplicateSources(apps, origins),
+    ...duplicateUnits(apps, origins),
   ];
 }
 

@@ -86,6 +86,15 @@ const limits = Type.Object(
   { ...closed, default: {} },
 );
 
+// systemd.unit(5). The name goes to systemctl, so no option (-) and no path; a star only for a template's instances.
+const serviceName = {
+  type: 'string',
+  pattern:
+    '^(?!-)(?!.*\\.(?:socket|target|timer|mount|automount|swap|path|slice|scope|device)$)' +
+    '(?!.*@(?:\\.service)?$)[A-Za-z0-9:_.\\\\-]+(?:@(?:[A-Za-z0-9:_.\\\\-]+|\\*(?:\\.service)?))?$',
+  maxLength: 255,
+};
+
 // The key names the kind.
 const supervisor = Type.Object(
   {
@@ -107,7 +116,22 @@ const supervisor = Type.Object(
       ),
     ),
     pm2: optional(text("the app's name in PM2")),
-    systemd: optional(text('a systemd unit')),
+    systemd: optional(
+      Type.Unsafe<string | { unit: string; user?: boolean }>({
+        anyOf: [
+          serviceName,
+          {
+            type: 'object',
+            properties: { unit: serviceName, user: { type: 'boolean' } },
+            required: ['unit'],
+            additionalProperties: false,
+          },
+        ],
+        expected: 'a service such as "shop.service" or "shop@*.service", or { unit: shop, user: true }',
+        description:
+          "a systemd service, or all instances of a template (shop@*.service); with `user`, of heapwarden's own user",
+      }),
+    ),
     docker: optional(text('a container name')),
     external: optional(
       Type.Object(

@@ -1,12 +1,16 @@
-import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rm, stat } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { HeapwardenError, messageOf } from '../errors.js';
 
+const SETGID = 0o2000;
+
 /**
  * Makes `server` listen on a Unix socket that only this user can reach (0600, in a 0700 folder made where missing), or
- * on a named pipe. A socket file that a dead warden left behind is replaced. Throws HeapwardenError SOCKET_IN_USE where
- * somebody answers there, STATE_UNWRITABLE where the socket cannot be made.
+ * on a named pipe. In a folder that has been made setgid (RuntimeDirectoryMode=2750), whose group the socket then has,
+ * that group can reach it, too (0660): so apps of other users report to a warden that is not root. A socket file that
+ * a dead warden left behind is replaced. Throws HeapwardenError SOCKET_IN_USE where somebody answers there,
+ * STATE_UNWRITABLE where the socket cannot be made.
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   try {
@@ -19,7 +23,7 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
       await rm(path, { force: true });
       await listen(server, path);
     }
-    await chmod(path, 0o600);
+    await chmod(path, (await stat(dirname(path))).mode & SETGID ? 0o660 : 0o600);
   } catch (error) {
     const inUse = hasCode(error, 'EADDRINUSE');
     throw new HeapwardenError(

@@ -5,7 +5,7 @@ import type { Log, LogFields } from '../log.js';
 import type { ProcessId, Slot, Supervisor } from '../supervisors/contract.js';
 import type { AgentHub } from './hub.js';
 import { sameProcess } from './identity.js';
-import type { Reading, Sampler } from './sampler.js';
+import { joined, type Reading, type Sampler } from './sampler.js';
 import { SharedLooks } from './shared-looks.js';
 import { describeStandstill, type Standstills } from './standstill.js';
 import { track, workerKey, type Moment, type Observation, type Workers, type WorkerState } from './tracker.js';
@@ -72,7 +72,7 @@ export class Observer {
 
     const slots = [...this.#slots].flatMap(([app, all]) => all.map((slot) => ({ app, ...slot })));
     const beside = [...supervisors.values()].flatMap((supervisor) => supervisor.beside?.() ?? []);
-    const readings = (await this.#sample([...slots.flatMap(({ pid }) => pid ?? []), ...beside])) ?? this.#lastReadings();
+    const readings = (await this.#sample([...slots.flatMap(rootsOf), ...beside])) ?? this.#lastReadings();
     const managed = slots.map((slot) => ({ ...slot, reading: this.#readingOf(slot, readings) }));
     const ours = [...managed.map(({ reading }) => reading), ...beside.map((pid) => readings.get(pid))];
     const strangers = this.#strangers(ours.flatMap((reading) => reading?.tree ?? []), since);
@@ -113,7 +113,7 @@ export class Observer {
     const slot = { app, ...found };
     const agent = this.workers.get(key)?.agent;
     const fresh = agent && hub.sample(agent.pid, FRESH_STATS_TIMEOUT_MS);
-    const [readings] = await Promise.all([this.#sample(slot.pid === null ? [] : [slot.pid]), fresh]);
+    const [readings] = await Promise.all([this.#sample(rootsOf(slot)), fresh]);
     const reading = readings && this.#readingOf(slot, readings);
     await standstills.look(pidsOf({ reading }));
     const observation = this.#observation({ ...slot, reading });
@@ -164,8 +164,9 @@ export class Observer {
     return new Map([...this.workers.values()].flatMap(({ reading }) => (reading ? [[reading.root.pid, reading]] : [])));
   }
 
-  #readingOf({ app, worker, pid }: AppSlot, readings: Readings): Reading | null {
-    const reading = (pid !== null && readings.get(pid)) || null;
+  #readingOf({ app, worker, pid, others = [] }: AppSlot, readings: Readings): Reading | null {
+    const own = (pid !== null && readings.get(pid)) || null;
+    const reading = own && joined(own, others.flatMap((other) => readings.get(other) ?? []));
     if (this.health.get(sourceOf(app))?.success !== false) return reading;
     // While the supervisor does not answer, the pid may have gone and come back as a stranger's.
     const known = this.workers.get(workerKey(app, worker))?.reading;
@@ -218,6 +219,8 @@ export class Observer {
     this.health.delete(sourceOf(app));
   }
 }
+
+const rootsOf = ({ pid, others = [] }: Slot): number[] => (pid === null ? [] : [pid, ...others]);
 
 const pidsOf = ({ reading }: { reading: Reading | null }): number[] => reading?.tree.map(({ pid }) => pid) ?? [];
 

@@ -19,6 +19,13 @@ export interface Reading {
   threads: number | null;
 }
 
+/** `first` with the trees of other processes that belong to it; none counts twice. */
+export function joined(first: Reading, others: readonly Reading[]): Reading {
+  if (others.length === 0) return first;
+  const tree = [...new Map([...first.tree, ...others.flatMap((other) => other.tree)].map((id) => [id.pid, id])).values()];
+  return { ...first, tree, treeRssBytes: tree.reduce((sum, { rssBytes }) => sum + rssBytes, 0) };
+}
+
 /**
  * pidusage keeps a descriptor of each pid's stat file until it has not been asked of it for `maxage` milliseconds. One
  * that it closes in the middle of a read it closes once more later, and by then the number may be that of the journal:

@@ -47,6 +47,17 @@ export interface Slot {
   worker: string;
   pid: number | null;
   state: SlotState;
+  /** Pids of the worker's processes that do not descend from `pid`, as daemons of a systemd unit: they count with it. */
+  others?: readonly number[];
+}
+
+/** How a process ended, as its owner tells it: `oom-kill` for want of memory; `other` in words we do not know. */
+export type DeathCause = 'oom-kill' | 'exit-code' | 'signal' | 'core-dump' | 'watchdog' | 'timeout' | 'other';
+
+export interface Death {
+  cause: DeathCause;
+  /** Milliseconds since the Unix epoch. */
+  atMs: number;
 }
 
 export interface RestartOptions {
@@ -129,6 +140,8 @@ export interface Supervisor {
   beside?(): readonly number[];
   /** What has ended since this was last asked, oldest first. Never rejects. */
   endings?(): Promise<Ending[]>;
+  /** The last death in this slot that nobody asked for, as of the last `slots()`; null where none is known. */
+  lastDeath?(worker: string): Death | null;
   /**
    * Replaces the process of one slot. Throws HeapwardenError SUPERVISOR_UNREACHABLE, SUPERVISOR_REFUSED or
    * UNKNOWN_WORKER; NOT_READY where the new process did not come up beside the old one, which then still runs.

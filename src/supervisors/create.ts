@@ -10,6 +10,9 @@ import { ExternalSupervisor } from './external.js';
 import type { Leftovers } from './leftovers.js';
 import { Pm2Supervisor, pm2Home } from './pm2.js';
 import type { Pm2Client } from './pm2-rpc.js';
+import type { Systemctls } from './systemctl.js';
+import { SystemdSupervisor } from './systemd.js';
+import { unitRef } from './systemd-unit.js';
 
 export interface SupervisorParts {
   agentSocket: string;
@@ -18,6 +21,8 @@ export interface SupervisorParts {
   leftovers: Leftovers;
   /** One for all its apps, so that one list serves them. */
   pm2: Pm2Client;
+  /** One for all apps of a service manager, as with PM2. */
+  systemctls: Systemctls;
   drain: Drain;
   /** The app's config as it is now; null where it is no longer configured. */
   appConfig(name: string): AppConfig | null;
@@ -28,7 +33,7 @@ export interface SupervisorParts {
 
 /** The supervisor that an app's config names. Throws HeapwardenError CONFIG_INVALID for one that is not available. */
 export function createSupervisor(app: AppConfig, parts: SupervisorParts): Supervisor {
-  const { child, pm2, external } = app.supervisor;
+  const { child, pm2, systemd, external } = app.supervisor;
   if (child) {
     const agentEntry = app.runtime === 'agent' ? fileURLToPath(import.meta.resolve('heapwarden/agent')) : null;
     // As it is when it is needed: a reload may change it, and the app itself is not touched by that.
@@ -43,6 +48,7 @@ export function createSupervisor(app: AppConfig, parts: SupervisorParts): Superv
     const home = pm2Home(process.env, homedir());
     return new Pm2Supervisor({ ...parts, name: pm2, home, client: parts.pm2, readyMessageMs });
   }
+  if (systemd !== undefined) return new SystemdSupervisor({ ...parts, app: app.name, unit: unitRef(systemd) });
   if (external) return new ExternalSupervisor({ ...parts, app: app.name, config: external });
   throw new HeapwardenError('CONFIG_INVALID', `${app.name}: its supervisor is not available in this version`);
 }

@@ -5,6 +5,7 @@ import type { Log } from '../log.js';
 import type {
   Drain, Ending, ProcessTable, RestartOptions, RestartReport, Slot, SlotState, Supervisor,
 } from './contract.js';
+import { placeSlots } from './place-slots.js';
 import { Pm2Bus } from './pm2-bus.js';
 import { Pm2Endings } from './pm2-endings.js';
 import { GracefulRestarts } from './pm2-graceful.js';
@@ -15,23 +16,6 @@ import { Pm2Client, type Pm2Process } from './pm2-rpc.js';
 /** Where PM2 keeps its sockets: `$PM2_HOME`, else `~/.pm2` (PM2's paths.js). */
 export function pm2Home(env: NodeJS.ProcessEnv, homedir: string): string {
   return env['PM2_HOME'] || join(homedir, '.pm2');
-}
-
-/**
- * The slot of each PM2 id: those known before keep theirs, a new one takes the lowest that is free. A slot is not the
- * id itself, since PM2 counts ids up for as long as its daemon lives.
- */
-export function placeSlots(before: ReadonlyMap<number, number>, pmIds: readonly number[]): Map<number, number> {
-  const placed = new Map([...before].filter(([pmId]) => pmIds.includes(pmId)));
-  const taken = new Set(placed.values());
-  for (const pmId of pmIds.toSorted((a, b) => a - b)) {
-    if (placed.has(pmId)) continue;
-    let slot = 0;
-    while (taken.has(slot)) slot++;
-    taken.add(slot);
-    placed.set(pmId, slot);
-  }
-  return placed;
 }
 
 const STATES: Record<string, SlotState> = {
@@ -159,7 +143,8 @@ export class Pm2Supervisor implements Supervisor {
     const named = list.filter(({ name }) => name === this.#options.name);
     this.#standIns = named.flatMap(({ standsInFor, pid }) => (standsInFor === null || pid === null ? [] : pid));
     const mine = named.filter(({ standsInFor }) => standsInFor === null);
-    this.#placed = placeSlots(this.#placed, mine.map(({ pmId }) => pmId));
+    // Not the ids themselves: PM2 counts them up for as long as its daemon lives.
+    this.#placed = placeSlots(this.#placed, mine.map(({ pmId }) => pmId).toSorted((a, b) => a - b));
     return new Map(mine.map((found) => [this.#placed.get(found.pmId)!, found]));
   }
 

@@ -30,9 +30,9 @@ t.test('one with settings that do nothing', async (t) => {
 });
 
 t.test('one that this version cannot serve', async (t) => {
-  const { status, lines } = await checked(t, 'apps: [{ name: shop, supervisor: { systemd: shop.service } }]');
+  const { status, lines } = await checked(t, 'apps: [{ name: shop, supervisor: { docker: shop } }]');
   t.equal(status, 1);
-  t.match(lines, [/^app "shop": supervisor\.systemd is not available in this version/]);
+  t.match(lines, [/^app "shop": supervisor\.docker is not available in this version/]);
   t.equal(lines.length, 1, 'nothing says that it is valid');
 });
 

@@ -13,7 +13,7 @@ const pm2 = 'supervisor: { pm2: shop }';
 const kind = (name: string) => ({
   app: 'shop',
   key: `supervisor.${name}`,
-  message: `app "shop": supervisor.${name} is not available in this version; use child, pm2 or external`,
+  message: `app "shop": supervisor.${name} is not available in this version; use child, pm2, systemd or external`,
 });
 
 t.test('a `for` that the alert rules do not share', async (t) => {
@@ -44,6 +44,15 @@ t.test('settings without effect', async (t) => {
       [['evidence.snapshot', 'has no effect with runtime: none; it takes an agent']],
     ],
     [`${pm2}, runtime: none, limits: { rss: { restart: 1GB } }`, []],
+    ['supervisor: { systemd: shop }', []],
+    [`${pm2}, restart: { stop_timeout: 30s }`, []],
+    [
+      'supervisor: { systemd: shop }, restart: { stop_timeout: 30s }',
+      [[
+        'restart.stop_timeout',
+        "only bounds how long requests may take to end; the unit's TimeoutStopSec= says when it is killed",
+      ]],
+    ],
     [
       `${pm2}, runtime: none, limits: { heap: { restart: 95% }, freeze: { restart: 15s } }`,
       [
@@ -64,7 +73,7 @@ t.test('settings without effect', async (t) => {
 t.test('settings this version cannot serve', async (t) => {
   t.strictSame(unsupportedIn(parse(pm2)), []);
   t.strictSame(unsupportedIn(parse('supervisor: { child: { command: [node] } }, runtime: none')), []);
-  t.strictSame(unsupportedIn(parse('supervisor: { systemd: shop.service }')), [kind('systemd')]);
+  t.strictSame(unsupportedIn(parse('supervisor: { systemd: shop.service }')), []);
   t.strictSame(unsupportedIn(parse('supervisor: { external: { match: shop, restart: [x] } }')), []);
   t.strictSame(unsupportedIn(parse('supervisor: { docker: shop }, runtime: inspector')), [kind('docker')]);
   t.strictSame(unsupportedIn(parse(`${pm2}, runtime: inspector`)), []);

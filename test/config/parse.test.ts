@@ -124,7 +124,12 @@ t.test('supervisors of other kinds', async (t) => {
   t.strictSame(onlyApp(matched).supervisor, { external: { match: 'node .*a[.]js', restart: ['restart-a'], timeout: 60_000 } });
   const byPort = 'apps: [{ name: a, supervisor: { external: { port: 3000, restart: [restart-a], timeout: 5m } } }]';
   t.strictSame(onlyApp(byPort).supervisor, { external: { port: 3000, restart: ['restart-a'], timeout: 300_000 } });
-  t.strictSame(onlyApp('apps: [{ name: a, supervisor: { systemd: a.service } }]').supervisor, { systemd: 'a.service' });
+  for (const unit of ['a.service', 'a', 'shop@1', 'shop@*', 'shop@*.service', String.raw`a\x2db:c_1.d@x-y.service`]) {
+    const { supervisor } = onlyApp(`apps: [{ name: a, supervisor: { systemd: '${unit}' } }]`);
+    t.strictSame(supervisor, { systemd: unit });
+  }
+  const ofUser = 'apps: [{ name: a, supervisor: { systemd: { unit: a, user: true } } }]';
+  t.strictSame(onlyApp(ofUser).supervisor, { systemd: { unit: 'a', user: true } });
   t.strictSame(onlyApp('apps: [{ name: a, supervisor: { docker: a } }]').supervisor, { docker: 'a' });
 });
 

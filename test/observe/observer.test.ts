@@ -294,6 +294,19 @@ t.test('agents', async (t) => {
   t.strictSame(keys(await observer.observe()).toSorted(), ['shop (unmanaged)/0', 'shop/0'], 'no app configured');
 });
 
+t.test('processes that do not descend from the first one of a worker count with it', async (t) => {
+  const shop = new FakeSupervisor({ ...running('0', 10), others: [20, 30] });
+  const { observer, sampler, hub } = observe({ shop });
+  sampler.set(readingOf(10, 10, 1e6, 11), readingOf(20, 20, 5e6, 21, 11));
+  for (const pid of [10, 20, 21]) hub.add(pid, 'shop');
+  const { reading } = stateOf(await observer.observe(), 'shop')!;
+  t.strictSame(reading!.tree.map(({ pid }) => pid), [10, 11, 20, 21], 'each once; one that has gone is missed by nobody');
+  t.equal(reading!.treeRssBytes, reading!.tree.reduce((sum, { rssBytes }) => sum + rssBytes, 0));
+  t.equal(reading!.root.rssBytes, 1e6);
+  t.strictSame(keys(observer.workers), ['shop/0'], 'and are no strangers');
+  t.equal((await observer.remeasure('shop', '0'))!.reading!.tree.length, 4);
+});
+
 t.test("what stands beside an app's slots for a restart is no stranger", async (t) => {
   const shop = Object.assign(new FakeSupervisor(running('0', 10)), { beside: (): number[] => [20] });
   const { observer, sampler, hub } = observe({ shop });

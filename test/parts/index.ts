@@ -10,12 +10,23 @@ export const DEBIAN_ROOT = join(here, '.debian');
 /** The same for supervisord, apart: its wrapper is ours. */
 export const SUPERVISOR_ROOT = join(here, '.parts', 'supervisor');
 
+/** A root of its own: it is laid over the machine's, in a mount namespace. */
+export const DEBIAN_SYSTEMD = join(here, '.parts', 'systemd');
+
 export const NODE_MAJORS = [18, 20, 22, 24, 26] as const;
 export const PROMETHEUS_TOOLS = ['prometheus', 'promtool', 'prometheus-alertmanager', 'amtool'] as const;
-export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | (typeof PROMETHEUS_TOOLS)[number];
+/** Only root can boot a systemd of his own, and only on Linux: elsewhere these count as missing. */
+export const SYSTEMD_PARTS = {
+  systemd: ['usr/lib/systemd/systemd'],
+  'dbus-daemon': ['usr/bin/dbus-daemon'],
+  polkitd: ['usr/lib/polkit-1/polkitd', 'usr/libexec/polkitd'],
+} as const;
+type SystemdPart = keyof typeof SYSTEMD_PARTS;
+export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | (typeof PROMETHEUS_TOOLS)[number] | SystemdPart;
 
 /** Path of a part's program, or null where it could not be had on this machine. */
 export function findPart(name: PartName): string | null {
+  if (name in SYSTEMD_PARTS) return process.getuid?.() === 0 ? findSystemdPart(name as SystemdPart) : null;
   const candidates = name.startsWith('node-')
     ? [join(here, 'node_modules', name, 'bin', 'node')]
     : name === 'pm2'
@@ -24,6 +35,11 @@ export function findPart(name: PartName): string | null {
         ? [join(SUPERVISOR_ROOT, 'usr', 'bin', 'supervisord')]
         : [...(process.env['PATH'] ?? '').split(delimiter), join(DEBIAN_ROOT, 'usr', 'bin')].map((dir) => join(dir, name));
   return candidates.find((path) => existsSync(path)) ?? null;
+}
+
+function findSystemdPart(name: SystemdPart): string | null {
+  const roots = process.platform === 'linux' ? ['/', DEBIAN_SYSTEMD] : [];
+  return roots.flatMap((root) => SYSTEMD_PARTS[name].map((path) => join(root, path))).find((path) => existsSync(path)) ?? null;
 }
 
 /**

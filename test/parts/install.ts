@@ -4,7 +4,9 @@ import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DEBIAN_ROOT, NODE_MAJORS, PROMETHEUS_TOOLS, SUPERVISOR_ROOT, findPart, type PartName } from './index.js';
+import {
+  DEBIAN_ROOT, DEBIAN_SYSTEMD, NODE_MAJORS, PROMETHEUS_TOOLS, SUPERVISOR_ROOT, SYSTEMD_PARTS, findPart, type PartName,
+} from './index.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
@@ -47,13 +49,8 @@ function npmPartsAreCurrent(): boolean {
   );
 }
 
-function unpackDebian(): void {
-  unpack(['prometheus', 'prometheus-alertmanager'], DEBIAN_ROOT);
-  wrapAlertmanager();
-}
-
-/** Downloads packages of Debian's and unpacks them into a folder: nothing is installed. */
-function unpack(packages: readonly string[], root: string): void {
+/** What `packages` (names, or options of `apt-get download`) hold, unpacked into `root`. */
+function unpackDebian(packages: readonly string[], root: string): void {
   const downloads = mkdtempSync(join(tmpdir(), 'heapwarden-debs-'));
   try {
     if (process.getuid?.() === 0) run('apt-get', ['update', '-qq'], downloads);
@@ -64,6 +61,30 @@ function unpack(packages: readonly string[], root: string): void {
     }
   } finally {
     rmSync(downloads, { recursive: true, force: true });
+  }
+}
+
+/**
+ * systemd with what it is linked to beyond a Debian without it, to be laid over the machine's own root in a namespace.
+ * Not its users: polkitd's has to be there already, or polkit is not.
+ */
+function unpackSystemd(): void {
+  const wanted = ['systemd', 'dbus-daemon', 'dbus-system-bus-common', 'dbus', 'polkitd'];
+  const list = execFileSync(
+    'apt-cache',
+    ['depends', '--recurse', '--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks', '--no-replaces', '--no-enhances', ...wanted],
+    { encoding: 'utf8' },
+  );
+  const packages = [...new Set(list.split('\n').filter((line) => /^[a-z0-9]/.test(line)).map((line) => line.trim()))];
+  // Not the C library, without which nothing here would run, nor what would stand in systemd's place.
+  const isWorthIt = (name: string) => wanted.includes(name) || /^lib(?!c6|.*elogind|.*perl)/.test(name);
+  unpackDebian(packages.filter(isWorthIt), DEBIAN_SYSTEMD);
+  // On a Debian of today /lib is /usr/lib, but its packages do not all say so.
+  for (const folder of ['bin', 'sbin', 'lib', 'lib64'].filter((name) => existsSync(join(DEBIAN_SYSTEMD, name)))) {
+    const [from, to] = [join(DEBIAN_SYSTEMD, folder), join(DEBIAN_SYSTEMD, 'usr', folder)];
+    mkdirSync(to, { recursive: true });
+    run('cp', ['--archive', `${from}/.`, to], DEBIAN_SYSTEMD);
+    rmSync(from, { recursive: true });
   }
 }
 
@@ -86,7 +107,7 @@ exec unshare --mount $map sh -c '
 /** Its modules are found in the folder where they are, and so is what it takes of setuptools. Debian's own Python runs them. */
 function unpackSupervisor(): void {
   if (!existsSync('/usr/bin/python3')) throw new Error('it takes /usr/bin/python3');
-  unpack(['supervisor', 'python3-pkg-resources'], SUPERVISOR_ROOT);
+  unpackDebian(['supervisor', 'python3-pkg-resources'], SUPERVISOR_ROOT);
   const modules = join(SUPERVISOR_ROOT, 'usr', 'lib', 'python3', 'dist-packages');
   for (const name of ['supervisord', 'supervisorctl']) {
     const script = `#!/bin/sh\nPYTHONPATH='${modules}' exec /usr/bin/python3 -m supervisor.${name} "$@"\n`;
@@ -98,11 +119,23 @@ if (!npmPartsAreCurrent()) {
   attempt('PM2 and Node 18 to 26 from npm (about 350 MB)', installNpmParts);
 }
 if (PROMETHEUS_TOOLS.some((tool) => !findPart(tool))) {
-  attempt('Prometheus and Alertmanager from Debian', unpackDebian);
+  attempt('Prometheus and Alertmanager from Debian', () => {
+    unpackDebian(['prometheus', 'prometheus-alertmanager'], DEBIAN_ROOT);
+    wrapAlertmanager();
+  });
 }
 
 if (!findPart('supervisord')) attempt('supervisord from Debian', unpackSupervisor);
 
-const all: PartName[] = [...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord'];
+const systemdParts = Object.keys(SYSTEMD_PARTS) as (keyof typeof SYSTEMD_PARTS)[];
+if (process.platform === 'linux' && process.getuid?.() !== 0) {
+  console.error('setup: only root can boot a systemd of his own, so its suites do not run here');
+} else if (systemdParts.some((name) => !findPart(name))) {
+  attempt('systemd, D-Bus and polkit from Debian', unpackSystemd);
+}
+
+const all: PartName[] = [
+  ...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord', ...systemdParts,
+];
 const missing = all.filter((name) => !findPart(name));
 console.error(missing.length === 0 ? 'setup: every real part is here' : `setup: NOT here: ${missing.join(', ')}; the suites that need them will say so`);

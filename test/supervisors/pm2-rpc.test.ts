@@ -10,7 +10,8 @@ import type { Log } from '../../src/log.js';
 import type { ProcessTable } from '../../src/supervisors/contract.js';
 import { AmpDecoder, encodeAmp } from '../../src/supervisors/pm2-amp.js';
 import { Pm2Client } from '../../src/supervisors/pm2-rpc.js';
-import { placeSlots, pm2Home, Pm2Supervisor } from '../../src/supervisors/pm2.js';
+import { placeSlots } from '../../src/supervisors/place-slots.js';
+import { pm2Home, Pm2Supervisor } from '../../src/supervisors/pm2.js';
 import { memoryLog, stopFirst } from './options.js';
 
 const nobody: ProcessTable = { identify: async () => null, tree: async () => [] };
@@ -58,7 +59,7 @@ t.test('PM2_HOME, else .pm2 at home', async (t) => {
 });
 
 t.test('slots stay where they are; a new id takes the lowest free one', async (t) => {
-  const first = placeSlots(new Map(), [7, 3, 5]);
+  const first = placeSlots(new Map(), [3, 5, 7]);
   t.strictSame(first, new Map([[3, 0], [5, 1], [7, 2]]));
   const second = placeSlots(first, [5, 7]);
   t.strictSame(second, new Map([[5, 1], [7, 2]]), 'the others keep theirs');
