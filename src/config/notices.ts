@@ -38,9 +38,9 @@ export function noticesOf(config: Config): Notice[] {
 /** Settings that are accepted and that cannot be done at all, in this version or together: it does not start with them. */
 export function unsupportedIn(config: Config): Notice[] {
   return config.apps.flatMap((app) => {
-    const kind = (['systemd', 'docker', 'external'] as const).find((name) => app.supervisor[name] !== undefined);
+    const kind = (['systemd', 'external'] as const).find((name) => app.supervisor[name] !== undefined);
     const notices: Notice[] = [];
-    if (kind) notices.push(notice(app, `supervisor.${kind}`, 'is not available in this version; use child or pm2'));
+    if (kind) notices.push(notice(app, `supervisor.${kind}`, 'is not available in this version; use child, pm2 or docker'));
     const takeAgent = {
       'supervisor.child.listen': app.supervisor.child?.listen !== undefined,
       'restart.ready.agent': app.restart.ready?.agent === true,

@@ -108,7 +108,22 @@ const supervisor = Type.Object(
     ),
     pm2: optional(text("the app's name in PM2")),
     systemd: optional(text('a systemd unit')),
-    docker: optional(text('a container name')),
+    docker: optional(
+      Type.Unsafe<string | { label: string }>({
+        anyOf: [
+          // As Docker takes names; an id would be another one after each `docker compose up`.
+          { type: 'string', pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]+$' },
+          {
+            type: 'object',
+            properties: { label: { type: 'string', pattern: '^[^=\\s]+(=.*)?$' } },
+            required: ['label'],
+            additionalProperties: false,
+          },
+        ],
+        expected: 'the name of a container such as shop or a label such as { label: "com.example.app=shop" }',
+        description: "a container's name, or a label of all the app's containers, each of which is a worker",
+      }),
+    ),
     external: optional(
       Type.Object(
         {
@@ -253,6 +268,7 @@ export const ConfigSchema = Type.Object(
 export type AppConfig = Static<typeof AppSchema>;
 export type ReadyCheck = Static<typeof ready>;
 export type ChildConfig = NonNullable<AppConfig['supervisor']['child']>;
+export type DockerConfig = NonNullable<AppConfig['supervisor']['docker']>;
 
 /** The config as the program sees it: `defaults` merged into each app, every path absolute. */
 export type Config = Omit<Static<typeof ConfigSchema>, 'defaults' | 'state_dir' | 'agent_socket' | 'auth'> & {

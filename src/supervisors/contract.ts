@@ -71,6 +71,16 @@ export interface ReadyTarget {
  */
 export type Drain = (process: ProcessId, timeoutMs: number) => Promise<boolean>;
 
+/** How a worker's process has ended. */
+export interface Death {
+  /** `oom_kernel`: the kernel killed it for want of memory. `oom_heap`: V8 gave up at its heap limit. */
+  cause: 'oom_kernel' | 'oom_heap' | 'other';
+  /** Milliseconds since the Unix epoch. */
+  atMs: number;
+  /** For people: what is known of it, in a sentence. */
+  detail: string;
+}
+
 export interface Supervisor {
   readonly kind: SupervisorKind;
   /** Begins to supervise: for `child`, starts the processes. Resolves when every slot is known. */
@@ -84,6 +94,10 @@ export interface Supervisor {
    * UNKNOWN_WORKER; NOT_READY where the new process did not come up beside the old one, which then still runs.
    */
   restart(worker: string, options: RestartOptions): Promise<RestartReport>;
+  /** How a worker's process has last ended; null where none has, as far as is known. As of the last `slots()`. */
+  lastDeath?(worker: string): Death | null;
+  /** Bytes that a worker may use before the kernel kills it; null where nothing bounds it. As of the last `slots()`. */
+  memoryLimitBytes?(worker: string): number | null;
   /** Lets go of everything held; `child` stops its processes. */
   close(): Promise<void>;
 }

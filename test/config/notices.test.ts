@@ -13,7 +13,7 @@ const pm2 = 'supervisor: { pm2: shop }';
 const kind = (name: string) => ({
   app: 'shop',
   key: `supervisor.${name}`,
-  message: `app "shop": supervisor.${name} is not available in this version; use child or pm2`,
+  message: `app "shop": supervisor.${name} is not available in this version; use child, pm2 or docker`,
 });
 
 t.test('a `for` that the alert rules do not share', async (t) => {
@@ -66,7 +66,8 @@ t.test('settings this version cannot serve', async (t) => {
   t.strictSame(unsupportedIn(parse('supervisor: { child: { command: [node] } }, runtime: none')), []);
   t.strictSame(unsupportedIn(parse('supervisor: { systemd: shop.service }')), [kind('systemd')]);
   t.strictSame(unsupportedIn(parse('supervisor: { external: { match: shop, restart: [x] } }')), [kind('external')]);
-  t.strictSame(unsupportedIn(parse('supervisor: { docker: shop }, runtime: inspector')), [kind('docker')]);
+  t.strictSame(unsupportedIn(parse('supervisor: { docker: shop }, runtime: inspector')), []);
+  t.strictSame(unsupportedIn(parse('supervisor: { docker: { label: shop } }')), []);
   t.strictSame(unsupportedIn(parse(`${pm2}, runtime: inspector`)), []);
   const messages = (app: string) => unsupportedIn(parse(app)).map(({ message }) => message);
   const child = (more: string) => `supervisor: { child: { command: [node]${more} } }`;

@@ -123,7 +123,11 @@ t.test('supervisors of other kinds', async (t) => {
   const matched = 'apps: [{ name: a, supervisor: { external: { match: "node .*a[.]js", restart: [restart-a] } } }]';
   t.strictSame(onlyApp(matched).supervisor, { external: { match: 'node .*a[.]js', restart: ['restart-a'] } });
   t.strictSame(onlyApp('apps: [{ name: a, supervisor: { systemd: a.service } }]').supervisor, { systemd: 'a.service' });
-  t.strictSame(onlyApp('apps: [{ name: a, supervisor: { docker: a } }]').supervisor, { docker: 'a' });
+  t.strictSame(onlyApp('apps: [{ name: a, supervisor: { docker: shop-1 } }]').supervisor, { docker: 'shop-1' });
+  for (const label of ['com.example.app=shop', 'com.example.app=', 'shop', 'a=b c=d']) {
+    const labelled = onlyApp(`apps: [{ name: a, supervisor: { docker: { label: "${label}" } } }]`);
+    t.strictSame(labelled.supervisor, { docker: { label } });
+  }
 });
 
 t.test('defaults', async (t) => {
