@@ -70,6 +70,10 @@ export interface HelloFrame {
   node: string;
   /** What the app is called where no config names it: HEAPWARDEN_APP, else PM2's, npm's or the script's name. */
   app: string;
+  /** Linux: which pid namespace `pid` belongs to, by its inode (namespaces(7)); each container has its own. */
+  pid_namespace?: number;
+  /** Linux: when this process started, in clock ticks since boot (field 22 of /proc/PID/stat). */
+  start?: number;
 }
 
 export type AgentFrame =

@@ -30,6 +30,8 @@ export function parseAgentFrame(line: string): AgentFrame | null {
         pid: count(frame, 'pid'),
         node: text(frame, 'node', MAX_VERSION_LENGTH),
         app: text(frame, 'app', MAX_APP_NAME),
+        ...(frame['pid_namespace'] === undefined ? {} : { pid_namespace: count(frame, 'pid_namespace') }),
+        ...(frame['start'] === undefined ? {} : { start: count(frame, 'start') }),
       };
     case 'beat':
       return {

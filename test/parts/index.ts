@@ -8,12 +8,19 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 /** Debian packages unpacked by install.ts where they are not installed on the machine. */
 export const DEBIAN_ROOT = join(here, '.debian');
 
+/** Docker's daemon and what it runs, from Debian, in a root of its own: nothing else is to find it there. */
+export const DOCKER_ROOT = join(here, '.parts', 'docker');
+
 export const NODE_MAJORS = [18, 20, 22, 24, 26] as const;
 export const PROMETHEUS_TOOLS = ['prometheus', 'promtool', 'prometheus-alertmanager', 'amtool'] as const;
-export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | (typeof PROMETHEUS_TOOLS)[number];
+export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'docker' | (typeof PROMETHEUS_TOOLS)[number];
 
-/** Path of a part's program, or null where it could not be had on this machine. */
+/** Path of a part's program, `dockerd` for docker, or null where it could not be had on this machine. */
 export function findPart(name: PartName): string | null {
+  if (name === 'docker') {
+    const program = join(DOCKER_ROOT, 'usr', 'sbin', 'dockerd');
+    return existsSync(program) ? program : null;
+  }
   const candidates = name.startsWith('node-')
     ? [join(here, 'node_modules', name, 'bin', 'node')]
     : name === 'pm2'
