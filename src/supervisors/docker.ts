@@ -63,7 +63,7 @@ export class DockerSupervisor implements Supervisor {
   async start(): Promise<void> {
     const { app, log } = this.#options;
     try {
-      if ((await this.#containers()).length === 0) log.warn(`${this.#missing()} yet`, { app });
+      if ((await this.#containers()).length === 0) log.warn(this.#missing(), { app });
     } catch (error) {
       log.warn(messageOf(error), { app });
     }
@@ -120,8 +120,8 @@ export class DockerSupervisor implements Supervisor {
   }
 
   async #see(container: Container): Promise<Seen> {
-    const wasReplaced = async () => (await this.#inspect(container.id))?.pid !== container.pid;
-    const pid = await pidSeenHere(container, wasReplaced);
+    const isCurrent = async () => (await this.#inspect(container.id))?.pid === container.pid;
+    const pid = await pidSeenHere(container, isCurrent, this.#options.clock);
     const limits = [container.memoryLimitBytes, pid === null ? null : await cgroupLimitBytes(pid)];
     const least = Math.min(...limits.map((limit) => limit ?? Infinity));
     await this.#learnDeath(container);
