@@ -255,6 +255,10 @@ export const ConfigSchema = Type.Object(
     sample_interval: duration('time between two measurements', '5s', { least: '100ms', most: '1h' }),
     state_dir: optional(text('where the journal and the token live')),
     agent_socket: optional(text('Unix socket (named pipe on Windows) that agents report to')),
+    agent_socket_group: optional(
+      // A number: in a container, where agents of other users most often are, the names are others.
+      Type.Integer({ minimum: 0, maximum: 4_294_967_294, description: 'id of a group whose users may report there, too' }),
+    ),
     auth: Type.Object(
       { token_file: optional(text('made on first start, mode 0600, where missing')) },
       { ...closed, default: {} },

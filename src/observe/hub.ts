@@ -17,6 +17,8 @@ const STALE_MARGIN_MS = 1000;
 export interface AgentHubOptions {
   /** A Unix socket's path, or a named pipe's on Windows. */
   path: string;
+  /** Id of a group whose users' agents may report, too; by default only this user's and root's. */
+  group?: number | undefined;
   statsIntervalMs: number;
   clock: Clock;
   log: Log;
@@ -61,9 +63,10 @@ export class AgentHub {
 
   /** Throws HeapwardenError SOCKET_IN_USE or STATE_UNWRITABLE. */
   async listen(): Promise<void> {
-    const { path, log } = this.#options;
+    const { path, group, log } = this.#options;
     this.#pidNamespace = await ownPidNamespace();
-    await listenOnSocket(this.#server, path);
+    const closed = await listenOnSocket(this.#server, path, group);
+    if (closed !== null) log.warn(closed);
     this.#server.on('error', (error) => log.error(`the agent socket ${path} failed: ${error.message}`));
   }
 

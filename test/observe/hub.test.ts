@@ -114,6 +114,23 @@ t.test('the socket is for this user alone, and goes with the hub', async (t) => 
   await fixture.hub.close();
 });
 
+t.test('the socket is for a group, too, where the config says so', async (t) => {
+  if (process.getuid?.() !== 0) return t.pass('takes root', { skip: 'could not run: takes root, who may give files to any group' });
+  const fixture = await listening(t, { group: 4242 });
+  const found = [fixture.path, join(fixture.path, '..')].map((path) => statSync(path));
+  t.strictSame(found.map(({ mode, uid, gid }) => [mode & 0o777, uid, gid]), [[0o660, 0, 4242], [0o710, 0, 4242]]);
+  t.strictSame(fixture.warnings(), []);
+
+  const folder = mkdtempSync(join(tmpdir(), 'hw-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const closed = await listening(t, { group: 4242, path: join(folder, 'agent.sock') });
+  t.equal(statSync(folder).mode & 0o777, 0o700, 'a folder that was there is left as it is');
+  t.match(closed.logged, [{
+    level: 'warn',
+    message: `agents of group 4242 cannot reach the agent socket, for its folder keeps them out: chgrp 4242 ${folder} && chmod g+x ${folder}`,
+  }]);
+});
+
 t.test('replaces what a dead warden left behind', async (t) => {
   const path = join(mkdtempSync(join(tmpdir(), 'hw-')), 'agent.sock');
   t.teardown(() => rmSync(join(path, '..'), { recursive: true, force: true }));
