@@ -43,7 +43,7 @@ export async function listenOnSocket(server: Server, path: string, group?: numbe
 
 async function open(path: string, group: number, mode: number): Promise<void> {
   await chown(path, -1, group).catch((error: unknown) => {
-    const why = `agent_socket_group is ${group}, to which this user cannot give ${path}; it must be a member of it, or root`;
+    const why = `agent_socket_group is ${group}, to which this user, no member of it, cannot give ${path}`;
     throw new Error(why, { cause: error });
   });
   await chmod(path, mode);
@@ -53,7 +53,8 @@ async function open(path: string, group: number, mode: number): Promise<void> {
 async function whyClosed(folder: string, group: number): Promise<string | null> {
   const { mode, gid } = await stat(folder);
   if (mode & 0o001 || (gid === group && mode & 0o010)) return null;
-  return `agents of group ${group} cannot reach the agent socket, for its folder keeps them out: chgrp ${group} ${folder} && chmod g+x ${folder}`;
+  const remedy = `chgrp ${group} ${folder} && chmod g+x ${folder}`;
+  return `agents of group ${group} cannot reach the agent socket, for its folder keeps them out: ${remedy}`;
 }
 
 function listen(server: Server, path: string): Promise<void> {

@@ -24,7 +24,7 @@ export interface AgentHubOptions {
   log: Log;
   /** Whether a process of this machine has this pid; an agent that claims another is refused. */
   pidExists?: (pid: number) => boolean;
-  /** Pids here by which a process of another pid namespace may be the one that says so; by default /proc is searched. */
+  /** Pids here of whom a process of another pid namespace may be; by default /proc is searched. */
   pidsFromOutside?: (who: Stranger) => Promise<number[]>;
   maxConnections?: number;
   /** Until when the warden itself could not hear, by `clock.monotonic()`. */
@@ -148,8 +148,10 @@ export class AgentHub {
 
   #welcome(connection: AgentConnection, hello: HelloFrame): Introduction | Promise<Introduction> {
     const { pid, pid_namespace, start } = hello;
-    const isInside = this.#pidNamespace !== null && pid_namespace !== undefined && pid_namespace !== this.#pidNamespace;
-    if (isInside && start !== undefined) return this.#find(connection, hello, { pid, pid_namespace, start });
+    const ours = this.#pidNamespace;
+    if (ours !== null && pid_namespace !== undefined && pid_namespace !== ours && start !== undefined) {
+      return this.#find(connection, hello, { pid, pid_namespace, start });
+    }
     if (!this.#pidExists(pid)) throw new BadFrame(`no process ${pid} on this machine`);
     return this.#admit(connection, hello, pid);
   }

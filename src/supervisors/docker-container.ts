@@ -38,13 +38,14 @@ export function parseContainer(answer: unknown): Container | null {
   const { Status: status } = state;
   if (typeof id !== 'string' || typeof name !== 'string' || typeof status !== 'string') return null;
   const policy = fields(host['RestartPolicy']);
+  const restarts = Number(fields(answer)['RestartCount']);
   const retries = amount(policy['MaximumRetryCount']) ?? Infinity;
-  const composeNumber = Number(fields(config['Labels'])['com.docker.compose.container-number']);
+  const number = Number(fields(config['Labels'])['com.docker.compose.container-number']);
   const { Status: health } = fields(state['Health']);
   return {
     id,
     name: name.replace(/^\//, ''),
-    composeNumber: Number.isSafeInteger(composeNumber) && composeNumber > 0 ? composeNumber : null,
+    composeNumber: Number.isSafeInteger(number) && number > 0 ? number : null,
     status,
     pid: status === 'running' ? amount(state['Pid']) : null,
     finishedAtMs: timeMs(state['FinishedAt']),
@@ -53,7 +54,7 @@ export function parseContainer(answer: unknown): Container | null {
     health: typeof health === 'string' && health !== '' && health !== 'none' ? health : null,
     healthWithinMs: verdictWithinMs(fields(config['Healthcheck'])),
     memoryLimitBytes: amount(host['Memory']),
-    givenUp: status === 'exited' && policy['Name'] === 'on-failure' && Number(fields(answer)['RestartCount']) >= retries,
+    givenUp: status === 'exited' && policy['Name'] === 'on-failure' && restarts >= retries,
   };
 }
 
@@ -64,7 +65,7 @@ export function slotState({ status, givenUp }: Container): SlotState {
   return givenUp ? 'crash_loop' : 'stopped';
 }
 
-/** Docker's defaults where a health check leaves something open: https://docs.docker.com/reference/dockerfile/#healthcheck */
+/** Docker's defaults for what a health check leaves open: https://docs.docker.com/reference/dockerfile/#healthcheck */
 const [INTERVAL_NS, TIMEOUT_NS, RETRIES] = [30e9, 30e9, 3];
 
 /**

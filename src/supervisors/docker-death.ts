@@ -1,5 +1,6 @@
-/** Why a container's process has ended: by Docker's events, and where they say no more than a signal, by its last words. */
+/** Why a container's process has ended: by Docker's events, and where they tell of an abort, by its last words. */
 import { messageOf } from '../errors.js';
+import { formatBytes } from '../units.js';
 import type { Death } from './contract.js';
 import type { Container } from './docker-container.js';
 import type { DockerEngine } from './docker-engine.js';
@@ -11,7 +12,7 @@ const LAST_LINES = 100;
 const SIGKILL_CODE = 128 + 9;
 /** Of abort(3), and of what it comes to where the process is number 1 of its namespace: SIGILL, SIGTRAP, SIGSEGV. */
 const ABORT_CODES = [128 + 6, 128 + 4, 128 + 5, 128 + 11];
-/** `Reached heap limit Allocation failed`, `Ineffective mark-compacts near heap limit`, … (V8's FatalProcessOutOfMemory). */
+/** Before it `Reached heap limit Allocation failed`, or another reason of V8's FatalProcessOutOfMemory. */
 const HEAP_OOM = /^.*FATAL ERROR: .*JavaScript heap out of memory/m;
 
 /** An event of a container, of which this matters here. */
@@ -21,16 +22,27 @@ export interface DockerEvent {
   exitCode: number | null;
 }
 
+/** As Docker writes it, a line each. */
+interface WrittenEvent {
+  Action?: string;
+  Actor?: { Attributes?: Record<string, string> };
+}
+
 /**
  * The container's events between two times, in milliseconds since the epoch; the end must have passed, since Docker
  * waits for it. Docker keeps the last 256 of all its containers, so that what was long ago is not told.
  */
-export async function eventsOf(id: string, sinceMs: number, untilMs: number, engine: DockerEngine): Promise<DockerEvent[]> {
+export async function eventsOf(
+  id: string,
+  sinceMs: number,
+  untilMs: number,
+  engine: DockerEngine,
+): Promise<DockerEvent[]> {
   const filters = JSON.stringify({ type: ['container'], container: [id] });
   const query = { since: seconds(sinceMs), until: seconds(untilMs), filters };
   const lines = (await engine.getBytes('/events', { query }))?.toString().split('\n') ?? [];
   return lines.flatMap((line) => {
-    const event = line.trim() === '' ? null : (JSON.parse(line) as { Action?: string; Actor?: { Attributes?: Record<string, string> } });
+    const event = line.trim() === '' ? null : (JSON.parse(line) as WrittenEvent);
     if (!event?.Action) return [];
     const code = event.Actor?.Attributes?.['exitCode'];
     return [{ action: event.Action, exitCode: code === undefined ? null : Number(code) }];
@@ -46,7 +58,9 @@ export async function deathOf(container: Container, atMs: number, nowMs: number,
     // While it is down, Docker still knows by itself.
     const exitCode = died?.exitCode ?? (status === 'running' ? null : container.exitCode);
     const killedByKernel = events.some(({ action }) => action === 'oom') || (status !== 'running' && oomKilled);
-    if (killedByKernel && exitCode === SIGKILL_CODE) return { cause: 'oom_kernel', atMs, detail: kernelSentence(container) };
+    if (killedByKernel && exitCode === SIGKILL_CODE) {
+      return { cause: 'oom_kernel', atMs, detail: kernelSentence(container) };
+    }
     if (exitCode === null) return { cause: 'other', atMs, detail: 'it ended; Docker does not remember how' };
     const words = ABORT_CODES.includes(exitCode) ? await heapOomWords(id, atMs, engine) : null;
     if (words !== null) return { cause: 'oom_heap', atMs, detail: words };
@@ -57,14 +71,18 @@ export async function deathOf(container: Container, atMs: number, nowMs: number,
 }
 
 function kernelSentence({ memoryLimitBytes }: Container): string {
-  const limit = memoryLimitBytes === null ? '' : `, whose limit is ${memoryLimitBytes} bytes`;
+  const limit = memoryLimitBytes === null ? '' : `, whose limit is ${formatBytes(memoryLimitBytes)}`;
   return `the kernel killed it, for there was no memory left in its container${limit}`;
 }
 
 /** V8's own line; null where it has written none, or its output goes where Docker cannot read it. */
 async function heapOomWords(id: string, atMs: number, engine: DockerEngine): Promise<string | null> {
   const query = {
-    stdout: '1', stderr: '1', tail: String(LAST_LINES), since: seconds(atMs - AROUND_MS), until: seconds(atMs + AROUND_MS),
+    stdout: '1',
+    stderr: '1',
+    tail: String(LAST_LINES),
+    since: seconds(atMs - AROUND_MS),
+    until: seconds(atMs + AROUND_MS),
   };
   const log = await engine.getBytes(`/containers/${id}/logs`, { query }).catch(() => null);
   // Without a terminal each piece has a head of eight bytes before it, which no line of V8's contains.

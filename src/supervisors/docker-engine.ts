@@ -81,13 +81,15 @@ export class DockerEngine {
     this.#closing.abort();
   }
 
-  async #send(method: string, path: string, { query = {}, timeoutMs = this.timeoutMs, signal }: DockerRequest): Promise<Answer> {
+  async #send(method: string, path: string, request: DockerRequest): Promise<Answer> {
+    const { query = {}, timeoutMs = this.timeoutMs, signal } = request;
     signal?.throwIfAborted();
     const socketPath = this.#socketPath;
     if (socketPath === null) {
       throw unreachable(
         'DOCKER_HOST names no Unix socket. heapwarden watches containers of its own machine: set ' +
-          'DOCKER_HOST=unix:///path/to/docker.sock for it, or unset it, and run a heapwarden on the other machine for those',
+          'DOCKER_HOST=unix:///path/to/docker.sock for it, or unset it, and run a heapwarden on the other machine for ' +
+          'those',
       );
     }
     const parameters = new URLSearchParams(query).toString();
@@ -164,8 +166,8 @@ async function whyNot(code: string | undefined, socketPath: string): Promise<str
   switch (code) {
     case 'ENOENT':
       return (
-        `there is no ${socketPath}: start Docker (systemctl start docker), or set DOCKER_HOST=unix:///path for heapwarden ` +
-        "where its socket is elsewhere (Podman's is /run/podman/podman.sock: systemctl start podman.socket)"
+        `there is no ${socketPath}: start Docker (systemctl start docker), or set DOCKER_HOST=unix:///path for ` +
+        "heapwarden where its socket is elsewhere (Podman's is /run/podman/podman.sock: systemctl start podman.socket)"
       );
     case 'ECONNREFUSED':
       return `Docker does not run any more: nobody listens on ${socketPath}; systemctl start docker`;

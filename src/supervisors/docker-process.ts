@@ -9,7 +9,7 @@ import { cgroupFolders, memoryCgroup, readBytes } from './memory-cgroup.js';
 /** Version 1 writes this, rounded down to a page, for no limit (PAGE_COUNTER_MAX). */
 const NO_LIMIT = 2 ** 62;
 
-/** A process that has just ended, of which Docker has not heard yet, looks like one that is not here. In milliseconds. */
+/** Milliseconds. A process that has just ended, of which Docker has not heard yet, looks like one that is not here. */
 const ENDING_MS = 2000;
 const POLL_MS = 100;
 
@@ -39,9 +39,9 @@ function notHere(name: string, pid: number, isNobody: boolean): HeapwardenError 
   const found = isNobody ? 'there is none here' : 'the process that has it here is none of that container';
   return new HeapwardenError(
     'SUPERVISOR_UNREACHABLE',
-    `Docker says that "${name}" runs as process ${pid}, but ${found}: heapwarden must run on the Linux machine that runs ` +
-      'the containers, not behind Docker Desktop or a forwarded socket, and where it runs in a container itself, that ' +
-      'one takes pid: host (docker run --pid=host)',
+    `Docker says that "${name}" runs as process ${pid}, but ${found}: heapwarden must run on the Linux machine ` +
+      'that runs the containers, not behind Docker Desktop or a forwarded socket, and where it runs in a container ' +
+      'itself, that one takes pid: host (docker run --pid=host)',
   );
 }
 

@@ -7,7 +7,7 @@ import type { Container } from './docker-container.js';
 import { eventsOf } from './docker-death.js';
 import type { DockerEngine } from './docker-engine.js';
 
-/** How long requests may take to end before the stop, in milliseconds, and at most half of stop_timeout; as for child apps. */
+/** How long requests may take to end before the stop, in milliseconds, and at most half of stop_timeout, as for child. */
 const DRAIN_MS = 5000;
 /** For Docker to see that a killed process has gone, to take its container apart, and to start it again. */
 const START_MARGIN_MS = 30_000;
@@ -72,8 +72,12 @@ async function drainAll(root: ProcessId, timeoutMs: number, { processes, drain }
   await Promise.all(tree.map((member) => drain(member, timeoutMs)));
 }
 
-/** When it had gone, by the clock that never jumps. Once `over` aborts it is as good as gone: Docker has started the next. */
-async function goneAt(root: ProcessId, over: AbortSignal, { processes, clock }: DockerRestartParts): Promise<number | null> {
+/** When it had gone, by the clock that never jumps; `over` aborts when Docker is done. Null where that was not seen. */
+async function goneAt(
+  root: ProcessId,
+  over: AbortSignal,
+  { processes, clock }: DockerRestartParts,
+): Promise<number | null> {
   for (;;) {
     const last = over.aborted;
     // A process table that cannot be read costs the downtime's figure, no more.
@@ -94,8 +98,9 @@ async function outcome(
   const events = await eventsOf(id, sinceMs, clock.now(), engine).catch(() => []);
   if (events.find(({ action }) => action === 'die')?.exitCode !== KILLED_CODE) return 'exited';
   log.info(
-    `"${name}" was killed ${formatElapsed(seconds * 1000)} after its stop signal. As process 1 of its container an app ends on ` +
-      'SIGTERM only where it listens for it; docker run --init (compose: init: true) gives it a process 1 that passes it on',
+    `"${name}" was killed ${formatElapsed(seconds * 1000)} after its stop signal. As process 1 of its container an app ` +
+      'ends on SIGTERM only where it listens for it; docker run --init (compose: init: true) gives it a process 1 that ' +
+      'passes it on',
     { app },
   );
   return 'killed';

@@ -9,7 +9,10 @@ export type Placeable = Pick<Container, 'name' | 'composeNumber'>;
  * name that has gone until a new one needs the place: a container that is replaced is away for a moment. New names
  * take the lowest free slots in the order of the alphabet. So do those of two compose services that share a number.
  */
-export function placeContainers(before: ReadonlyMap<string, number>, containers: readonly Placeable[]): Map<string, number> {
+export function placeContainers(
+  before: ReadonlyMap<string, number>,
+  containers: readonly Placeable[],
+): Map<string, number> {
   const present = containers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const placed = new Map<string, number>();
   const taken = new Set<number>();

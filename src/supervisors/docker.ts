@@ -83,7 +83,8 @@ export class DockerSupervisor implements Supervisor {
     const { app } = this.#options;
     const seen = await this.#look();
     const target = seen.get(worker);
-    const refuse = (why: string) => new HeapwardenError('SUPERVISOR_REFUSED', `Docker cannot restart "${app}": ${why}`);
+    const refuse = (why: string) =>
+      new HeapwardenError('SUPERVISOR_REFUSED', `Docker cannot restart "${app}": ${why}`);
     if (!target) {
       if (seen.size === 0 && worker === '0') throw refuse(this.#missing());
       throw new HeapwardenError('UNKNOWN_WORKER', `"${app}" has no worker "${worker}" in Docker`);
@@ -168,7 +169,7 @@ export class DockerSupervisor implements Supervisor {
     const { config } = this.#options;
     return typeof config === 'string'
       ? `it has no container named "${config}"; docker ps --all lists their names`
-      : `it has no container with the label ${config.label}; docker ps --all --filter label=${config.label} lists those that have`;
+      : `it has no container with the label ${config.label}; docker ps --all --filter label=${config.label} lists them`;
   }
 }
 

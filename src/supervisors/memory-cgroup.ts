@@ -9,11 +9,15 @@ export interface MemoryCgroup {
   files: [string, string];
 }
 
-/** Pure: of /proc/PID/cgroup (cgroups(7)). Version 1 goes first, since a hybrid system lists its empty version 2 too. */
+/** Pure: of /proc/PID/cgroup. Version 1 goes first, since a hybrid system lists its empty version 2 too. */
 export function memoryCgroup(text: string, mount: string): MemoryCgroup | null {
   const lines = text.split('\n').map((line) => /^\d+:([^:]*):(\/.*)$/.exec(line));
   const v1 = lines.find((match) => match?.[1]?.split(',').includes('memory'));
-  if (v1) return { mount: join(mount, 'memory'), folder: join(mount, 'memory', v1[2]!), files: ['memory.limit_in_bytes', 'memory.usage_in_bytes'] };
+  if (v1) {
+    const ofMemory = join(mount, 'memory');
+    const files: MemoryCgroup['files'] = ['memory.limit_in_bytes', 'memory.usage_in_bytes'];
+    return { mount: ofMemory, folder: join(ofMemory, v1[2]!), files };
+  }
   const v2 = lines.find((match) => match?.[1] === '');
   return v2 ? { mount, folder: join(mount, v2[2]!), files: ['memory.max', 'memory.current'] } : null;
 }
@@ -25,7 +29,7 @@ export function cgroupFolders({ mount, folder }: MemoryCgroup): string[] {
   return folders;
 }
 
-/** Infinity for `max`; null where there is no such file, as at the root, or where a container does not see its own path. */
+/** Infinity for `max`; null without such a file, as at the root, or where a container does not see its own path. */
 export async function readBytes(path: string): Promise<number | null> {
   const text = (await readFile(path, 'latin1').catch(() => '')).trim();
   return text === '' ? null : text === 'max' ? Infinity : Number(text);

@@ -80,6 +80,9 @@ t.test('compose: its parts find each other', async (t) => {
   t.equal(shop!.environment!['HEAPWARDEN_SOCKET'], config.agent_socket, 'the socket of the warden');
   t.equal(posix.dirname(config.agent_socket), agentsOf(heapwarden!));
   t.equal(agentsOf(shop!), agentsOf(heapwarden!));
+  const evidenceOf = (service: Service) => mountsOf(service).find(({ source }) => source === 'evidence')!.target;
+  t.equal(evidenceOf(heapwarden!), posix.join('/var/lib/heapwarden', 'evidence'));
+  t.equal(evidenceOf(shop!), evidenceOf(heapwarden!), 'the agent writes where heapwarden looks');
   t.ok(shop!.entrypoint!.includes('/app/dist/agent/index.cjs'), 'the agent in the image');
 
   const argument = (service: Service, name: string) => service.command!.find((text) => text.startsWith(`${name}=`))!.slice(name.length + 1);

@@ -148,7 +148,7 @@ t.test('containers of a real Docker', async (t) => {
     const kernel = await die('oom', 'grows', { host: small });
     t.match(kernel, {
       cause: 'oom_kernel',
-      detail: 'the kernel killed it, for there was no memory left in its container, whose limit is 67108864 bytes',
+      detail: 'the kernel killed it, for there was no memory left in its container, whose limit is 67.1 MB',
     });
     t.ok(kernel.atMs >= since && kernel.atMs <= Date.now());
 
