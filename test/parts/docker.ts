@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { DOCKER_ROOT, needParts } from './index.js';
-import { identify, lives, procTable, until } from './pm2.js';
+import { lives, procTable, until } from './pm2.js';
 
 const run = promisify(execFile);
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
@@ -137,25 +137,45 @@ function exchange(socketPath: string, method: string, path: string, body?: objec
   });
 }
 
-/** All of them have the unique folder on their command line: the daemon, containerd and each container's shim, whose tree holds the container. */
+/**
+ * All of them have the unique folder on their command line: the daemon, containerd and each container's shim, whose
+ * tree holds the container. Again until nobody is left: the daemon may start a container anew while it still lives.
+ */
 async function endAll(dir: string): Promise<void> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  for (const pid of pids) {
-    const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (!commandLine.includes(`${dir}/`) || !/dockerd|containerd/.test(commandLine.split('\0')[0]!)) continue;
-    const root = await identify(pid).catch(() => null);
-    for (const member of root ? await procTable.tree(root) : []) {
-      if (await lives(member)) process.kill(member.pid, 'SIGKILL');
+  await until('all of Docker to end', async () => {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+    const ours = await Promise.all(pids.map((pid) => isOf(dir, pid)));
+    const roots = await Promise.all(pids.filter((_, i) => ours[i]).map((pid) => procTable.identify(pid)));
+    for (const root of roots) {
+      for (const member of root ? await procTable.tree(root) : []) {
+        if (await lives(member)) kill(member.pid);
+      }
     }
-    if (root) await until(`process ${pid} of Docker to end`, async () => !(await lives(root)));
+    return roots.every((root) => root === null);
+  });
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // it has ended by itself
   }
 }
 
+async function isOf(dir: string, pid: number): Promise<boolean> {
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return commandLine.includes(`${dir}/`) && /dockerd|containerd/.test(commandLine.split('\0')[0]!);
+}
+
+/** A process that was killed is in its cgroup until it has been waited for. */
 async function removeCgroups(name: string): Promise<void> {
   for (const hierarchy of ['', ...(await readdir('/sys/fs/cgroup'))]) {
     const parent = join('/sys/fs/cgroup', hierarchy, name);
     const inside = await readdir(parent, { withFileTypes: true }).catch(() => []);
-    for (const folder of inside) if (folder.isDirectory()) await rmdir(join(parent, folder.name)).catch(() => {});
-    await rmdir(parent).catch(() => {});
+    const folders = inside.filter((entry) => entry.isDirectory()).map((entry) => join(parent, entry.name));
+    for (const folder of [...folders, parent]) {
+      await until(`${folder} to be empty`, () => rmdir(folder).then(() => true, ({ code }) => code === 'ENOENT' || code === 'ENOTDIR'));
+    }
   }
 }
