@@ -72,7 +72,7 @@ export type Rooms = Awaited<ReturnType<typeof openRooms>>;
 
 /** Builds the rooms and wires them; opens the state folder and nothing else. */
 export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFAULTS }: RoomsOptions) {
-  const { state_dir, agent_socket, sample_interval } = config.current;
+  const { state_dir, agent_socket, agent_socket_group, sample_interval } = config.current;
   const processes = processSource();
   const lock = await StateLock.take(state_dir, processes);
   const opened = await Journal.open(state_dir);
@@ -93,7 +93,9 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   const self = new SelfMetrics(meter);
   const vigil = new Vigil(clock, log);
   const deafUntil = () => vigil.blindUntil();
-  const hub = new AgentHub({ path: agent_socket, statsIntervalMs: sample_interval, clock, log, deafUntil });
+  const hub = new AgentHub({
+    path: agent_socket, group: agent_socket_group, statsIntervalMs: sample_interval, clock, log, deafUntil,
+  });
   const standstills = new Standstills({ hub, vigil, readSigns: signReader(), clock });
   const appConfig = (name: string) => config.current.apps.find((app) => app.name === name) ?? null;
   const pm2 = new Pm2Client({ home: pm2Home(process.env, homedir()), clock });

@@ -32,6 +32,9 @@ export class Deaths {
   readonly #parts: DeathsParts;
   /** How each worker looked lately, newest first. */
   readonly #known = new Map<string, WorkerState[]>();
+  /** By worker, when the last death was that its supervisor told. */
+  readonly #heard = new Map<string, number>();
+  #hasLooked = false;
 
   constructor(parts: DeathsParts) {
     this.#parts = parts;
@@ -42,10 +45,24 @@ export class Deaths {
     for (const app of apps) {
       const endings = (await this.#parts.supervisors.get(app.name)?.endings?.()) ?? [];
       for (const ending of endings) await this.#examine(app, ending);
+      for (const worker of workers.values()) if (worker.app === app.name) await this.#hear(app, worker.worker);
     }
+    this.#hasLooked = true;
     for (const key of this.#known.keys()) if (!workers.has(key)) this.#known.delete(key);
     for (const [key, worker] of workers) this.#known.set(key, [worker, ...(this.#known.get(key) ?? [])].slice(0, LOOKS));
     await this.#parts.kills.look([...workers.values()].flatMap(({ reading }) => reading?.root.pid ?? []));
+  }
+
+  /** What a supervisor has found out by itself, once; what it knew before this warden's first look is an earlier one's. */
+  async #hear(app: AppConfig, worker: string): Promise<void> {
+    const key = workerKey(app.name, worker);
+    const death = this.#parts.supervisors.get(app.name)?.lastDeath?.(worker) ?? null;
+    if (!death || this.#heard.get(key) === death.atMs) return;
+    this.#heard.set(key, death.atMs);
+    if (!this.#hasLooked || death.cause === 'other') return;
+    const alive = (this.#known.get(key) ?? []).filter(({ reading }) => reading && reading.startedAtMs < death.atMs);
+    const state = alive.find(({ agent }) => agent?.stats) ?? alive[0] ?? null;
+    await this.#record(app, { worker, atMs: death.atMs, words: '' }, { reason: death.cause, evidence: death.detail }, state);
   }
 
   async #examine(app: AppConfig, ending: Ending): Promise<void> {
@@ -58,7 +75,7 @@ export class Deaths {
     if (cause) await this.#record(app, ending, cause, state);
   }
 
-  async #record(app: AppConfig, ending: Ending, cause: Cause, state: WorkerState | null): Promise<void> {
+  async #record(app: AppConfig, ending: Pick<Ending, 'worker' | 'atMs' | 'words'>, cause: Cause, state: WorkerState | null): Promise<void> {
     const { worker, atMs, words } = ending;
     const { witness, postMortem, history, journal, log, onDeath } = this.#parts;
     const { reason } = cause;

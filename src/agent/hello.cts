@@ -1,3 +1,4 @@
+import { readFileSync, readlinkSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { AGENT_VERSION, MAX_APP_NAME, PROTOCOL_VERSION, type HelloFrame } from './protocol.cjs';
 
@@ -10,7 +11,21 @@ export function hello(app?: string): HelloFrame {
     node: process.version.slice(1),
     app: app ?? appName(process.env, process.argv[1]),
     agent: AGENT_VERSION,
+    ...(process.platform === 'linux' ? whoFromOutside() : {}),
   };
+}
+
+/** By what a warden outside of this process's container finds it: in there, its pid is most often 1. */
+function whoFromOutside(): Pick<HelloFrame, 'pid_namespace' | 'start'> {
+  try {
+    const namespace = Number(/\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0]);
+    const stat = readFileSync('/proc/self/stat', 'latin1');
+    // The name, field 2, may hold spaces and brackets; field 3 comes after its last bracket.
+    const start = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[22 - 3]);
+    return namespace > 0 && start > 0 ? { pid_namespace: namespace, start } : {};
+  } catch {
+    return {}; // no /proc, or the permission model forbids it
+  }
 }
 
 /** HEAPWARDEN_APP, else PM2's name, else npm's package name, else the script's name without extension, else `node`. */

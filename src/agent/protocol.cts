@@ -77,6 +77,10 @@ export interface HelloFrame {
   app: string;
   /** AGENT_VERSION; agents from before it was told lack it. */
   agent?: string;
+  /** Linux: which pid namespace `pid` belongs to, by its inode (namespaces(7)); each container has its own. */
+  pid_namespace?: number;
+  /** Linux: when this process started, in clock ticks since boot (field 22 of /proc/PID/stat). */
+  start?: number;
 }
 
 export type AgentFrame =

@@ -46,7 +46,6 @@ export function noticesOf(config: Config): Notice[] {
 export function unsupportedIn(config: Config): Notice[] {
   return config.apps.flatMap((app) => {
     const notices: Notice[] = [];
-    if (app.supervisor.docker !== undefined) notices.push(notice(app, 'supervisor.docker', 'is not available in this version; use child, pm2, systemd or external'));
     const takeAgent = {
       'supervisor.child.listen': app.supervisor.child?.listen !== undefined,
       'restart.ready.agent': app.restart.ready?.agent === true,

@@ -132,7 +132,22 @@ const supervisor = Type.Object(
           "a systemd service, or all instances of a template (shop@*.service); with `user`, of heapwarden's own user",
       }),
     ),
-    docker: optional(text('a container name')),
+    docker: optional(
+      Type.Unsafe<string | { label: string }>({
+        anyOf: [
+          // As Docker takes names; an id would be another one after each `docker compose up`.
+          { type: 'string', pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]+$' },
+          {
+            type: 'object',
+            properties: { label: { type: 'string', pattern: '^[^=\\s]+(=.*)?$' } },
+            required: ['label'],
+            additionalProperties: false,
+          },
+        ],
+        expected: 'the name of a container such as shop or a label such as { label: "com.example.app=shop" }',
+        description: "a container's name, or a label of all the app's containers, each of which is a worker",
+      }),
+    ),
     external: optional(
       Type.Object(
         {
@@ -273,6 +288,10 @@ export const ConfigSchema = Type.Object(
     sample_interval: duration('time between two measurements', '5s', { least: '100ms', most: '1h' }),
     state_dir: optional(text('where the journal and the token live')),
     agent_socket: optional(text('Unix socket (named pipe on Windows) that agents report to')),
+    agent_socket_group: optional(
+      // A number: in a container, where agents of other users most often are, the names are others.
+      Type.Integer({ minimum: 0, maximum: 4_294_967_294, description: 'id of a group whose users may report there, too' }),
+    ),
     auth: Type.Object(
       { token_file: optional(text('made on first start, mode 0600, where missing')) },
       { ...closed, default: {} },
@@ -287,6 +306,7 @@ export type AppConfig = Static<typeof AppSchema>;
 export type ReadyCheck = Static<typeof ready>;
 export type ExternalConfig = NonNullable<AppConfig['supervisor']['external']>;
 export type ChildConfig = NonNullable<AppConfig['supervisor']['child']>;
+export type DockerConfig = NonNullable<AppConfig['supervisor']['docker']>;
 
 /** The config as the program sees it: `defaults` merged into each app, every path absolute. */
 export type Config = Omit<Static<typeof ConfigSchema>, 'defaults' | 'state_dir' | 'agent_socket' | 'auth'> & {

@@ -62,6 +62,7 @@ function refuseFixedChanges(before: Config, after: Config): void {
   const fixed = [
     ['state_dir', before.state_dir, after.state_dir],
     ['agent_socket', before.agent_socket, after.agent_socket],
+    ['agent_socket_group', before.agent_socket_group ?? 'none', after.agent_socket_group ?? 'none'],
     ['auth.token_file', before.auth.token_file, after.auth.token_file],
   ] as const;
   if (before.apps.length > 0 && after.apps.length === 0) {

@@ -53,9 +53,16 @@ export interface GatherOrder {
   files: readonly EvidenceFile[];
 }
 
+/** What the warden makes of a hello. */
+export interface Introduction {
+  /** Of the agent's process, as the warden sees it. */
+  pid: number;
+  statsIntervalMs: number;
+}
+
 export interface AgentConnectionEvents {
-  /** The first good frame; throws BadFrame to refuse the agent. Returns the stats interval in milliseconds. */
-  hello(connection: AgentConnection, hello: HelloFrame): number;
+  /** The first good frame; throws BadFrame, or rejects with it, to refuse the agent. */
+  hello(connection: AgentConnection, hello: HelloFrame): Introduction | Promise<Introduction>;
   /** The agent broke the protocol; the connection is being closed. */
   bad(connection: AgentConnection, why: string): void;
   closed(connection: AgentConnection): void;
@@ -72,6 +79,7 @@ export class AgentConnection {
   /** By number of the request. */
   readonly #waiting = new Map<number, AbortController>();
   readonly #errands = new Map<number, Errand>();
+  #saidHello = false;
   #lastRequest = 0;
   #answered = 0;
 
@@ -166,10 +174,15 @@ export class AgentConnection {
       for (const line of lines) n = this.#take(line) ?? n;
       if (n > 0 && this.#canTake()) this.#write({ type: 'ack', n });
     } catch (error) {
-      if (!(error instanceof BadFrame)) throw error;
-      this.#socket.destroy();
-      this.#events.bad(this, error.message);
+      this.#refuse(error);
     }
+  }
+
+  #refuse(error: unknown): void {
+    if (!(error instanceof BadFrame)) throw error;
+    if (this.#socket.destroyed) return;
+    this.#socket.destroy();
+    this.#events.bad(this, error.message);
   }
 
   /** The number of a beat or stats frame, else null. */
@@ -179,15 +192,22 @@ export class AgentConnection {
     const now = this.#clock.monotonic();
     const heard = { heartbeatAt: now, heartbeatAtMs: this.#clock.now() };
     if (frame.type === 'hello') {
-      if (this.report) throw new BadFrame('a second hello');
-      const { pid, node, app, agent } = frame;
-      const statsIntervalMs = this.#events.hello(this, frame);
-      const who = { pid, node, app, ...(agent === undefined ? {} : { version: agent }) };
-      this.report = { ...who, connectedAt: now, ...heard, inspectorPort: null, stats: null, statsAt: null };
-      this.welcome(statsIntervalMs);
+      if (this.#saidHello) throw new BadFrame('a second hello');
+      this.#saidHello = true;
+      const begin = ({ pid, statsIntervalMs }: Introduction) => {
+        const { node, app, agent } = frame;
+        const who = { pid, node, app, ...(agent === undefined ? {} : { version: agent }) };
+        this.report = { ...who, connectedAt: now, ...heard, inspectorPort: null, stats: null, statsAt: null };
+        this.welcome(statsIntervalMs);
+      };
+      const answer = this.#events.hello(this, frame);
+      if (answer instanceof Promise) void answer.then(begin).catch((error: unknown) => this.#refuse(error));
+      else begin(answer);
       return null;
     }
-    if (!this.report) throw new BadFrame('no hello first');
+    if (!this.#saidHello) throw new BadFrame('no hello first');
+    // While its process is looked for; what it says meanwhile is acknowledged with what it says next.
+    if (!this.report) return null;
     this.report = { ...this.report, ...heard };
     if (frame.type === 'beat') this.report.inspectorPort = frame.inspector_port ?? null;
     if (frame.type === 'heard') this.#errands.get(frame.request)?.heard.abort();

@@ -31,6 +31,8 @@ export function parseAgentFrame(line: string): AgentFrame | null {
         node: text(frame, 'node', MAX_VERSION_LENGTH),
         app: text(frame, 'app', MAX_APP_NAME),
         ...(frame['agent'] === undefined ? {} : { agent: text(frame, 'agent', MAX_VERSION_LENGTH) }),
+        ...(frame['pid_namespace'] === undefined ? {} : { pid_namespace: count(frame, 'pid_namespace') }),
+        ...(frame['start'] === undefined ? {} : { start: count(frame, 'start') }),
       };
     case 'beat':
       return {

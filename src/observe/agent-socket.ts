@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, rm, stat } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, rm, stat } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { HeapwardenError, messageOf } from '../errors.js';
@@ -7,15 +7,21 @@ const SETGID = 0o2000;
 
 /**
  * Makes `server` listen on a Unix socket that only this user can reach (0600, in a 0700 folder made where missing), or
- * on a named pipe. In a folder that has been made setgid (RuntimeDirectoryMode=2750), whose group the socket then has,
- * that group can reach it, too (0660): so apps of other users report to a warden that is not root. A socket file that
- * a dead warden left behind is replaced. Throws HeapwardenError SOCKET_IN_USE where somebody answers there,
+ * on a named pipe. With `group`, that group's users can reach it, too (0660, in 0710); so they can in a folder that has
+ * been made setgid (RuntimeDirectoryMode=2750), whose group the socket then has: apps of other users report to a warden
+ * that is not root. Returns why those cannot, where the folder was there before and keeps them out. A socket file that a
+ * dead warden left behind is replaced. Throws HeapwardenError SOCKET_IN_USE where somebody answers there,
  * STATE_UNWRITABLE where the socket cannot be made.
  */
-export async function listenOnSocket(server: Server, path: string): Promise<void> {
+export async function listenOnSocket(server: Server, path: string, group?: number): Promise<string | null> {
+  const folder = dirname(path);
   try {
-    if (process.platform === 'win32') return await listen(server, path);
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    if (process.platform === 'win32') {
+      await listen(server, path);
+      return null;
+    }
+    const wasMade = (await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined;
+    if (group !== undefined && wasMade) await open(folder, group, 0o710);
     try {
       await listen(server, path);
     } catch (error) {
@@ -23,7 +29,9 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
       await rm(path, { force: true });
       await listen(server, path);
     }
-    await chmod(path, (await stat(dirname(path))).mode & SETGID ? 0o660 : 0o600);
+    if (group === undefined) await chmod(path, (await stat(folder)).mode & SETGID ? 0o660 : 0o600);
+    else await open(path, group, 0o660);
+    return group === undefined ? null : await whyClosed(folder, group);
   } catch (error) {
     const inUse = hasCode(error, 'EADDRINUSE');
     throw new HeapwardenError(
@@ -35,6 +43,22 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
       { cause: error },
     );
   }
+}
+
+async function open(path: string, group: number, mode: number): Promise<void> {
+  await chown(path, -1, group).catch((error: unknown) => {
+    const why = `agent_socket_group is ${group}, to which this user, no member of it, cannot give ${path}`;
+    throw new Error(why, { cause: error });
+  });
+  await chmod(path, mode);
+}
+
+/** By the modes alone: what stands above this folder, and access lists, are its owner's to know. */
+async function whyClosed(folder: string, group: number): Promise<string | null> {
+  const { mode, gid } = await stat(folder);
+  if (mode & 0o001 || (gid === group && mode & 0o010)) return null;
+  const remedy = `chgrp ${group} ${folder} && chmod g+x ${folder}`;
+  return `agents of group ${group} cannot reach the agent socket, for its folder keeps them out: ${remedy}`;
 }
 
 function listen(server: Server, path: string): Promise<void> {

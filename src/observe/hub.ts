@@ -2,9 +2,10 @@ import { createServer, type Server } from 'node:net';
 import type { HelloFrame } from '../agent/protocol.cjs';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import { AgentConnection, type AgentReport, type GatherOrder } from './agent-connection.js';
+import { AgentConnection, type AgentReport, type GatherOrder, type Introduction } from './agent-connection.js';
 import { BadFrame } from './agent-frames.js';
 import { listenOnSocket } from './agent-socket.js';
+import { ownPidNamespace, pidsFromOutside, type Stranger } from './inner-pid.js';
 
 export type { AgentReport, GatherOrder } from './agent-connection.js';
 
@@ -16,11 +17,15 @@ const STALE_MARGIN_MS = 1000;
 export interface AgentHubOptions {
   /** A Unix socket's path, or a named pipe's on Windows. */
   path: string;
+  /** Id of a group whose users' agents may report, too; by default only this user's and root's. */
+  group?: number | undefined;
   statsIntervalMs: number;
   clock: Clock;
   log: Log;
   /** Whether a process of this machine has this pid; an agent that claims another is refused. */
   pidExists?: (pid: number) => boolean;
+  /** Pids here of whom a process of another pid namespace may be; by default /proc is searched. */
+  pidsFromOutside?: (who: Stranger) => Promise<number[]>;
   maxConnections?: number;
   /** Until when the warden itself could not hear, by `clock.monotonic()`. */
   deafUntil?: () => number;
@@ -33,6 +38,8 @@ export class AgentHub {
   readonly #server: Server;
   readonly #connections = new Set<AgentConnection>();
   readonly #byPid = new Map<number, AgentConnection>();
+  /** null where the system has none. */
+  #pidNamespace: number | null = null;
   #statsIntervalMs: number;
   #full = false;
 
@@ -56,8 +63,10 @@ export class AgentHub {
 
   /** Throws HeapwardenError SOCKET_IN_USE or STATE_UNWRITABLE. */
   async listen(): Promise<void> {
-    const { path, log } = this.#options;
-    await listenOnSocket(this.#server, path);
+    const { path, group, log } = this.#options;
+    this.#pidNamespace = await ownPidNamespace();
+    const closed = await listenOnSocket(this.#server, path, group);
+    if (closed !== null) log.warn(closed);
     this.#server.on('error', (error) => log.error(`the agent socket ${path} failed: ${error.message}`));
   }
 
@@ -137,14 +146,37 @@ export class AgentHub {
     };
   }
 
-  #welcome(connection: AgentConnection, { pid, app, node }: HelloFrame): number {
+  #welcome(connection: AgentConnection, hello: HelloFrame): Introduction | Promise<Introduction> {
+    const { pid, pid_namespace, start } = hello;
+    const ours = this.#pidNamespace;
+    if (ours !== null && pid_namespace !== undefined && pid_namespace !== ours && start !== undefined) {
+      return this.#find(connection, hello, { pid, pid_namespace, start });
+    }
     if (!this.#pidExists(pid)) throw new BadFrame(`no process ${pid} on this machine`);
+    return this.#admit(connection, hello, pid);
+  }
+
+  /** An agent in a container: its pid means something in there alone. */
+  async #find(connection: AgentConnection, hello: HelloFrame, who: Stranger): Promise<Introduction> {
+    const [pid, ...others] = await (this.#options.pidsFromOutside ?? pidsFromOutside)(who);
+    const name = `process ${who.pid} of another pid namespace, as a container has,`;
+    if (pid === undefined) {
+      throw new BadFrame(`${name} cannot be seen from here; where heapwarden runs in a container, that takes pid: host`);
+    }
+    if (others.length > 0) {
+      throw new BadFrame(`${name} may be ${[pid, ...others].join(' or ')}; run heapwarden as root or as its user to tell`);
+    }
+    if (!this.#connections.has(connection)) throw new BadFrame('it has gone');
+    return this.#admit(connection, hello, pid);
+  }
+
+  #admit(connection: AgentConnection, { app, node }: HelloFrame, pid: number): Introduction {
     const older = this.#byPid.get(pid);
     this.#byPid.set(pid, connection);
     // The pid's process has a new connection, or is a new process.
     older?.close();
     this.#options.log.info(`${app}: the agent of process ${pid} reports in (Node ${node})`, { app, pid, node_version: node });
-    return this.#statsIntervalMs;
+    return { pid, statsIntervalMs: this.#statsIntervalMs };
   }
 
   #complain({ report }: AgentConnection, why: string): void {

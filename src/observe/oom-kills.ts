@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { memoryCgroup } from './cgroup.js';
+import { memoryCgroup } from '../supervisors/memory-cgroup.js';
 import type { KernelLog } from './kernel-log.js';
 
 /** What says that the kernel killed a process for want of memory; one of both is not null. */

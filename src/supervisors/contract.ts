@@ -51,15 +51,6 @@ export interface Slot {
   others?: readonly number[];
 }
 
-/** How a process ended, as its owner tells it: `oom-kill` for want of memory; `other` in words we do not know. */
-export type DeathCause = 'oom-kill' | 'exit-code' | 'signal' | 'core-dump' | 'watchdog' | 'timeout' | 'other';
-
-export interface Death {
-  cause: DeathCause;
-  /** Milliseconds since the Unix epoch. */
-  atMs: number;
-}
-
 export interface RestartOptions {
   /** Milliseconds from the stop signal to SIGKILL. */
   stopTimeoutMs: number;
@@ -130,6 +121,16 @@ export interface Ending {
   words: string;
 }
 
+/** How a worker's process has ended. */
+export interface Death {
+  /** `oom_kernel`: the kernel killed it for want of memory. `oom_heap`: V8 gave up at its heap limit. */
+  cause: 'oom_kernel' | 'oom_heap' | 'other';
+  /** Milliseconds since the Unix epoch. */
+  atMs: number;
+  /** For people: what is known of it, in a sentence. */
+  detail: string;
+}
+
 export interface Supervisor {
   readonly kind: SupervisorKind;
   /** Begins to supervise: for `child`, starts the processes. Resolves when every slot is known. */
@@ -140,13 +141,15 @@ export interface Supervisor {
   beside?(): readonly number[];
   /** What has ended since this was last asked, oldest first. Never rejects. */
   endings?(): Promise<Ending[]>;
-  /** The last death in this slot that nobody asked for, as of the last `slots()`; null where none is known. */
-  lastDeath?(worker: string): Death | null;
   /**
    * Replaces the process of one slot. Throws HeapwardenError SUPERVISOR_UNREACHABLE, SUPERVISOR_REFUSED or
    * UNKNOWN_WORKER; NOT_READY where the new process did not come up beside the old one, which then still runs.
    */
   restart(worker: string, options: RestartOptions): Promise<RestartReport>;
+  /** How a worker's process has last ended; null where none has, as far as is known. As of the last `slots()`. */
+  lastDeath?(worker: string): Death | null;
+  /** Bytes that a worker may use before the kernel kills it; null where nothing bounds it. As of the last `slots()`. */
+  memoryLimitBytes?(worker: string): number | null;
   /** Lets go of everything held; `child` stops its processes. */
   close(): Promise<void>;
 }

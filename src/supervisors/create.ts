@@ -6,6 +6,8 @@ import { HeapwardenError } from '../errors.js';
 import type { Log } from '../log.js';
 import { ChildSupervisor, type ChildParts } from './child.js';
 import type { Drain, ProcessFinder, ProcessTable, Supervisor } from './contract.js';
+import { DockerSupervisor } from './docker.js';
+import { DockerEngine, dockerSocket } from './docker-engine.js';
 import { ExternalSupervisor } from './external.js';
 import type { Leftovers } from './leftovers.js';
 import { Pm2Supervisor, pm2Home } from './pm2.js';
@@ -33,7 +35,7 @@ export interface SupervisorParts {
 
 /** The supervisor that an app's config names. Throws HeapwardenError CONFIG_INVALID for one that is not available. */
 export function createSupervisor(app: AppConfig, parts: SupervisorParts): Supervisor {
-  const { child, pm2, systemd, external } = app.supervisor;
+  const { child, pm2, systemd, docker, external } = app.supervisor;
   if (child) {
     const agentEntry = app.runtime === 'agent' ? fileURLToPath(import.meta.resolve('heapwarden/agent')) : null;
     // As it is when it is needed: a reload may change it, and the app itself is not touched by that.
@@ -47,6 +49,12 @@ export function createSupervisor(app: AppConfig, parts: SupervisorParts): Superv
     };
     const home = pm2Home(process.env, homedir());
     return new Pm2Supervisor({ ...parts, name: pm2, home, client: parts.pm2, readyMessageMs });
+  }
+  if (docker !== undefined) {
+    const engine = new DockerEngine({ socketPath: dockerSocket(process.env) });
+    // A check that the config names is asked in its place.
+    const asksHealth = () => (parts.appConfig(app.name) ?? app).restart.ready === undefined;
+    return new DockerSupervisor({ ...parts, app: app.name, config: docker, engine, asksHealth });
   }
   if (systemd !== undefined) return new SystemdSupervisor({ ...parts, app: app.name, unit: unitRef(systemd) });
   if (external) return new ExternalSupervisor({ ...parts, app: app.name, config: external });

@@ -1,14 +1,11 @@
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import type { Death, DeathCause } from './contract.js';
+import type { Death } from './contract.js';
 import type { lastFailure } from './systemd-journal.js';
 import { isBetweenRuns, type Unit } from './systemd-unit.js';
 
-const CAUSES: readonly string[] = [
-  'oom-kill', 'exit-code', 'signal', 'core-dump', 'watchdog', 'timeout',
-] satisfies DeathCause[];
-
-const WORDS: Partial<Record<DeathCause, string>> = {
+/** By systemd's Result= (systemd.exec(5), $SERVICE_RESULT). */
+const WORDS: Partial<Record<string, string>> = {
   'oom-kill': "was killed for want of memory (the unit's MemoryMax=, or the machine's)",
   'exit-code': 'ended with an exit status other than 0',
   signal: 'was ended by a signal',
@@ -80,11 +77,11 @@ export class Deaths {
 
   #tell({ id }: Unit, worker: string, result: string, atMs: number): void {
     const { app, log } = this.#parts;
-    const cause = CAUSES.includes(result) ? (result as DeathCause) : 'other';
-    this.#last.set(id, { cause, atMs });
-    const how = WORDS[cause] ?? 'failed';
+    const cause = result === 'oom-kill' ? 'oom_kernel' : 'other';
+    this.#last.set(id, { cause, atMs, detail: `systemd says Result=${result}` });
+    const how = WORDS[result] ?? 'failed';
     const when = new Date(atMs).toISOString();
-    log.warn(`${app}/${worker}: ${id} ${how}: systemd says Result=${result}, at ${when}`, { app, worker, cause });
+    log.warn(`${app}/${worker}: ${id} ${how}: systemd says Result=${result}, at ${when}`, { app, worker, result });
   }
 
   #wallMs(us: number, nowMs: number): number {

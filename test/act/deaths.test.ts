@@ -97,3 +97,21 @@ t.test('deaths are remembered apart from restarts and refusals', async (t) => {
   t.strictSame(kept.slice(0, 3).map(({ id }) => id), ['r', 'other', 'd100']);
   t.equal(kept.length, 1002);
 });
+
+t.test('a death that the supervisor itself has found out is on record once, and one from before the first look is not', async (t) => {
+  const { world, seen, look } = mortal();
+  const at = (atMs: number, cause: 'oom_kernel' | 'other' = 'oom_kernel') => ({ cause, atMs, detail: 'systemd says Result=oom-kill' });
+  let last = at(1);
+  Object.assign(world.supervisors.get('shop') as Supervisor, { lastDeath: () => last });
+  world.put({ pid: 90, rssBytes: 610 * MB });
+  await look();
+  last = at(world.clock.nowMs, 'other');
+  await look();
+  t.strictSame(seen.told, []);
+  last = at(world.clock.nowMs + 1);
+  await look();
+  await look();
+  t.equal(seen.told.length, 1);
+  t.match(seen.told[0], { reason: 'oom_kernel', atMs: last.atMs, before: { pid: 90, rssBytes: 610 * MB } });
+  t.match(seen.told[0]!.sentence, /^shop\/0 was killed by the kernel for want of memory: heap 30 MB of 100 MB, resident 610 MB at .* \(systemd says Result=oom-kill\); /);
+});

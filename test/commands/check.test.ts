@@ -30,9 +30,9 @@ t.test('one with settings that do nothing', async (t) => {
 });
 
 t.test('one that this version cannot serve', async (t) => {
-  const { status, lines } = await checked(t, 'apps: [{ name: shop, supervisor: { docker: shop } }]');
+  const { status, lines } = await checked(t, 'apps: [{ name: shop, supervisor: { docker: shop }, restart: { ready: { pm2: true } } }]');
   t.equal(status, 1);
-  t.match(lines, [/^app "shop": supervisor\.docker is not available in this version/]);
+  t.match(lines, [/^app "shop": restart\.ready\.pm2 is for apps under PM2/]);
   t.equal(lines.length, 1, 'nothing says that it is valid');
 });
 

@@ -10,12 +10,6 @@ const parse = (app: string) =>
     file: 'heapwarden.yml',
   });
 const pm2 = 'supervisor: { pm2: shop }';
-const kind = (name: string) => ({
-  app: 'shop',
-  key: `supervisor.${name}`,
-  message: `app "shop": supervisor.${name} is not available in this version; use child, pm2, systemd or external`,
-});
-
 t.test('a `for` that the alert rules do not share', async (t) => {
   const limits = 'limits: { rss: { restart: 1GB, for: 3m }, heap: { restart: 95% } }';
   const keysWith = (trigger: string) =>
@@ -75,7 +69,8 @@ t.test('settings this version cannot serve', async (t) => {
   t.strictSame(unsupportedIn(parse('supervisor: { child: { command: [node] } }, runtime: none')), []);
   t.strictSame(unsupportedIn(parse('supervisor: { systemd: shop.service }')), []);
   t.strictSame(unsupportedIn(parse('supervisor: { external: { match: shop, restart: [x] } }')), []);
-  t.strictSame(unsupportedIn(parse('supervisor: { docker: shop }, runtime: inspector')), [kind('docker')]);
+  t.strictSame(unsupportedIn(parse('supervisor: { docker: shop }, runtime: inspector')), []);
+  t.strictSame(unsupportedIn(parse('supervisor: { docker: { label: shop } }')), []);
   t.strictSame(unsupportedIn(parse(`${pm2}, runtime: inspector`)), []);
   const messages = (app: string) => unsupportedIn(parse(app)).map(({ message }) => message);
   const child = (more: string) => `supervisor: { child: { command: [node]${more} } }`;

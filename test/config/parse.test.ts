@@ -130,7 +130,11 @@ t.test('supervisors of other kinds', async (t) => {
   }
   const ofUser = 'apps: [{ name: a, supervisor: { systemd: { unit: a, user: true } } }]';
   t.strictSame(onlyApp(ofUser).supervisor, { systemd: { unit: 'a', user: true } });
-  t.strictSame(onlyApp('apps: [{ name: a, supervisor: { docker: a } }]').supervisor, { docker: 'a' });
+  t.strictSame(onlyApp('apps: [{ name: a, supervisor: { docker: shop-1 } }]').supervisor, { docker: 'shop-1' });
+  for (const label of ['com.example.app=shop', 'com.example.app=', 'shop', 'a=b c=d']) {
+    const labelled = onlyApp(`apps: [{ name: a, supervisor: { docker: { label: "${label}" } } }]`);
+    t.strictSame(labelled.supervisor, { docker: { label } });
+  }
 });
 
 t.test('defaults', async (t) => {
@@ -229,7 +233,7 @@ t.test('with errors of syntax, only those', async (t) => {
 });
 
 t.test('hostile keys stay keys', async (t) => {
-  const known = 'trigger, fallback_after, sample_interval, state_dir, agent_socket, auth, defaults, apps';
+  const known = 'trigger, fallback_after, sample_interval, state_dir, agent_socket, agent_socket_group, auth, defaults, apps';
   t.strictSame(messagesOf('__proto__: { trigger: both }\nconstructor: 1\n'), [
     `1:1 unknown key "__proto__"; known here: ${known}`,
     `2:1 unknown key "constructor"; known here: ${known}`,

@@ -51,6 +51,7 @@ t.test('what only a start reads cannot change', async (t) => {
     ['state_dir: /b\nauth: { token_file: /t }\nagent_socket: /s', 'state_dir from /a to /b'],
     ['state_dir: /a\nauth: { token_file: /u }\nagent_socket: /s', 'auth.token_file from /t to /u'],
     ['state_dir: /a\nauth: { token_file: /t }\nagent_socket: /r', 'agent_socket from /s to /r'],
+    ['state_dir: /a\nauth: { token_file: /t }\nagent_socket: /s\nagent_socket_group: 1000', 'agent_socket_group from none to 1000'],
     [
       'state_dir: /b\nauth: { token_file: /u }\nagent_socket: /s',
       'state_dir from /a to /b, or auth.token_file from /t to /u',

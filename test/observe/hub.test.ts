@@ -114,6 +114,23 @@ t.test('the socket is for this user alone, and goes with the hub', async (t) => 
   await fixture.hub.close();
 });
 
+t.test('the socket is for a group, too, where the config says so', async (t) => {
+  if (process.getuid?.() !== 0) return t.pass('takes root', { skip: 'could not run: takes root, who may give files to any group' });
+  const fixture = await listening(t, { group: 4242 });
+  const found = [fixture.path, join(fixture.path, '..')].map((path) => statSync(path));
+  t.strictSame(found.map(({ mode, uid, gid }) => [mode & 0o777, uid, gid]), [[0o660, 0, 4242], [0o710, 0, 4242]]);
+  t.strictSame(fixture.warnings(), []);
+
+  const folder = mkdtempSync(join(tmpdir(), 'hw-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const closed = await listening(t, { group: 4242, path: join(folder, 'agent.sock') });
+  t.equal(statSync(folder).mode & 0o777, 0o700, 'a folder that was there is left as it is');
+  t.match(closed.logged, [{
+    level: 'warn',
+    message: `agents of group 4242 cannot reach the agent socket, for its folder keeps them out: chgrp 4242 ${folder} && chmod g+x ${folder}`,
+  }]);
+});
+
 t.test('replaces what a dead warden left behind', async (t) => {
   const path = join(mkdtempSync(join(tmpdir(), 'hw-')), 'agent.sock');
   t.teardown(() => rmSync(join(path, '..'), { recursive: true, force: true }));
@@ -429,4 +446,58 @@ t.test('the port of an inspector, while it is open', async (t) => {
   fixture.nowMs += 60_000;
   t.equal(fixture.hub.report(PID)!.inspectorPort, 9229, 'nor does silence');
   t.equal(await portAfter({ type: 'beat', n: 4 }), null);
+});
+
+t.test('an agent of a container is found by what it says of its pid namespace', { skip: process.platform !== 'linux' && 'Linux only' }, async (t) => {
+  const inside = { ...HELLO, pid: 1, pid_namespace: 7, start: 5000 };
+  const asked: object[] = [];
+  let found = [PID];
+  let answer = Promise.resolve();
+  const pidsFromOutside: AgentHubOptions['pidsFromOutside'] = async (who) => {
+    asked.push(who);
+    await answer;
+    return found;
+  };
+  const fixture = await listening(t, { pidsFromOutside });
+  let look = () => {};
+  answer = new Promise((resolve) => (look = resolve));
+  const client = new Client(t, fixture.path);
+  client.say(inside, { type: 'beat', n: 1 });
+  await until('it is looked for', () => asked.length === 1);
+  t.equal(fixture.hub.report(PID), null);
+  look();
+  t.match(await client.hear(), [{ type: 'welcome' }]);
+  client.say({ type: 'beat', n: 2 });
+  t.same(await client.hear(), [{ type: 'ack', n: 2 }], 'what it said meanwhile does no harm');
+  t.match(fixture.hub.report(PID), { pid: PID, app: 'shop' });
+  t.equal(fixture.hub.report(1), null);
+  t.strictSame(asked, [{ pid: 1, pid_namespace: 7, start: 5000 }]);
+
+  found = [];
+  const stranger = new Client(t, fixture.path);
+  stranger.say(inside);
+  await stranger.closed;
+  found = [PID, PID + 10];
+  const ambiguous = new Client(t, fixture.path);
+  ambiguous.say(inside);
+  await ambiguous.closed;
+  const messages = fixture.logged.filter(({ level }) => level === 'warn').map(({ message }) => message);
+  t.match(messages, [
+    /process 1 of another pid namespace, as a container has, cannot be seen from here; .* takes pid: host$/,
+    /process 1 of another pid namespace, as a container has, may be 4711 or 4721; run heapwarden as root or as its user to tell$/,
+  ]);
+
+  found = [PID];
+  answer = new Promise((resolve) => (look = resolve));
+  const gone = new Client(t, fixture.path);
+  gone.say(inside);
+  await until('it is looked for', () => asked.length === 4);
+  gone.socket.destroy();
+  await gone.closed;
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  look();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  t.equal(fixture.warnings().length, 2, 'one that went meanwhile is no complaint');
+  client.say({ type: 'beat', n: 3 });
+  t.same(await client.hear(), [{ type: 'ack', n: 3 }], 'nor does it take the place of one that is there');
 });

@@ -13,6 +13,9 @@ export const SUPERVISOR_ROOT = join(here, '.parts', 'supervisor');
 /** A root of its own: it is laid over the machine's, in a mount namespace. */
 export const DEBIAN_SYSTEMD = join(here, '.parts', 'systemd');
 
+/** Docker's daemon and what it runs, from Debian, in a root of its own: nothing else is to find it there. */
+export const DOCKER_ROOT = join(here, '.parts', 'docker');
+
 export const NODE_MAJORS = [18, 20, 22, 24, 26] as const;
 export const PROMETHEUS_TOOLS = ['prometheus', 'promtool', 'prometheus-alertmanager', 'amtool'] as const;
 /** Only root can boot a systemd of his own, and only on Linux: elsewhere these count as missing. */
@@ -22,11 +25,15 @@ export const SYSTEMD_PARTS = {
   polkitd: ['usr/lib/polkit-1/polkitd', 'usr/libexec/polkitd'],
 } as const;
 type SystemdPart = keyof typeof SYSTEMD_PARTS;
-export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | (typeof PROMETHEUS_TOOLS)[number] | SystemdPart;
+export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | 'docker' | (typeof PROMETHEUS_TOOLS)[number] | SystemdPart;
 
-/** Path of a part's program, or null where it could not be had on this machine. */
+/** Path of a part's program, `dockerd` for docker, or null where it could not be had on this machine. */
 export function findPart(name: PartName): string | null {
   if (name in SYSTEMD_PARTS) return process.getuid?.() === 0 ? findSystemdPart(name as SystemdPart) : null;
+  if (name === 'docker') {
+    const program = join(DOCKER_ROOT, 'usr', 'sbin', 'dockerd');
+    return existsSync(program) ? program : null;
+  }
   const candidates = name.startsWith('node-')
     ? [join(here, 'node_modules', name, 'bin', 'node')]
     : name === 'pm2'

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
-  DEBIAN_ROOT, DEBIAN_SYSTEMD, NODE_MAJORS, PROMETHEUS_TOOLS, SUPERVISOR_ROOT, SYSTEMD_PARTS, findPart, type PartName,
+  DEBIAN_ROOT, DEBIAN_SYSTEMD, DOCKER_ROOT, NODE_MAJORS, PROMETHEUS_TOOLS, SUPERVISOR_ROOT, SYSTEMD_PARTS, findPart,
+  type PartName,
 } from './index.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -64,6 +65,16 @@ function unpackDebian(packages: readonly string[], root: string): void {
   }
 }
 
+function unpackPrometheus(): void {
+  unpackDebian(['prometheus', 'prometheus-alertmanager'], DEBIAN_ROOT);
+  wrapAlertmanager();
+}
+
+/** The libraries are those of Debian 12, for where they are not installed; a newer Debian calls some otherwise. */
+function unpackDocker(): void {
+  unpackDebian(['docker.io', 'containerd', 'runc', 'tini', 'libdevmapper1.02.1', 'libsystemd0', 'libseccomp2'], DOCKER_ROOT);
+}
+
 /**
  * systemd with what it is linked to beyond a Debian without it, to be laid over the machine's own root in a namespace.
  * Not its users: polkitd's has to be there already, or polkit is not.
@@ -119,14 +130,11 @@ if (!npmPartsAreCurrent()) {
   attempt('PM2 and Node 18 to 26 from npm (about 350 MB)', installNpmParts);
 }
 if (PROMETHEUS_TOOLS.some((tool) => !findPart(tool))) {
-  attempt('Prometheus and Alertmanager from Debian', () => {
-    unpackDebian(['prometheus', 'prometheus-alertmanager'], DEBIAN_ROOT);
-    wrapAlertmanager();
-  });
+  attempt('Prometheus and Alertmanager from Debian', unpackPrometheus);
 }
+if (!findPart('docker')) attempt('Docker from Debian (65 MB, unpacked 250 MB)', unpackDocker);
 
 if (!findPart('supervisord')) attempt('supervisord from Debian', unpackSupervisor);
-
 const systemdParts = Object.keys(SYSTEMD_PARTS) as (keyof typeof SYSTEMD_PARTS)[];
 if (process.platform === 'linux' && process.getuid?.() !== 0) {
   console.error('setup: only root can boot a systemd of his own, so its suites do not run here');
@@ -135,7 +143,7 @@ if (process.platform === 'linux' && process.getuid?.() !== 0) {
 }
 
 const all: PartName[] = [
-  ...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord', ...systemdParts,
+  ...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord', 'docker', ...systemdParts,
 ];
 const missing = all.filter((name) => !findPart(name));
 console.error(missing.length === 0 ? 'setup: every real part is here' : `setup: NOT here: ${missing.join(', ')}; the suites that need them will say so`);

@@ -118,7 +118,7 @@ t.test('a crash loop', async (t) => {
   systemctl('start', 'loop');
   await waitFor('systemd to give up', async () => (await supervisor.slots())[0]!.state === 'crash_loop');
   t.strictSame(await supervisor.slots(), [{ worker: '0', pid: null, state: 'crash_loop' }]);
-  t.equal(supervisor.lastDeath('0')?.cause, 'exit-code');
+  t.equal(supervisor.lastDeath('0')?.detail, 'systemd says Result=exit-code');
   t.match(log.warnings.at(-1), /^app\/0: loop\.service ended with an exit status other than 0: systemd says Result=exit-code, at 20/);
   writeUnits({ 'loop.service': `Restart=on-failure\nExecStart=${APP}` });
   t.match(await supervisor.restart('0', options), { stop: 'gone' });
@@ -149,13 +149,13 @@ t.test('deaths are told once, seen or not', async (t) => {
   t.equal(waiting.state, 'starting');
   await waitFor('the next process', async () => (await slow.supervisor.slots())[0]!.pid);
   t.equal(slow.log.warnings.length, 1, 'not once more when systemd counts the start');
-  t.equal(slow.supervisor.lastDeath('0')?.cause, 'exit-code');
+  t.equal(slow.supervisor.lastDeath('0')?.detail, 'systemd says Result=exit-code');
 
   // Long after systemd has forgotten the Result= of the one before.
   const [after] = await fast.supervisor.slots();
   t.not(after!.pid, before!.pid);
   const death = fast.supervisor.lastDeath('0');
-  t.equal(death?.cause, 'exit-code', 'the journal knows');
+  t.equal(death?.detail, 'systemd says Result=exit-code', 'the journal knows');
   t.ok(death!.atMs > first && death!.atMs <= Date.now(), 'and when it was');
 });
 
@@ -185,7 +185,7 @@ t.test('killed for want of memory', async (t) => {
   writeFileSync(`${group}/cgroup.kill`, '1');
   await waitFor('it to fail', async () => (await supervisor.slots())[0]!.state === 'stopped');
   t.equal(systemctl('show', '-P', 'Result', 'hungry').trim(), 'oom-kill', "systemd's own word");
-  t.equal(supervisor.lastDeath('0')?.cause, 'oom-kill');
+  t.equal(supervisor.lastDeath('0')?.cause, 'oom_kernel');
   t.match(log.warnings, [/hungry\.service was killed for want of memory/]);
 });
 

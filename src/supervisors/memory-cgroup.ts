@@ -1,0 +1,37 @@
+/** Where Linux bounds the memory of a process: cgroups(7). Elsewhere there is nothing to read. */
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+export interface MemoryCgroup {
+  version: 1 | 2;
+  mount: string;
+  folder: string;
+  /** Limit and usage. */
+  files: [string, string];
+}
+
+/** Pure: of /proc/PID/cgroup. Version 1 goes first, since a hybrid system lists its empty version 2 too. */
+export function memoryCgroup(text: string, mount: string): MemoryCgroup | null {
+  const lines = text.split('\n').map((line) => /^\d+:([^:]*):(\/.*)$/.exec(line));
+  const v1 = lines.find((match) => match?.[1]?.split(',').includes('memory'));
+  if (v1) {
+    const ofMemory = join(mount, 'memory');
+    const files: MemoryCgroup['files'] = ['memory.limit_in_bytes', 'memory.usage_in_bytes'];
+    return { version: 1, mount: ofMemory, folder: join(ofMemory, v1[2]!), files };
+  }
+  const v2 = lines.find((match) => match?.[1] === '');
+  return v2 ? { version: 2, mount, folder: join(mount, v2[2]!), files: ['memory.max', 'memory.current'] } : null;
+}
+
+/** The folder and those around it, up to the mount. */
+export function cgroupFolders({ mount, folder }: MemoryCgroup): string[] {
+  const folders: string[] = [];
+  for (let at = folder; at.startsWith(mount); at = dirname(at)) folders.push(at);
+  return folders;
+}
+
+/** Infinity for `max`; null without such a file, as at the root, or where a container does not see its own path. */
+export async function readBytes(path: string): Promise<number | null> {
+  const text = (await readFile(path, 'latin1').catch(() => '')).trim();
+  return text === '' ? null : text === 'max' ? Infinity : Number(text);
+}
