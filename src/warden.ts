@@ -22,6 +22,7 @@ import { processFamilies } from './publish/processes.js';
 import { render, type Exposition } from './publish/render.js';
 import { restartFamilies } from './publish/restarts.js';
 import { runtimeFamilies } from './publish/runtime.js';
+import { metricsTargetsOf, type TargetGroup } from './publish/service-discovery.js';
 import { appStatuses, type AppStatus } from './publish/status.js';
 import { wardenFamilies } from './publish/warden.js';
 import { openRooms, type Rooms, type RoomsOptions } from './rooms.js';
@@ -116,8 +117,8 @@ export class Warden implements WardenPort {
     );
   }
 
-  receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]> {
-    return this.#parts.intake.receiveAlerts(webhook);
+  receiveAlerts(webhook: Webhook, options: { mayWait: boolean }): Promise<AlertAnswer[]> {
+    return this.#parts.intake.receiveAlerts(webhook, options);
   }
 
   requestRestart(request: RestartRequest): Promise<Answer[]> {
@@ -144,6 +145,10 @@ export class Warden implements WardenPort {
     const isBusy = (app: string, worker: string) => restarter.isBusy(app, worker);
     const outlook = (worker: WorkerState) => this.#outlook(worker);
     return appStatuses(this.#options.config.current, this.#workers(), history, isBusy, outlook, this.#options.clock.now());
+  }
+
+  metricsTargets(): TargetGroup[] {
+    return metricsTargetsOf(this.#options.config.current.apps);
   }
 
   /** Newest first. */

@@ -5,6 +5,7 @@ import { check } from './check.js';
 import { USAGE, parseCommand } from './options.js';
 import { incidents } from './incidents.js';
 import { pause, resume } from './pause.js';
+import { relay } from './relay.js';
 import { restart } from './restart.js';
 import { serve } from './serve.js';
 
@@ -23,6 +24,8 @@ export async function run(argv: readonly string[]): Promise<number> {
         return 0;
       case 'serve':
         return await serve(command.options, version);
+      case 'relay':
+        return await relay(command.options, version);
       case 'check':
         return await check(command.configFile, print);
       case 'restart':

@@ -15,6 +15,8 @@ export function appsRoutes(warden: WardenPort): FastifyPluginAsync {
   return async (server) => {
     server.get('/api/v1/apps', async () => ({ apps: warden.apps() }));
 
+    server.get('/api/v1/http_sd', async () => warden.metricsTargets());
+
     server.get<{ Querystring: Static<typeof IncidentQuery> }>(
       '/api/v1/incidents',
       { schema: { querystring: IncidentQuery } },

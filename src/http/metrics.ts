@@ -3,7 +3,7 @@ import { CONTENT_TYPES, type Exposition } from '../publish/render.js';
 import type { WardenPort } from './port.js';
 
 /** The exposition in the format that the scraper asks for. */
-export function metricsRoute(warden: WardenPort, path: string): FastifyPluginAsync {
+export function metricsRoute(warden: Pick<WardenPort, 'metrics'>, path: string): FastifyPluginAsync {
   return async (server) => {
     server.get(path, async (request, reply) => {
       const exposition = expositionFor(request.headers.accept ?? '');

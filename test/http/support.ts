@@ -15,6 +15,7 @@ import type { WardenPort } from '../../src/http/port.js';
 import { restartRoute } from '../../src/http/restart.js';
 import { createServer } from '../../src/http/server.js';
 import type { Exposition } from '../../src/publish/render.js';
+import type { TargetGroup } from '../../src/publish/service-discovery.js';
 import type { AppStatus } from '../../src/publish/status.js';
 import { landingRoute } from '../../src/web/landing.js';
 import { FakeClock, MemoryLog, incidentOf } from '../act/support.js';
@@ -27,6 +28,7 @@ export class FakeWarden implements WardenPort {
   ready = true;
   currentToken = TOKEN;
   readonly webhooks: Webhook[] = [];
+  readonly mayWait: boolean[] = [];
   readonly requests: RestartRequest[] = [];
   readonly pauses: unknown[] = [];
   readonly filters: unknown[] = [];
@@ -47,8 +49,9 @@ export class FakeWarden implements WardenPort {
     await this.onReload();
   }
 
-  receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]> {
+  receiveAlerts(webhook: Webhook, { mayWait }: { mayWait: boolean }): Promise<AlertAnswer[]> {
     this.webhooks.push(webhook);
+    this.mayWait.push(mayWait);
     return this.onAlerts();
   }
 
@@ -69,6 +72,10 @@ export class FakeWarden implements WardenPort {
 
   apps(): AppStatus[] {
     return [{ app: 'shop', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, paused: null, workers: [] }];
+  }
+
+  metricsTargets(): TargetGroup[] {
+    return [{ targets: ['127.0.0.1:3000'], labels: { app: 'shop' } }];
   }
 
   incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[] {
