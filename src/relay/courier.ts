@@ -151,13 +151,16 @@ export class Courier {
     lane.failures++;
     const waitMs = pauseMs(lane.failures, retry, answer?.retryAfterMs ?? null, random());
     lane.notBefore = clock.monotonic() + waitMs;
-    const sleeping = clock.sleep(waitMs, this.#closing.signal).then(() => {
-      this.#sleeping.delete(sleeping);
-      lane.notBefore = 0;
-      if (this.#parts.queue.of(instance).some(({ isHeld }) => !isHeld)) void this.deliver(instance);
-      else this.#lanes.delete(instance);
-    });
-    this.#sleeping.add(sleeping);
+    const trying = this.#tryAfter(instance, lane, waitMs);
+    this.#sleeping.add(trying);
+    void trying.finally(() => this.#sleeping.delete(trying));
+  }
+
+  async #tryAfter(instance: string, lane: Lane, waitMs: number): Promise<void> {
+    await this.#parts.clock.sleep(waitMs, this.#closing.signal);
+    lane.notBefore = 0;
+    if (this.#parts.queue.of(instance).some(({ isHeld }) => !isHeld)) void this.deliver(instance);
+    else this.#lanes.delete(instance);
   }
 }
 
