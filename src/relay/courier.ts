@@ -21,7 +21,7 @@ export interface CourierParts {
   /** It will be tried again. `mayHaveArrived`: the warden may be at work on it. */
   onFailed(delivery: Delivery, mayHaveArrived: boolean): void;
   /** It never will be delivered. */
-  onGivenUp(delivery: Delivery, cause: 'unknown_instance' | 'refused', why: string): void;
+  onRefused(delivery: Delivery, why: string): void;
   /** One request has ended. */
   onRequest(verdict: Verdict, target: Target, problem: string | null): void;
 }
@@ -100,8 +100,13 @@ export class Courier {
   async #attempt(instance: string, lane: Lane, batch: readonly Delivery[]): Promise<boolean> {
     const target = this.#parts.targets().get(instance);
     if (!target) {
-      for (const delivery of batch) this.#parts.onGivenUp(delivery, 'unknown_instance', 'it is no target any more');
-      return true;
+      // A list may be short by mistake, and for a while; what is for a machine that is gone for good gets too old.
+      for (const delivery of batch) {
+        delivery.problem = 'it is no target any more';
+        this.#parts.onFailed(delivery, false);
+      }
+      this.#tryAgain(instance, lane, null);
+      return false;
     }
     const work = () => this.#turns.take(() => this.#send(target, batch));
     const sent = await (lane.failures > 0 ? this.#retryTurns.take(work) : work());
@@ -112,7 +117,7 @@ export class Courier {
 
   /** Sends all; where the warden refuses them together, each half by itself, so that one cannot take the others along. */
   async #send(target: Target, batch: readonly Delivery[]): Promise<Sent> {
-    const { onDelivered, onFailed, onGivenUp, onRequest } = this.#parts;
+    const { onDelivered, onFailed, onRefused, onRequest } = this.#parts;
     const sent = await this.#request(target, batch);
     onRequest(sent.verdict, target, sent.problem);
     for (const delivery of batch) {
@@ -127,7 +132,7 @@ export class Courier {
     const decided = sent.verdict === 'delivered' && sent.answer ? decisionsIn(sent.answer.body) : null;
     for (const delivery of batch) {
       if (sent.verdict === 'failed') onFailed(delivery, sent.mayHaveArrived);
-      else if (sent.verdict === 'refused') onGivenUp(delivery, 'refused', sent.problem ?? '');
+      else if (sent.verdict === 'refused') onRefused(delivery, sent.problem ?? '');
       else onDelivered(delivery, decided && decided.flatMap(({ fingerprint, decision }) => (fingerprint === delivery.alert.fingerprint ? [decision] : [])));
     }
     return sent;

@@ -53,7 +53,8 @@ export class Relay {
   readonly #targets: TargetList;
   readonly #courier: Courier;
   readonly #brakeman: Brakeman | null;
-  readonly #self = new SelfMetrics(createMeter());
+  readonly #meter = createMeter();
+  readonly #self = new SelfMetrics(this.#meter);
   readonly #sparse: SparseLog;
   readonly #closing = new AbortController();
   readonly #opened: (() => unknown)[] = [];
@@ -73,7 +74,7 @@ export class Relay {
       queue, wardens, targets, retry, concurrency, clock, random: Math.random,
       onDelivered: (delivery, decisions) => this.#delivered(delivery, decisions),
       onFailed: (delivery, mayHaveArrived) => delivery.isBraked && this.#brakeman?.failed(delivery, mayHaveArrived),
-      onGivenUp: (delivery, cause, why) => this.#giveUp(delivery, cause, why),
+      onRefused: (delivery, why) => this.#giveUp(delivery, 'refused', why),
       onRequest: (verdict, { instance }, problem) => {
         counters.request(verdict);
         if (problem !== null) this.#sparse.warn(`warden ${instance}`, `${instance}: ${problem}`, { instance });
@@ -175,7 +176,7 @@ export class Relay {
 
   async #start(held: readonly Pick<Delivery, 'instance' | 'alert' | 'sinceMs'>[]): Promise<void> {
     const { config, clock, log } = this.#options;
-    this.#opened.push(() => this.#self.close());
+    this.#opened.push(() => this.#meter.close(), () => this.#self.close());
     try {
       await ensureToken(config.auth.token_file);
       const server = createServer([metricsRoute(this, '/metrics'), managementRoutes(this), alertsRoute(this, log), deliveriesRoute(this)], log);
@@ -242,19 +243,20 @@ export class Relay {
     return true;
   }
 
-  /** Gives up what is too old, and what waits for a target that has gone; calls whom nobody calls. */
+  /** Gives up what is too old, and calls whom nobody calls. */
   async #sweep(): Promise<void> {
     const { clock, config } = this.#options;
     while (!this.#closing.signal.aborted) {
-      const nowMs = clock.now();
-      for (const delivery of this.#targets.isKnown ? this.#queue.all() : []) {
-        const { problem, heardAtMs, instance } = delivery;
-        if (nowMs - heardAtMs > config.retry.max_age) this.#giveUp(delivery, 'expired', problem ?? 'it was never tried');
-        else if (!this.#targets.all.has(instance)) this.#giveUp(delivery, 'unknown_instance', 'it is no target any more');
-      }
-      for (const instance of this.#targets.isKnown ? this.#queue.instances() : []) void this.#courier.deliver(instance);
+      if (this.#targets.isKnown) this.#sweepOnce(clock.now() - config.retry.max_age);
       await clock.sleep(SWEEP_EVERY_MS, this.#closing.signal);
     }
+  }
+
+  #sweepOnce(oldestMs: number): void {
+    for (const delivery of this.#queue.all()) {
+      if (delivery.heardAtMs < oldestMs) this.#giveUp(delivery, 'expired', delivery.problem ?? 'it was never tried');
+    }
+    for (const instance of this.#queue.instances()) void this.#courier.deliver(instance);
   }
 
   #full(): HeapwardenError {

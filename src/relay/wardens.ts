@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
+import { createSecureContext } from 'node:tls';
 import { isGroup, type Group } from '../config/merge.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import { readToken } from '../http/token.js';
@@ -41,6 +42,7 @@ export class Wardens {
       const [ca, cert, key] = await Promise.all([ca_file, cert_file, key_file].map(pem));
       const options = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
       if (Object.keys(options).length === 0 && server_name === undefined) return new Wardens(config, undefined);
+      createSecureContext(options); // an Agent would find out at the first request what is wrong with them
       return new Wardens(config, new Agent({ ...options, ...(server_name !== undefined && { servername: server_name }) }));
     } catch (error) {
       throw new HeapwardenError('CONFIG_UNREADABLE', `wardens.tls cannot be used: ${messageOf(error)}`, { cause: error });

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -148,6 +149,44 @@ t.test('more than the queue may hold: Alertmanager is told to send it again', as
   t.equal(statuses[0], 202);
   t.equal(statuses.at(-1), 503);
   t.ok((await fixture.metric('heapwarden_relay_queue_bytes'))! <= 1e6);
+});
+
+t.test('a machine that leaves the list and comes back: what was for it waits, and nobody is called', async (t) => {
+  const fixture = await RelayFixture.start(t, 1, QUICK);
+  const [warden] = fixture.wardens;
+  const file = join(fixture.dir, 'wardens.json');
+  const list = readFileSync(file, 'utf8');
+  await warden!.stop();
+  await fixture.send([alertFor(warden!.address)]);
+  writeFileSync(file, '[]');
+  await fixture.relay!.reload();
+  await warden!.start();
+  await waitFor('the relay to know', () => fixture.relay!.deliveries()[0]?.problem === 'it is no target any more');
+  t.strictSame(warden!.requests, []);
+  writeFileSync(file, list);
+  await fixture.relay!.reload();
+  await waitFor('the delivery', () => warden!.received.length === 1);
+});
+
+t.test('a full disk: what cannot be kept is not taken, and what is answered at once goes through', async (t) => {
+  const fixture = await RelayFixture.start(t, 2, QUICK);
+  const [up, down] = fixture.wardens;
+  await down!.stop();
+  // Bytes that any file of this process may have; the write that goes beyond ends as on a full disk.
+  const limitFiles = (bytes: string) => execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`]);
+  const ignore = (): void => {};
+  process.on('SIGXFSZ', ignore); // it would end the process
+  t.teardown(() => process.off('SIGXFSZ', ignore));
+  limitFiles('50');
+  try {
+    t.equal((await fixture.send([alertFor(down!.address)])).status, 503);
+    t.strictSame((await fixture.send([alertFor(up!.address)])).results, ['delivered']);
+  } finally {
+    limitFiles('unlimited');
+  }
+  t.equal(await fixture.metric('heapwarden_relay_journal_errors_total'), 1);
+  t.strictSame(await fixture.send([alertFor(down!.address)]), { status: 202, results: ['waits'] });
+  t.equal(heldIn(fixture.dir).length, 1);
 });
 
 t.test('no target list, no answer: nothing is lost because a file is missing', async (t) => {

@@ -1,6 +1,7 @@
 /** What a relay sees of a warden: its two endpoints, on loopback, with restarts that are a matter of time alone. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { RelayedAlert } from '../../src/relay/queue.js';
 
@@ -8,6 +9,8 @@ export interface SimulatedOptions {
   token: string;
   /** App to its number of workers. */
   apps?: Record<string, number>;
+  /** PEMs; https instead of http. */
+  tls?: ServerOptions;
   /** How long a restart takes. */
   restartMs?: number;
   /** Told when a restart begins (+1) and ends (-1). */
@@ -48,7 +51,10 @@ export class SimulatedWarden {
 
   /** Also after a stop, on the same port. */
   async start(): Promise<this> {
-    const server = createServer((request, response) => void this.#serve(request, response).catch(() => response.destroy()));
+    const serve = (request: IncomingMessage, response: ServerResponse) =>
+      void this.#serve(request, response).catch(() => response.destroy());
+    const { tls } = this.#options;
+    const server = tls ? createTlsServer(tls, serve) : createServer(serve);
     server.listen(this.port, '127.0.0.1', 1024);
     await once(server, 'listening');
     this.port = (server.address() as AddressInfo).port;
