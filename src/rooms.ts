@@ -7,6 +7,7 @@ import { LastWords } from './act/evidence/last-words.js';
 import { lookAtStack } from './act/evidence/look-at-stack.js';
 import { EvidenceStore } from './act/evidence/store.js';
 import { Witness } from './act/evidence/witness.js';
+import { DayKeeper } from './act/day-keeper.js';
 import { History } from './act/history.js';
 import { Intake } from './act/intake.js';
 import { describeDamage, Journal } from './act/journal.js';
@@ -31,6 +32,7 @@ import { SeriesBook } from './observe/series.js';
 import { signReader } from './observe/signs.js';
 import { Standstills } from './observe/standstill.js';
 import { Vigil } from './observe/vigil.js';
+import { Changes } from './publish/changes.js';
 import { Counters, type AlertDecision } from './publish/counters.js';
 import { incidentStatus } from './publish/incidents.js';
 import { SelfMetrics } from './publish/self.js';
@@ -66,6 +68,7 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const leftovers = await Leftovers.open(join(state_dir, 'children.json'), { processes, clock, log });
   const history = new History(content.incidents, clock, content.apps);
   const counters = new Counters();
+  const changes = new Changes();
   const counted = (written: Promise<void>): Promise<void> =>
     written.catch((error: unknown) => {
       counters.journalError();
@@ -110,7 +113,10 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
     random: Math.random,
     clock,
     log,
-    onIncident: (incident) => counters.incident(incident, appConfig(incident.app) !== null),
+    onIncident: (incident) => {
+      counters.incident(incident, appConfig(incident.app) !== null);
+      changes.tell('incidents', 'apps');
+    },
     onJournalError: () => counters.journalError(),
   });
   const current = () => config.current;
@@ -119,11 +125,13 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const complete: Journal['complete'] = (id, outcome) => counted(journal.complete(id, outcome));
   const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
   const series = new SeriesBook();
+  const days = await DayKeeper.open({ stateDir: state_dir, clock, log });
+  const onRound = (): void => changes.tell('status', 'apps');
   const loop = new ControlLoop({
-    config: current, observer, restarter, schedules, aftercare, attacher, waiting, series, witness, clock, log,
+    config: current, onRound, observer, restarter, schedules, aftercare, attacher, waiting, series, days, witness, clock, log,
   });
   return {
-    lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series,
-    restarter, intake, attacher, loop,
+    lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series, days,
+    restarter, intake, attacher, loop, changes,
   };
 }

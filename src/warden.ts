@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { AlertAnswer, RestartRequest } from './act/intake.js';
 import type { Answer } from './act/restarter.js';
 import type { Pause } from './decide/gates.js';
@@ -9,11 +10,16 @@ import { appsRoutes } from './http/apps.js';
 import { managementRoutes } from './http/management.js';
 import { metricsRoute } from './http/metrics.js';
 import { pauseRoutes } from './http/pause.js';
-import type { WardenPort } from './http/port.js';
+import { evidenceRoute } from './http/evidence.js';
+import { historyRoute } from './http/history.js';
+import type { WardenPort, WardenStatus } from './http/port.js';
 import { restartRoute } from './http/restart.js';
 import { closeServer, createServer, listen, type ListenAddress } from './http/server.js';
+import { streamRoute } from './http/stream.js';
 import { ensureToken, readToken } from './http/token.js';
 import type { WorkerState } from './observe/tracker.js';
+import type { Change } from './publish/changes.js';
+import { appHistory, type AppHistory, type Range } from './publish/day.js';
 import type { View } from './publish/family.js';
 import { incidentStatus, type IncidentStatus } from './publish/incidents.js';
 import { forecastFamilies } from './publish/forecast.js';
@@ -27,7 +33,7 @@ import { appStatuses, type AppStatus } from './publish/status.js';
 import { wardenFamilies } from './publish/warden.js';
 import { openRooms, type Rooms, type RoomsOptions } from './rooms.js';
 import { formatDuration } from './units.js';
-import { landingRoute } from './web/landing.js';
+import { pageRoutes } from './web/page.js';
 
 export interface WardenOptions extends RoomsOptions {
   version: string;
@@ -129,6 +135,7 @@ export class Warden implements WardenPort {
     if (!this.#isConfigured(app)) return null;
     const { log, clock } = this.#options;
     const pause = await this.#parts.notes.pause(app, forMs, clock.now());
+    this.#parts.changes.tell('apps');
     log.info(`${app}: paused by a person: no automatic restarts${forMs === null ? '' : ` for ${formatDuration(forMs)}`}`, { app });
     return pause;
   }
@@ -136,15 +143,13 @@ export class Warden implements WardenPort {
   async resume(app: string): Promise<boolean> {
     if (!this.#isConfigured(app)) return false;
     await this.#parts.notes.resume(app, this.#options.clock.now());
+    this.#parts.changes.tell('apps');
     this.#options.log.info(`${app}: resumed by a person: automatic restarts are allowed`, { app });
     return true;
   }
 
   apps(): AppStatus[] {
-    const { history, restarter } = this.#parts;
-    const isBusy = (app: string, worker: string) => restarter.isBusy(app, worker);
-    const outlook = (worker: WorkerState) => this.#outlook(worker);
-    return appStatuses(this.#options.config.current, this.#workers(), history, isBusy, outlook, this.#options.clock.now());
+    return appStatuses(this.#view(), (app, worker) => this.#parts.restarter.isBusy(app, worker));
   }
 
   metricsTargets(): TargetGroup[] {
@@ -159,6 +164,34 @@ export class Warden implements WardenPort {
   incident(id: string): IncidentStatus | null {
     const incident = this.#parts.history.find(id);
     return incident && incidentStatus(incident);
+  }
+
+  evidenceFile(incident: string, file: string): string | null {
+    const evidence = this.#parts.history.find(incident)?.outcome?.evidence;
+    return evidence?.folder && evidence.files.includes(file) ? join(evidence.folder, file) : null;
+  }
+
+  status(): WardenStatus {
+    const { config, clock, version } = this.#options;
+    const { journal, days } = this.#parts;
+    const { trigger, sample_interval } = config.current;
+    return {
+      version,
+      now_seconds: clock.now() / 1000,
+      sample_interval_seconds: sample_interval / 1000,
+      trigger,
+      config_ok: config.lastReload.successful,
+      history_saved_seconds: days.savedAtMs === null ? null : days.savedAtMs / 1000,
+      state_writable: !journal.hasFailed && !days.hasFailed,
+    };
+  }
+
+  history(app: string, range: Range): AppHistory {
+    return appHistory(this.#parts.days.book, app, range, this.#options.clock.now());
+  }
+
+  onChange(listener: (changes: readonly Change[]) => void): () => void {
+    return this.#parts.changes.on(listener);
   }
 
   token(): Promise<string> {
@@ -176,11 +209,11 @@ export class Warden implements WardenPort {
   }
 
   async #start(): Promise<void> {
-    const { config, metricsPath, version, clock, log } = this.#options;
-    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, counters, self, meter } =
+    const { config, metricsPath, clock, log } = this.#options;
+    const { lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, days, counters, self, meter } =
       this.#parts;
     const { current } = config;
-    this.#opened.push(() => lock.release(), () => journal.close(), () => meter.close(), () => self.close(), () => pm2.close());
+    this.#opened.push(() => lock.release(), () => journal.close(), () => days.close(), () => meter.close(), () => self.close(), () => pm2.close());
     await ensureToken(current.auth.token_file);
     const routes = [
       metricsRoute(this, metricsPath),
@@ -189,13 +222,16 @@ export class Warden implements WardenPort {
       restartRoute(this, { clock, log }),
       pauseRoutes(this),
       appsRoutes(this),
-      landingRoute({ version, metricsPath }),
+      historyRoute(this),
+      streamRoute(this),
+      evidenceRoute(this),
+      pageRoutes({ metricsPath }),
     ];
     vigil.start();
     this.#opened.push(() => vigil.close());
     await hub.listen();
     this.#opened.push(() => hub.close());
-    const server = createServer(routes, log);
+    const server = createServer(routes, { version: this.version, log });
     // Listening comes before the apps are started: a taken port must not cost them a start and a stop.
     this.url = await listen(server, this.#options.listen);
     const configured = new Set(current.apps.map(({ name }) => name));

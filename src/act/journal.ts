@@ -6,6 +6,7 @@ import { linesOf, parseJournal, textOf, type JournalContent } from './journal-li
 import { LinesFile } from './lines-file.js';
 import { stateUnwritable } from './state-folder.js';
 
+export const JOURNAL_FILE = 'journal.jsonl';
 /** Above this the journal is written anew, with what is still remembered. */
 const COMPACT_ABOVE_BYTES = 4 * 2 ** 20;
 
@@ -23,12 +24,17 @@ export class Journal {
     this.#file = file;
   }
 
+  /** The last line could not be written. */
+  get hasFailed(): boolean {
+    return this.#file.hasFailed;
+  }
+
   /**
    * Reads what is there and opens it for appending. A file with lines that cannot be read is kept beside it as it is,
    * and the journal goes on without them. Throws HeapwardenError STATE_UNWRITABLE.
    */
   static async open(stateDir: string, compactAboveBytes = COMPACT_ABOVE_BYTES): Promise<OpenedJournal> {
-    const path = join(stateDir, 'journal.jsonl');
+    const path = join(stateDir, JOURNAL_FILE);
     try {
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
       const compacted = (text: string) => linesOf(parseJournal(text)).map(textOf).join('');
@@ -73,7 +79,8 @@ export async function setAsideOf(path: string): Promise<string | null> {
 }
 
 /** What a person is told of a journal that had damaged lines. */
-export function describeDamage({ content: { damaged: lines }, setAside }: Pick<OpenedJournal, 'setAside'> & { content: { damaged: number } }): string {
+export function describeDamage(opened: { content: { damaged: number }; setAside: string | null }): string {
+  const { content: { damaged: lines }, setAside } = opened;
   const kept = setAside === null ? 'they stay where they are' : `the file as it was is kept as ${setAside}`;
   return `${lines} ${lines === 1 ? 'line' : 'lines'} of the journal could not be read; all others were taken over, and ${kept}`;
 }

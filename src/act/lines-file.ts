@@ -19,10 +19,12 @@ interface Waiting {
 }
 
 /**
- * A file of whole lines that is only appended to, and is on disk when it says so. Lines that come while others are being
- * written go together, in one write and one fsync. A line that cannot be written leaves nothing behind.
+ * A file of whole lines that is only appended to, and is on disk when it says so. Lines that come while others are
+ * being written go together, in one write and one fsync. A line that cannot be written leaves nothing behind.
  */
 export class LinesFile {
+  /** The last lines could not be written. */
+  hasFailed = false;
   readonly #path: string;
   readonly #options: LinesFileOptions;
   #file: FileHandle;
@@ -42,7 +44,10 @@ export class LinesFile {
     this.#compactAt = options.compactAboveBytes;
   }
 
-  /** Made with mode 0600 where it is missing; its folder must be there. `text` is what stood in it. Throws Node's errors. */
+  /**
+   * Made with mode 0600 where it is missing; its folder must be there. `text` is what stood in it. Throws Node's
+   * errors.
+   */
   static async open(path: string, options: LinesFileOptions): Promise<{ file: LinesFile; text: string }> {
     const handle = await open(path, 'a', 0o600);
     await syncFolder(dirname(path));
@@ -51,8 +56,8 @@ export class LinesFile {
   }
 
   /**
-   * Resolves when `text`, whole lines, is on disk (fsync). Throws HeapwardenError JOURNAL_UNWRITABLE; where it is owed, it
-   * is written then as soon as another line can be.
+   * Resolves when `text`, whole lines, is on disk (fsync). Throws HeapwardenError JOURNAL_UNWRITABLE; where it is
+   * owed, it is written then as soon as another line can be.
    */
   append(text: string, { isOwed = false } = {}): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -68,8 +73,8 @@ export class LinesFile {
   }
 
   /**
-   * Writes the file anew where it has grown large, or at once where `now` says so. Where it cannot be, it stays as it is,
-   * and that is tried again when it has doubled.
+   * Writes the file anew where it has grown large, or at once where `now` says so. Where it cannot be, it stays as it
+   * is, and that is tried again when it has doubled.
    */
   async compact({ now = false } = {}): Promise<void> {
     const { size } = await this.#file.stat();
@@ -106,7 +111,9 @@ export class LinesFile {
       await this.#file.datasync();
       this.#torn = false;
       this.#owed = '';
+      this.hasFailed = false;
     } catch (error) {
+      this.hasFailed = true;
       // Whoever waits for these lines is told that they are not on record: who reads it next must not find one of them.
       this.#torn = await this.#file.truncate(size).then(() => this.#torn, () => true);
       unwritable(error);

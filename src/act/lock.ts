@@ -5,6 +5,8 @@ import { isAlive } from '../supervisors/alive.js';
 import type { ProcessId, ProcessTable } from '../supervisors/contract.js';
 import { stateUnwritable } from './state-folder.js';
 
+const LOCK_FILE = 'warden.lock';
+
 /**
  * One warden a state folder: a second one would take the first one's apps for leftovers of a dead warden, and stop
  * them. The file holds the warden's pid and start time, so that a dead one's lock is no lock.
@@ -18,7 +20,7 @@ export class StateLock {
 
   /** Throws HeapwardenError STATE_IN_USE or STATE_UNWRITABLE. */
   static async take(stateDir: string, processes: ProcessTable): Promise<StateLock> {
-    const path = join(stateDir, 'warden.lock');
+    const path = join(stateDir, LOCK_FILE);
     const draft = `${path}.${process.pid}`;
     try {
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
@@ -45,6 +47,11 @@ export class StateLock {
     } finally {
       await rm(draft, { force: true }).catch(() => {}); // there is no such folder
     }
+  }
+
+  /** Pid of the warden that uses this state folder; null where there is none. Touches nothing. */
+  static holder(stateDir: string, processes: ProcessTable): Promise<number | null> {
+    return holderOf(join(stateDir, LOCK_FILE), processes);
   }
 
   async release(): Promise<void> {

@@ -10,6 +10,7 @@ import type { Observer } from '../observe/observer.js';
 import type { SeriesBook } from '../observe/series.js';
 import { formatDuration } from '../units.js';
 import type { Aftercare } from './aftercare.js';
+import type { DayKeeper } from './day-keeper.js';
 import type { Witness } from './evidence/witness.js';
 import type { Restarter } from './restarter.js';
 import type { Schedules } from './schedules.js';
@@ -23,7 +24,10 @@ export interface LoopParts {
   aftercare: Pick<Aftercare, 'look'>;
   attacher: Pick<Attacher, 'look'>;
   waiting: WaitingAsks;
+  /** Everything has been measured, and nothing is decided yet. */
+  onRound(): void;
   series: Pick<SeriesBook, 'add'>;
+  days: Pick<DayKeeper, 'look'>;
   witness: Pick<Witness, 'look'>;
   clock: Clock;
   log: Log;
@@ -51,15 +55,17 @@ export class ControlLoop {
 
   /** One round. */
   async turn(): Promise<void> {
-    const { observer, clock, waiting, schedules, aftercare, attacher, series, witness } = this.#parts;
+    const { observer, clock, waiting, schedules, aftercare, attacher, series, days, witness } = this.#parts;
     const { apps, trigger, fallback_after } = this.#parts.config();
     const workers = await observer.observe();
     series.add(workers);
+    days.look(apps, workers);
     const now = clock.monotonic(); // a change of the time of day neither shortens nor lengthens what is held
     const { state, changes, breaches } = guard(this.#guardState, workers, apps, now);
     this.#guardState = state;
     const configs = new Map(apps.map((app) => [app.name, app]));
     for (const change of changes) this.#tell(change, configs.get(change.worker.app)!);
+    this.#parts.onRound();
     attacher.look(apps, workers);
     witness.look(apps, workers);
     await aftercare.look(apps, workers);

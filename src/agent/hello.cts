@@ -1,5 +1,5 @@
 import { basename, extname } from 'node:path';
-import { MAX_APP_NAME, PROTOCOL_VERSION, type HelloFrame } from './protocol.cjs';
+import { AGENT_VERSION, MAX_APP_NAME, PROTOCOL_VERSION, type HelloFrame } from './protocol.cjs';
 
 /** Who this process is. Read on connect: PM2's cluster mode sets env and argv only after the preloads have run. */
 export function hello(app?: string): HelloFrame {
@@ -9,6 +9,7 @@ export function hello(app?: string): HelloFrame {
     pid: process.pid,
     node: process.version.slice(1),
     app: app ?? appName(process.env, process.argv[1]),
+    agent: AGENT_VERSION,
   };
 }
 

@@ -4,6 +4,8 @@
  */
 
 export const PROTOCOL_VERSION = 1;
+/** The package's version, here so that an app need not read package.json for it; a test holds the two together. */
+export const AGENT_VERSION = '0.1.0';
 export const MAX_FRAME_BYTES = 65_536;
 /** Characters of an app's name; the config's bound (config/schema.ts). */
 export const MAX_APP_NAME = 200;
@@ -53,8 +55,11 @@ export interface RuntimeStats {
   active_resources: Record<string, number>;
 }
 
-/** What an agent can write of its process, by file; what each holds stands in evidence.cts. */
-export const EVIDENCE_FILES = ['report.json', 'allocations.heapprofile', 'heap.heapsnapshot'] as const;
+/**
+ * What an agent can write of its process, by file; what each holds stands in evidence.cts. In the order in which they
+ * are made: what the report allocates is not to be in the profile.
+ */
+export const EVIDENCE_FILES = ['allocations.heapprofile', 'report.json', 'heap.heapsnapshot'] as const;
 export type EvidenceFile = (typeof EVIDENCE_FILES)[number];
 
 /** Sentences on what could not be had: at most so many, of so many characters each. */
@@ -70,6 +75,8 @@ export interface HelloFrame {
   node: string;
   /** What the app is called where no config names it: HEAPWARDEN_APP, else PM2's, npm's or the script's name. */
   app: string;
+  /** AGENT_VERSION; agents from before it was told lack it. */
+  agent?: string;
 }
 
 export type AgentFrame =

@@ -19,6 +19,7 @@ Usage:
   heapwarden resume APP [flags]    allow them again; also after restarts that did not help
   heapwarden incidents [APP]       what was restarted or not, and why; newest first
   heapwarden relay [flags]         pass Alertmanager's word on to the heapwardens of many machines
+  heapwarden doctor                find what is wrong with the installation, and the line to change
   heapwarden attach PID            load the agent into a Node.js process that runs already
   heapwarden --help | --version
 
@@ -52,16 +53,23 @@ Flags of incidents:
   --limit=N                        how many (default: 20, at most 1000)
   --json                           as /api/v1/incidents has them
 
+Flags of doctor:
+  --json                           findings and what was not checked, as JSON
+  --prometheus.url=URL             whose clock is compared (default: http://127.0.0.1:9090, and
+                                   http://127.0.0.1:9093; none with trigger: embedded)
+  --alertmanager.url=URL
+
 Flags of attach:
   --app=NAME                       default: the name that PM2, npm or the script has for it
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}; it names the agent socket
 
-Flags of restart, pause, resume and incidents:
+Flags of restart, pause, resume, incidents and doctor:
   --url=URL                        of the running heapwarden (default: http://${DEFAULT_LISTEN_ADDRESS})
-  --token.file=FILE                default: the one that the config file means
+  --token.file=FILE                not of doctor; default: the one that the config file means
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}
 
-Exit status: 0 done, 1 failed or refused, 2 the command line makes no sense.
+Exit status: 0 done, 1 failed, refused, or doctor found a problem (0 with warnings and notes alone),
+2 the command line makes no sense.
 `;
 
 export interface ServeOptions {
@@ -102,6 +110,19 @@ export interface IncidentsOptions extends ClientOptions {
   json: boolean;
 }
 
+/** Whose clocks are compared; null: where they listen by default, where they matter. */
+export interface PeerUrls {
+  prometheusUrl: string | null;
+  alertmanagerUrl: string | null;
+}
+
+export interface DoctorOptions extends PeerUrls {
+  /** Of the running heapwarden. */
+  url: string;
+  configFile: string | null;
+  json: boolean;
+}
+
 export interface AttachOptions {
   pid: number;
   app: string | null;
@@ -126,6 +147,7 @@ export type Command =
   | { name: 'pause'; options: PauseOptions }
   | { name: 'resume'; options: ResumeOptions }
   | { name: 'incidents'; options: IncidentsOptions }
+  | { name: 'doctor'; options: DoctorOptions }
   | { name: 'attach'; options: AttachOptions };
 
 /** What the arguments after the program's name ask for. Throws HeapwardenError USAGE. */
@@ -150,6 +172,8 @@ export function parseCommand(argv: readonly string[]): Command {
       return { name, options: resumeOptions(rest) };
     case 'incidents':
       return { name, options: incidentsOptions(rest) };
+    case 'doctor':
+      return { name, options: doctorOptions(rest) };
     case 'attach':
       return { name, options: attachOptions(rest) };
     default:
@@ -232,6 +256,28 @@ function incidentsOptions(args: string[]): IncidentsOptions {
   return { ...clientOptions(values), app: positionals[0] ?? null, limit, json: values.json };
 }
 
+function doctorOptions(args: string[]): DoctorOptions {
+  const flags = {
+    url: CLIENT_FLAGS.url,
+    'config.file': { type: 'string' },
+    'prometheus.url': { type: 'string' },
+    'alertmanager.url': { type: 'string' },
+    json: { type: 'boolean', default: false },
+  } as const;
+  const { values } = parse(args, flags, 0);
+  const peer = (flag: 'prometheus.url' | 'alertmanager.url'): string | null => {
+    const url = values[flag] ?? null;
+    return url === null ? null : checkedUrl(flag, url);
+  };
+  return {
+    url: checkedUrl('url', values.url),
+    configFile: values['config.file'] ?? null,
+    prometheusUrl: peer('prometheus.url'),
+    alertmanagerUrl: peer('alertmanager.url'),
+    json: values.json,
+  };
+}
+
 function attachOptions(args: string[]): AttachOptions {
   const { values, positionals } = parse(args, { app: { type: 'string' }, 'config.file': { type: 'string' } }, 1);
   const [pid] = positionals;
@@ -259,10 +305,12 @@ const CLIENT_FLAGS = {
 } as const;
 
 function clientOptions(values: { url: string; 'token.file'?: string; 'config.file'?: string }): ClientOptions {
-  if (!/^https?:\/\//.test(values.url) || !URL.canParse(values.url)) {
-    throw usage(`--url=${values.url} is not a URL such as http://${DEFAULT_LISTEN_ADDRESS}`);
-  }
-  return { url: values.url, tokenFile: values['token.file'] ?? null, configFile: values['config.file'] ?? null };
+  return { url: checkedUrl('url', values.url), tokenFile: values['token.file'] ?? null, configFile: values['config.file'] ?? null };
+}
+
+function checkedUrl(flag: string, url: string): string {
+  if (/^https?:\/\//.test(url) && URL.canParse(url)) return url;
+  throw usage(`--${flag}=${url} is not a URL such as http://${DEFAULT_LISTEN_ADDRESS}`);
 }
 
 function appOf(command: string, [app]: string[]): string {

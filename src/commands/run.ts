@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { HeapwardenError } from '../errors.js';
 import { attach } from './attach.js';
 import { check } from './check.js';
+import { doctor } from './doctor.js';
 import { USAGE, parseCommand } from './options.js';
 import { incidents } from './incidents.js';
 import { pause, resume } from './pause.js';
@@ -36,6 +37,8 @@ export async function run(argv: readonly string[]): Promise<number> {
         return await resume(command.options, print);
       case 'incidents':
         return await incidents(command.options, print);
+      case 'doctor':
+        return await doctor(command.options, version, print);
       case 'attach':
         return await attach(command.options, print);
     }

@@ -4,6 +4,7 @@ import { WebhookSchema, type Webhook } from '../decide/alerts.js';
 import type { Log } from '../log.js';
 import { guarded } from './auth.js';
 import { Gate, throughGate } from './gate.js';
+import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 import { SparseLog } from './sparse-log.js';
 
@@ -39,7 +40,11 @@ export function alertsRoute(warden: Pick<WardenPort, 'token' | 'isReady'> & Aler
     const onRequest = [...guarded(warden), throughGate(gate, BODY_LIMIT, new SparseLog(log))];
     server.post<{ Body: Webhook; Querystring: Static<typeof Query> }>(
       '/api/v1/alerts',
-      { schema: { body: WebhookSchema, querystring: Query }, bodyLimit: BODY_LIMIT, onRequest },
+      {
+        schema: { ...WITH_TOKEN, summary: "Alertmanager's webhook, version 4, and Grafana's", body: WebhookSchema, querystring: Query },
+        bodyLimit: BODY_LIMIT,
+        onRequest,
+      },
       async ({ body, query }, reply) => {
         const alerts = await warden.receiveAlerts(body, { mayWait: query.wait !== 'false' });
         return reply.code(202).send({ alerts });

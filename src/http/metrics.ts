@@ -1,11 +1,12 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { CONTENT_TYPES, type Exposition } from '../publish/render.js';
+import { OPEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 
 /** The exposition in the format that the scraper asks for. */
 export function metricsRoute(warden: Pick<WardenPort, 'metrics'>, path: string): FastifyPluginAsync {
   return async (server) => {
-    server.get(path, async (request, reply) => {
+    server.get(path, { schema: { ...OPEN, summary: 'metrics for Prometheus' } }, async (request, reply) => {
       const exposition = expositionFor(request.headers.accept ?? '');
       return reply.type(CONTENT_TYPES[exposition]).send(await warden.metrics(exposition));
     });

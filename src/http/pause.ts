@@ -2,12 +2,15 @@ import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import Type, { type Static } from 'typebox';
 import { parseDuration } from '../units.js';
 import { guarded } from './auth.js';
+import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 
 const Body = Type.Object(
   { for: Type.Optional(Type.String({ description: 'a duration such as 2h; without it, until it is resumed' })) },
   { additionalProperties: false },
 );
+
+const Params = Type.Object({ app: Type.String() });
 
 interface AppRoute {
   Params: { app: string };
@@ -19,7 +22,7 @@ export function pauseRoutes(warden: WardenPort): FastifyPluginAsync {
     server.post<AppRoute & { Body: Static<typeof Body> }>(
       '/api/v1/apps/:app/pause',
       {
-        schema: { body: Body },
+        schema: { ...WITH_TOKEN, summary: 'no automatic restarts of it', params: Params, body: Body },
         onRequest: guarded(warden),
         preValidation: async (request) => {
           request.body ??= {};
@@ -37,8 +40,10 @@ export function pauseRoutes(warden: WardenPort): FastifyPluginAsync {
       },
     );
 
-    server.post<AppRoute>('/api/v1/apps/:app/resume', { onRequest: guarded(warden) }, async ({ params: { app } }, reply) =>
-      (await warden.resume(app)) ? { app, paused: null } : unknown(app, reply),
+    server.post<AppRoute>(
+      '/api/v1/apps/:app/resume',
+      { schema: { ...WITH_TOKEN, summary: 'allow them again', params: Params }, onRequest: guarded(warden) },
+      async ({ params: { app } }, reply) => ((await warden.resume(app)) ? { app, paused: null } : unknown(app, reply)),
     );
   };
 }

@@ -3,10 +3,27 @@ import type { AlertAnswer, RestartRequest } from '../act/intake.js';
 import type { Answer } from '../act/restarter.js';
 import type { Webhook } from '../decide/alerts.js';
 import type { Pause } from '../decide/gates.js';
+import type { Change } from '../publish/changes.js';
+import type { AppHistory, Range } from '../publish/day.js';
 import type { IncidentStatus } from '../publish/incidents.js';
 import type { Exposition } from '../publish/render.js';
 import type { AppStatus } from '../publish/status.js';
 import type { TargetGroup } from '../publish/service-discovery.js';
+
+/** The warden itself, for people to see. */
+export interface WardenStatus {
+  version: string;
+  /** Unix time. */
+  now_seconds: number;
+  sample_interval_seconds: number;
+  trigger: string;
+  /** false: the last reload failed, and the config before it stays. */
+  config_ok: boolean;
+  /** When the history was last on disk; null: not yet. */
+  history_saved_seconds: number | null;
+  /** false: the journal or the history cannot be written. */
+  state_writable: boolean;
+}
 
 export interface WardenPort {
   version: string;
@@ -33,6 +50,13 @@ export interface WardenPort {
   metricsTargets(): TargetGroup[];
   incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[];
   incident(id: string): IncidentStatus | null;
+  /** Where a file of an incident's evidence was put; null for one that the incident does not name. */
+  evidenceFile(incident: string, file: string): string | null;
+  status(): WardenStatus;
+  /** Of an app that is known, or was. */
+  history(app: string, range: Range): AppHistory;
+  /** Calls after each change, and returns what ends that. */
+  onChange(listener: (changes: readonly Change[]) => void): () => void;
   /** The token as it is on disk now. */
   token(): Promise<string>;
 }

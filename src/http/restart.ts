@@ -5,6 +5,7 @@ import type { Clock } from '../clock.js';
 import { RESTART_REASONS, type RestartReason } from '../decide/decision.js';
 import type { Log } from '../log.js';
 import { guarded } from './auth.js';
+import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 import { RateLimit } from './rate-limit.js';
 import { SparseLog } from './sparse-log.js';
@@ -24,6 +25,8 @@ const Body = Type.Object(
   },
   { additionalProperties: false },
 );
+
+const Params = Type.Object({ app: Type.String() });
 
 /** Requests for one app in any minute, rehearsals among them. */
 const MOST_A_MINUTE = 30;
@@ -53,7 +56,7 @@ export function restartRoute(warden: WardenPort, parts: { clock: Clock; log: Log
     server.post<{ Params: { app: string }; Body: Static<typeof Body> }>(
       '/api/v1/apps/:app/restart',
       {
-        schema: { body: Body },
+        schema: { ...WITH_TOKEN, summary: 'restart it: 202 where something is restarted, 409 where all is refused', params: Params, body: Body },
         onRequest: [...guarded(warden), limited],
         preValidation: async (request) => {
           request.body ??= {}; // no body: every worker, for no reason but the request

@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifySchemaValidationError } from 'fastify';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
+import { describeRoutes } from './openapi.js';
 import { SparseLog } from './sparse-log.js';
 
 export interface ListenAddress {
@@ -18,7 +19,7 @@ export function parseListenAddress(text: string): ListenAddress | null {
 /** Characters of an app's name in a path: 200 of the config's, each up to nine when percent-encoded. */
 const MAX_PARAM_LENGTH = 1800;
 
-export function createServer(routes: readonly FastifyPluginAsync[], log: Log): FastifyInstance {
+export function createServer(routes: readonly FastifyPluginAsync[], { version, log }: { version: string; log: Log }): FastifyInstance {
   const server = Fastify({
     logger: false,
     // Keep-alive connections of a scraper would hold a stop up; they are idle between scrapes.
@@ -47,6 +48,9 @@ export function createServer(routes: readonly FastifyPluginAsync[], log: Log): F
     const message = `${method} ${url.split('?')[0]} is not here; see /`;
     return reply.code(404).send({ error: 'not_found', message });
   });
+  // The answers' schemas describe, and take nothing away.
+  server.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  describeRoutes(server, version);
   for (const route of routes) server.register(route);
   return server;
 }

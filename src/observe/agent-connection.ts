@@ -17,6 +17,8 @@ export interface AgentReport {
   /** Node.js version without the `v`. */
   node: string;
   app: string;
+  /** The agent's own version; absent where it is older than that word. */
+  version?: string;
   connectedAt: number;
   /** The last time the loop is known to have turned. */
   heartbeatAt: number;
@@ -178,9 +180,10 @@ export class AgentConnection {
     const heard = { heartbeatAt: now, heartbeatAtMs: this.#clock.now() };
     if (frame.type === 'hello') {
       if (this.report) throw new BadFrame('a second hello');
-      const { pid, node, app } = frame;
+      const { pid, node, app, agent } = frame;
       const statsIntervalMs = this.#events.hello(this, frame);
-      this.report = { pid, node, app, connectedAt: now, ...heard, inspectorPort: null, stats: null, statsAt: null };
+      const who = { pid, node, app, ...(agent === undefined ? {} : { version: agent }) };
+      this.report = { ...who, connectedAt: now, ...heard, inspectorPort: null, stats: null, statsAt: null };
       this.welcome(statsIntervalMs);
       return null;
     }

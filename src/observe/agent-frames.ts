@@ -30,6 +30,7 @@ export function parseAgentFrame(line: string): AgentFrame | null {
         pid: count(frame, 'pid'),
         node: text(frame, 'node', MAX_VERSION_LENGTH),
         app: text(frame, 'app', MAX_APP_NAME),
+        ...(frame['agent'] === undefined ? {} : { agent: text(frame, 'agent', MAX_VERSION_LENGTH) }),
       };
     case 'beat':
       return {

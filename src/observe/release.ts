@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readFile, readlink, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { commandLineOf } from './command-line.js';
 import type { WorkerState } from './tracker.js';
 
 /** Files of the working directory that a deployment changes: the package's own, and the build of Next.js. */
@@ -19,17 +20,10 @@ export async function releaseOf({ reading, agent }: WorkerState): Promise<string
 }
 
 async function partsOf(pid: number): Promise<unknown> {
-  const [cwd, commandLine] = await Promise.all([readlink(`/proc/${pid}/cwd`), readFile(`/proc/${pid}/cmdline`, 'utf8')]);
-  const words = wordsOf(commandLine);
+  const { cwd, words } = await commandLineOf(pid);
   const files = [...words.map((word) => resolve(cwd, word)), ...MARKS.map((mark) => join(cwd, mark))];
   const marks = await Promise.all(files.map(markOf));
   return { cwd, words, marks };
-}
-
-/** Split at NUL; a process that gave itself a title, as under PM2 and npm, has put it there in one piece. */
-function wordsOf(commandLine: string): string[] {
-  const words = commandLine.split('\0').filter((word) => word.trim() !== '');
-  return words.length === 1 ? words[0]!.trim().split(/\s+/) : words;
 }
 
 /** The path itself is resolved: a deployment may do no more than turn a link to another folder. */

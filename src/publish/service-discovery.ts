@@ -9,7 +9,8 @@ export interface TargetGroup {
 
 /**
  * One group for each app that says where its metrics are. A label that begins with two underscores tells Prometheus how
- * to scrape, and is gone afterwards: https://prometheus.io/docs/prometheus/latest/configuration/configuration/#relabel_config
+ * to scrape, and is gone afterwards:
+ * https://prometheus.io/docs/prometheus/latest/configuration/configuration/#relabel_config
  */
 export function metricsTargetsOf(apps: readonly Pick<AppConfig, 'name' | 'metrics'>[]): TargetGroup[] {
   return apps.flatMap(({ name, metrics }) => {

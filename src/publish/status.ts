@@ -1,14 +1,13 @@
 /** Pure: the apps as the API tells them; names and units as in the metrics. */
 import type { History } from '../act/history.js';
-import { RESOURCES, type Config, type Level, type Resource } from '../config/schema.js';
+import { LEVELS, RESOURCES, type AppConfig, type Level, type Resource } from '../config/schema.js';
 import type { Outlook } from '../decide/forecast.js';
 import { isPaused, type Pause } from '../decide/gates.js';
 import type { Companion, Leak } from '../decide/leak.js';
-import { levelsReached, measure, standstillOf } from '../decide/measure.js';
+import { levelsReached, limitOf, measure, standstillOf } from '../decide/measure.js';
 import type { StandstillCause } from '../observe/standstill.js';
-import type { WorkerState } from '../observe/tracker.js';
 import { blocksOf, type Block } from './blocks.js';
-import { seconds } from './family.js';
+import { seconds, type View } from './family.js';
 
 export interface WorkerStatus {
   worker: string;
@@ -16,9 +15,21 @@ export interface WorkerStatus {
   state: string;
   pid: number | null;
   node_version: string | null;
+  /** Of the agent that speaks for it; null without one, and of one too old to tell. */
+  agent_version: string | null;
   resident_memory_bytes: number | null;
   heap_used_bytes: number | null;
   heap_limit_bytes: number | null;
+  /** Right after the last major garbage collection. */
+  heap_live_bytes: number | null;
+  external_memory_bytes: number | null;
+  /** 99th percentile over the agent's last window. */
+  eventloop_lag_p99_seconds: number | null;
+  eventloop_utilization_ratio: number | null;
+  /** Since the event loop is known to have turned. */
+  heartbeat_age_seconds: number | null;
+  /** User and system, of the process and its children since it started. */
+  cpu_seconds_total: number;
   uptime_seconds: number | null;
   /** The highest level that each resource is at or above now. */
   levels: Partial<Record<Resource, Level>>;
@@ -29,6 +40,8 @@ export interface WorkerStatus {
   /** What grows, and what grows with it; null where nothing does for certain. */
   leak: { class: Leak['class']; bytes_per_second: number; confidence: number; companions: Companion[] } | null;
   restarting: boolean;
+  /** Until its cooldown ends; 0 where none holds it. */
+  cooldown_seconds: number;
   /** What stops its automatic restarts for longer than a cooldown does. */
   blocked: Block[];
 }
@@ -39,18 +52,19 @@ export interface AppStatus {
   /** False: shown because its agent reports in; heapwarden will not touch it. */
   managed: boolean;
   restart_budget_remaining: number | null;
+  restart_budget: { count: number; window_seconds: number } | null;
+  dry_run: boolean;
+  /** Bytes of `rss`, a ratio of `heap`, seconds of `freeze` and `uptime`; what is not configured is absent. */
+  limits: Partial<Record<Resource, Partial<Record<Level, number>>>>;
   /** A person's pause; `until_seconds` null: until it is resumed. */
   paused: { until_seconds: number | null } | null;
   workers: WorkerStatus[];
 }
 
+/** `isBusy`: whether a restart of the worker is under way. */
 export function appStatuses(
-  config: Config,
-  workers: readonly WorkerState[],
-  history: History,
+  { config, workers, history, outlook, nowMs }: Pick<View, 'config' | 'workers' | 'history' | 'outlook' | 'nowMs'>,
   isBusy: (app: string, worker: string) => boolean,
-  outlook: (worker: WorkerState) => Outlook | null,
-  nowMs: number,
 ): AppStatus[] {
   const configs = new Map(config.apps.map((app) => [app.name, app]));
   const names = new Set([...configs.keys(), ...workers.map(({ app }) => app)]);
@@ -62,6 +76,9 @@ export function appStatuses(
       supervisor: (app && Object.keys(app.supervisor)[0]) ?? 'none',
       managed: app !== undefined,
       restart_budget_remaining: app ? history.budgetLeft(name, app.restart.budget) : null,
+      restart_budget: app ? { count: app.restart.budget.count, window_seconds: seconds(app.restart.budget.windowMs) } : null,
+      dry_run: app?.dry_run ?? false,
+      limits: app ? limitsOf(app) : {},
       paused: pauseOf(history.stateOf(name).pause, nowMs),
       workers: own.map((worker) => {
         const { reading, agent } = worker;
@@ -77,19 +94,42 @@ export function appStatuses(
           state: reading ? worker.state : worker.state === 'running' ? 'stopped' : worker.state,
           pid: reading?.root.pid ?? null,
           node_version: agent?.node ?? null,
+          agent_version: agent?.version ?? null,
           resident_memory_bytes: measure(worker, 'rss', app?.memory ?? 'tree'),
           heap_used_bytes: agent?.stats?.heap_used ?? null,
           heap_limit_bytes: agent?.stats?.heap_limit ?? null,
+          heap_live_bytes: agent?.stats?.heap_live ?? null,
+          external_memory_bytes: agent?.stats?.external ?? null,
+          eventloop_lag_p99_seconds: agent?.stats?.loop?.p99_seconds ?? null,
+          eventloop_utilization_ratio: agent?.stats?.loop?.utilization_ratio ?? null,
+          heartbeat_age_seconds: agent && Math.max(0, seconds(nowMs - agent.heartbeatAtMs)),
+          cpu_seconds_total: worker.cpuSeconds,
           uptime_seconds: reading ? Math.max(0, (nowMs - reading.startedAtMs) / 1000) : null,
           levels,
           standstill: standstillOf(worker)?.cause ?? null,
           ...outlookStatus(outlook(worker)),
           restarting: isBusy(name, worker.worker),
+          cooldown_seconds: app ? cooldownOf(app, worker.worker, history) : 0,
           blocked: app ? blocksOf(app, worker.worker, history, nowMs) : [],
         };
       }),
     };
   });
+}
+
+function limitsOf(app: AppConfig): AppStatus['limits'] {
+  const unit = (resource: Resource, limit: number) => (resource === 'rss' || resource === 'heap' ? limit : seconds(limit));
+  const of = (resource: Resource) =>
+    LEVELS.flatMap((level) => {
+      const limit = limitOf(app, resource, level);
+      return limit === null ? [] : [[level, unit(resource, limit)] as const];
+    });
+  return Object.fromEntries(RESOURCES.map((resource) => [resource, Object.fromEntries(of(resource))] as const).filter(([, limits]) => Object.keys(limits).length > 0));
+}
+
+function cooldownOf({ name, restart: { cooldown } }: AppConfig, worker: string, history: History): number {
+  const since = history.sinceLastRestart(name, worker);
+  return since === null ? 0 : Math.max(0, seconds(cooldown - since));
 }
 
 function outlookStatus(outlook: Outlook | null): Pick<WorkerStatus, 'forecast_seconds' | 'leak'> {

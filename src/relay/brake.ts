@@ -28,10 +28,10 @@ export interface BrakeLimits {
 export type Brake = (candidate: Candidate) => string | null;
 
 /**
- * The brake of one app at one moment. A warden restarts one worker of an app at a time, so machines are counted. What is
- * not known counts against it: a warden that does not answer has no worker that is up, a restart that was under way there
- * still is, and one that has never answered has one worker of the app, which is down. With all others up one may always be
- * restarted, however large the share: else a small app never could be.
+ * The brake of one app at one moment. A warden restarts one worker of an app at a time, so machines are counted. What
+ * is not known counts against it: a warden that does not answer has no worker that is up, a restart that was under
+ * way there still is, and one that has never answered has one worker of the app, which is down. With all others up
+ * one may always be restarted, however large the share: else a small app never could be.
  */
 export function brakeOf(machines: readonly Machine[], limits: BrakeLimits): Brake {
   const byInstance = new Map(machines.map((machine) => [machine.instance, machine]));
@@ -46,7 +46,9 @@ export function brakeOf(machines: readonly Machine[], limits: BrakeLimits): Brak
     // Nothing can be restarted there, and the warden will say so.
     if (own.workers.length === 0) return null;
     if (isRestarting(own)) return 'a restart of the app is under way there';
-    if (restarting >= limits.max_restarts) return `the app is being restarted on ${restarting} of at most ${limits.max_restarts} machines`;
+    if (restarting >= limits.max_restarts) {
+      return `the app is being restarted on ${restarting} of at most ${limits.max_restarts} machines`;
+    }
     const isMeant = ({ worker }: WardenWorker) => named === null || worker === named;
     const others = up - upOn(own).filter(isMeant).length;
     const needed = Math.min(Math.ceil(limits.min_up * total), total - own.workers.filter(isMeant).length);

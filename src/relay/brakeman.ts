@@ -23,7 +23,9 @@ interface Restart {
   answeredAtMs: number | null;
 }
 
-/** A restart of which nothing can be heard any more counts no longer: its machine's workers do not count as up either. */
+/**
+ * A restart of which nothing can be heard any more counts no longer: its machine's workers do not count as up either.
+ */
 const UNHEARD_MS = 600_000;
 /** What a warden refused only for now is asked again no sooner. */
 const ASK_AGAIN_MS = 15_000;
@@ -113,8 +115,9 @@ export class Brakeman {
       // Its alert was resolved before it was sent, or while it was.
       if (!queue.has(delivery)) restart.answeredAtMs ??= clock.monotonic();
       const view = fleet.view(delivery.instance);
-      const isSeen = view !== null && view.isKnown && restart.answeredAtMs !== null && view.askedAtMs >= restart.answeredAtMs;
-      const isOver = isSeen && !view.apps.get(appOf(delivery))?.some(({ restarting }) => restarting);
+      const { answeredAtMs } = restart;
+      const isSeen = view?.isKnown === true && answeredAtMs !== null && view.askedAtMs >= answeredAtMs;
+      const isOver = isSeen && !view!.apps.get(appOf(delivery))?.some(({ restarting }) => restarting);
       if (isOver || clock.monotonic() - startedAtMs > UNHEARD_MS) this.#restarts.delete(restart);
     }
   }
@@ -140,7 +143,8 @@ export class Brakeman {
   /** Of one app: the machines that have it, or may. One that falls silent has what it last had. */
   #machines(app: string): Machine[] {
     const { fleet, targets } = this.#parts;
-    const busy = new Set([...this.#restarts].filter(({ delivery }) => appOf(delivery) === app).map(({ delivery }) => delivery.instance));
+    const own = [...this.#restarts].filter(({ delivery }) => appOf(delivery) === app);
+    const busy = new Set(own.map(({ delivery }) => delivery.instance));
     return [...targets().keys()].map((instance) => {
       const view = fleet.view(instance);
       const workers = view && (view.apps.get(app) ?? []);

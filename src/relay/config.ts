@@ -8,8 +8,8 @@ import { validate } from '../config/validate.js';
 import { RelaySchema, type RelayConfig, type WardensConfig } from './schema.js';
 
 /**
- * Reads and parses the relay's config file. Throws HeapwardenError CONFIG_UNREADABLE, and ConfigError with every problem
- * at once.
+ * Reads and parses the relay's config file. Throws HeapwardenError CONFIG_UNREADABLE, and ConfigError with every
+ * problem at once.
  */
 export async function loadRelayConfig(file: string, host: Partial<Host> = {}): Promise<RelayConfig> {
   return parseRelayConfig(await readText(file), file, { ...thisHost(host.env), ...host });
@@ -37,7 +37,8 @@ export function parseRelayConfig(text: string, file: string, host: Host): RelayC
 function withPaths(config: Static<typeof RelaySchema>, file: string, host: Host): RelayConfig {
   const absolute = (path: string) => fromConfigFile(file, path, host);
   // Beside a warden's own state, not in it: both may run on one machine as one user.
-  const stateDir = config.state_dir === undefined ? inside(defaultStateDir(host), 'relay', host) : absolute(config.state_dir);
+  const byDefault = inside(defaultStateDir(host), 'relay', host);
+  const stateDir = config.state_dir === undefined ? byDefault : absolute(config.state_dir);
   const tokenFile = config.auth.token_file;
   const { file_sd } = config.targets;
   return {
@@ -45,7 +46,11 @@ function withPaths(config: Static<typeof RelaySchema>, file: string, host: Host)
     state_dir: stateDir,
     auth: { token_file: tokenFile === undefined ? inside(stateDir, 'token', host) : absolute(tokenFile) },
     targets: { ...config.targets, ...(file_sd && { file_sd: { ...file_sd, files: file_sd.files.map(absolute) } }) },
-    wardens: { ...config.wardens, token_file: absolute(config.wardens.token_file), tls: tlsWithPaths(config.wardens.tls, absolute) },
+    wardens: {
+      ...config.wardens,
+      token_file: absolute(config.wardens.token_file),
+      tls: tlsWithPaths(config.wardens.tls, absolute),
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import type { RetryConfig } from './schema.js';
 import type { Target, Targets } from './targets.js';
 import { Turns } from './turns.js';
 import { pauseMs, verdictOf, type Verdict } from './verdict.js';
-import { decisionsIn, type Wardens } from './wardens.js';
+import { decisionsIn, type WardenDecision, type Wardens } from './wardens.js';
 
 export interface CourierParts {
   queue: Queue;
@@ -115,7 +115,9 @@ export class Courier {
     return sent.verdict !== 'failed';
   }
 
-  /** Sends all; where the warden refuses them together, each half by itself, so that one cannot take the others along. */
+  /**
+   * Sends all; where the warden refuses them together, each half by itself, so that one cannot take the others along.
+   */
   async #send(target: Target, batch: readonly Delivery[]): Promise<Sent> {
     const { onDelivered, onFailed, onRefused, onRequest } = this.#parts;
     const sent = await this.#request(target, batch);
@@ -133,7 +135,7 @@ export class Courier {
     for (const delivery of batch) {
       if (sent.verdict === 'failed') onFailed(delivery, sent.mayHaveArrived);
       else if (sent.verdict === 'refused') onRefused(delivery, sent.problem ?? '');
-      else onDelivered(delivery, decided && decided.flatMap(({ fingerprint, decision }) => (fingerprint === delivery.alert.fingerprint ? [decision] : [])));
+      else onDelivered(delivery, decided && decisionsAbout(delivery, decided));
     }
     return sent;
   }
@@ -167,6 +169,10 @@ export class Courier {
     if (this.#parts.queue.of(instance).some(({ isHeld }) => !isHeld)) void this.deliver(instance);
     else this.#lanes.delete(instance);
   }
+}
+
+function decisionsAbout({ alert }: Delivery, all: readonly WardenDecision[]): string[] {
+  return all.filter(({ fingerprint }) => fingerprint === alert.fingerprint).map(({ decision }) => decision);
 }
 
 /** The first words of an answer, for a person. */

@@ -55,7 +55,9 @@ export class Queue {
     return this.#length;
   }
 
-  /** Takes it in the place of what is older of the same alert; where that says the same, it stays, and is the answer. */
+  /**
+   * Takes it in the place of what is older of the same alert; where that says the same, it stays, and is the answer.
+   */
   put(delivery: Delivery): Delivery {
     const { instance, alert } = delivery;
     const own = this.#byInstance.get(instance) ?? new Map<string, Delivery>();

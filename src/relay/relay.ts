@@ -1,3 +1,4 @@
+import { describeDamage } from '../act/journal.js';
 import { StateLock } from '../act/lock.js';
 import { createMeter } from '../agent/meter.cjs';
 import type { Clock } from '../clock.js';
@@ -38,6 +39,8 @@ export interface RelayAnswer {
   instance: string | null;
   result: 'delivered' | 'waits' | 'held' | Undeliverable;
 }
+
+type Placed = Omit<RelayAnswer, 'result'> & { result: Delivery | Undeliverable };
 
 /** Milliseconds that wardens have for their answer before the alerts go to disk; Alertmanager gives a webhook 10 s. */
 const PATIENCE_MS = 4000;
@@ -95,7 +98,7 @@ export class Relay {
       const counters = new RelayCounters();
       const { journal, content, setAside } = await RelayJournal.open(config.state_dir, () => counters.journalError());
       closers.push(() => journal.close());
-      if (content.damaged > 0) log.warn(`${content.damaged} lines of relay.jsonl could not be read; the file as it was: ${setAside ?? 'not kept'}`);
+      if (content.damaged > 0) log.warn(describeDamage({ content, setAside }));
       const relay = new Relay(options, journal, counters, wardens);
       relay.#opened.push(...closers.splice(0));
       await relay.#start(content.held);
@@ -121,16 +124,17 @@ export class Relay {
   }
 
   /**
-   * Resolves when every warden has answered, or what it has not answered is on disk. Throws HeapwardenError QUEUE_FULL or
-   * JOURNAL_UNWRITABLE, after which Alertmanager sends it again.
+   * Resolves when every warden has answered, or what it has not answered is on disk. Throws HeapwardenError
+   * QUEUE_FULL or JOURNAL_UNWRITABLE, after which Alertmanager sends it again.
    */
   async receiveAlerts({ alerts }: Webhook): Promise<RelayAnswer[]> {
     const { clock, config } = this.#options;
     this.#counters.received(alerts.length);
     const nowMs = clock.now();
     const answers = alerts.map((alert) => this.#place(relayed(alert), nowMs));
-    const fresh = answers.flatMap((answer) => (typeof answer.result === 'string' ? [] : [answer.result]));
-    if (this.#queue.bytes + fresh.reduce((sum, { bytes }) => sum + bytes, 0) > config.queue_limit) throw this.#full();
+    const fresh = answers.flatMap(({ result }) => (typeof result === 'string' ? [] : [result]));
+    const bytes = fresh.reduce((sum, delivery) => sum + delivery.bytes, this.#queue.bytes);
+    if (bytes > config.queue_limit) throw this.#full();
     const queued = new Map(fresh.map((delivery) => [delivery, this.#queue.put(delivery)]));
 
     const answered = new AbortController();
@@ -155,14 +159,16 @@ export class Relay {
       { name: 'counters', collect: () => this.#counters.families() },
       { name: 'self', collect: () => this.#self.families() },
     ];
-    return render(collectors, new Map(), exposition, (collector, error) => log.error(`collector ${collector} failed: ${messageOf(error)}`));
+    return render(collectors, new Map(), exposition, (collector, error) =>
+      log.error(`collector ${collector} failed: ${messageOf(error)}`, { collector }),
+    );
   }
 
   /** What has not been delivered, oldest first. */
   deliveries(): DeliveryStatus[] {
-    return this.#queue.all().toSorted((a, b) => a.sinceMs - b.sinceMs).map(({ instance, alert, sinceMs, attempts, isHeld, problem }) => ({
-      instance, fingerprint: alert.fingerprint, status: alert.status, labels: alert.labels, since_seconds: sinceMs / 1000, attempts,
-      held: isHeld, problem,
+    const oldestFirst = this.#queue.all().toSorted((a, b) => a.sinceMs - b.sinceMs);
+    return oldestFirst.map(({ instance, alert: { fingerprint, status, labels }, sinceMs, attempts, isHeld, problem }) => ({
+      instance, fingerprint, status, labels, since_seconds: sinceMs / 1000, attempts, held: isHeld, problem,
     }));
   }
 
@@ -175,13 +181,15 @@ export class Relay {
   }
 
   async #start(held: readonly Pick<Delivery, 'instance' | 'alert' | 'sinceMs'>[]): Promise<void> {
-    const { config, clock, log } = this.#options;
+    const { version, config, clock, log } = this.#options;
     this.#opened.push(() => this.#meter.close(), () => this.#self.close());
     try {
       await ensureToken(config.auth.token_file);
-      const server = createServer([metricsRoute(this, '/metrics'), managementRoutes(this), alertsRoute(this, log), deliveriesRoute(this)], log);
+      const routes = [metricsRoute(this, '/metrics'), managementRoutes(this), alertsRoute(this, log), deliveriesRoute(this)];
+      const server = createServer(routes, { version, log });
       this.url = await listen(server, parseListenAddress(config.listen)!);
-      this.#opened.push(() => this.#courier.close(), () => this.#brakeman?.close(), () => this.#targets.close(), () => this.#closing.abort(), () => closeServer(server));
+      this.#opened.push(() => this.#courier.close(), () => this.#brakeman?.close(), () => this.#targets.close());
+      this.#opened.push(() => this.#closing.abort(), () => closeServer(server));
       await this.#targets.start();
       // As if just heard: it may have been off for long, and the wardens measure again before they act.
       for (const { instance, alert, sinceMs } of held) {
@@ -198,14 +206,15 @@ export class Relay {
     }
   }
 
-  #place(alert: RelayedAlert, nowMs: number): { fingerprint: string; instance: string | null; result: Delivery | Undeliverable } {
+  #place(alert: RelayedAlert, nowMs: number): Placed {
     const { fingerprint, labels } = alert;
     const instance = labels['instance'] || null;
     if (instance !== null && this.#targets.all.has(instance)) {
-      return { fingerprint, instance, result: deliveryOf(instance, alert, nowMs, this.#options.config.brake !== undefined) };
+      return { fingerprint, instance, result: deliveryOf(instance, alert, nowMs, this.#brakeman !== null) };
     }
     const cause = instance === null ? 'no_instance' : 'unknown_instance';
-    const what = instance === null ? 'an alert has no instance label' : `an alert is for ${JSON.stringify(instance.slice(0, 200))}, which is no target`;
+    const named = `an alert is for ${JSON.stringify(instance?.slice(0, 200))}, which is no target`;
+    const what = instance === null ? 'an alert has no instance label' : named;
     this.#counters.undeliverable(cause);
     this.#sparse.warn(cause, `${what}; nobody is called`);
     return { fingerprint, instance, result: cause };

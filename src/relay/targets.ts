@@ -15,9 +15,10 @@ export interface Target {
 export type Targets = ReadonlyMap<string, Target>;
 
 /**
- * The targets in a list of groups, JSON or YAML. `instance` is the target's label of that name, or else its address, as in
- * Prometheus without relabelling. Formats: https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config
- * and https://prometheus.io/docs/prometheus/latest/http_sd/. Throws an Error that says what is wrong.
+ * The targets in a list of groups, JSON or YAML. `instance` is the target's label of that name, or else its address,
+ * as in Prometheus without relabelling. Formats:
+ * https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config and
+ * https://prometheus.io/docs/prometheus/latest/http_sd/. Throws an Error that says what is wrong.
  */
 export function parseTargets(text: string, scheme: 'http' | 'https'): Target[] {
   const groups: unknown = parse(text);

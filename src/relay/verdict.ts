@@ -4,9 +4,9 @@
 export type Verdict = 'delivered' | 'failed' | 'refused';
 
 /**
- * 4xx and 3xx are about the request, and the next one would be the same: 400 and 415 (it cannot be read), 404 and 405 (what
- * listens there is no warden), 413 (too large), a redirect (which is never followed: it leads out of the list). Not so
- * 401 and 403 (a token is put right on either side, and then it is good), 408 and 429 (later), and 5xx.
+ * 4xx and 3xx are about the request, and the next one would be the same: 400 and 415 (it cannot be read), 404 and 405
+ * (what listens there is no warden), 413 (too large), a redirect (which is never followed: it leads out of the list).
+ * Not so 401 and 403 (a token is put right on either side, and then it is good), 408 and 429 (later), and 5xx.
  */
 export function verdictOf(status: number): Verdict {
   if (status >= 200 && status < 300) return 'delivered';

@@ -43,7 +43,8 @@ export class Wardens {
       const options = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
       if (Object.keys(options).length === 0 && server_name === undefined) return new Wardens(config, undefined);
       createSecureContext(options); // an Agent would find out at the first request what is wrong with them
-      return new Wardens(config, new Agent({ ...options, ...(server_name !== undefined && { servername: server_name }) }));
+      const name = server_name === undefined ? {} : { servername: server_name };
+      return new Wardens(config, new Agent({ ...options, ...name }));
     } catch (error) {
       throw new HeapwardenError('CONFIG_UNREADABLE', `wardens.tls cannot be used: ${messageOf(error)}`, { cause: error });
     }
@@ -52,7 +53,11 @@ export class Wardens {
   /** `mayWait`: the warden keeps what it refuses only for now. Throws NoAnswer. */
   async deliver(target: Target, alerts: readonly RelayedAlert[], mayWait: boolean): Promise<HttpAnswer> {
     const body = JSON.stringify({ version: '4', alerts });
-    const headers = { ...(await this.#headers(target)), 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) };
+    const headers = {
+      ...(await this.#headers(target)),
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(body)),
+    };
     const url = `${target.origin}/api/v1/alerts${mayWait ? '' : '?wait=false'}`;
     return request(url, { method: 'POST', headers, body, timeoutMs: this.#config.timeout, agent: this.#agent });
   }
@@ -61,7 +66,8 @@ export class Wardens {
   async apps(target: Target): Promise<WardenApps> {
     const headers = await this.#headers(target);
     const url = `${target.origin}/api/v1/apps`;
-    const { status, body } = await request(url, { method: 'GET', headers, timeoutMs: this.#config.timeout, agent: this.#agent });
+    const options = { headers, timeoutMs: this.#config.timeout, agent: this.#agent };
+    const { status, body } = await request(url, { method: 'GET', ...options });
     const apps = status === 200 ? appsIn(body) : null;
     if (!apps) throw new NoAnswer(`what answers to GET /api/v1/apps (HTTP ${status}) is not a warden`, true);
     return apps;
@@ -101,7 +107,9 @@ function appsIn(body: string): WardenApps | null {
   const read = new Map<string, WardenWorker[]>();
   for (const { app, workers } of apps) {
     if (typeof app !== 'string' || !Array.isArray(workers) || !workers.every(isGroup)) return null;
-    read.set(app, workers.map(({ worker, up, restarting }) => ({ worker: String(worker), up: up === true, restarting: restarting === true })));
+    const state = ({ worker, up, restarting }: Group): WardenWorker =>
+      ({ worker: String(worker), up: up === true, restarting: restarting === true });
+    read.set(app, workers.map(state));
   }
   return read;
 }

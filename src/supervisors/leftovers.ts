@@ -23,7 +23,7 @@ interface Running {
 }
 
 /** A process that is being started finds its mark in this variable. */
-const MARK_VARIABLE = 'HEAPWARDEN_START';
+export const MARK_VARIABLE = 'HEAPWARDEN_START';
 
 /** How a process is found again whose warden dies before it has written down its pid. */
 export function markedEnvironment(mark: string): NodeJS.ProcessEnv {

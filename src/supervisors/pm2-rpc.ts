@@ -83,6 +83,14 @@ export class Pm2Client {
     return (await this.#entries()).map(toProcess).filter((found) => found !== null);
   }
 
+  /** The same, each with all that PM2 knows of it (its pm2_env). */
+  async listWithSettings(): Promise<{ process: Pm2Process; settings: Record<string, unknown> }[]> {
+    return (await this.#entries()).flatMap((entry) => {
+      const process = toProcess(entry);
+      return process ? [{ process, settings: (entry as { pm2_env: Record<string, unknown> }).pm2_env }] : [];
+    });
+  }
+
   /** All that PM2 knows of a process (its pm2_env); null where it has none of this id. */
   async settings(pmId: number): Promise<Record<string, unknown> | null> {
     const entries = (await this.#entries()) as ({ pm_id?: unknown; pm2_env?: Record<string, unknown> } | null)[];

@@ -46,6 +46,8 @@ class Fixture {
       attacher: { look: () => {} },
       waiting: this.waiting,
       series: { add: (workers) => void this.rounds.push(workers) },
+      days: { look: () => {} },
+      onRound: () => {},
       clock: this.world.clock,
       log: this.world.log,
     });

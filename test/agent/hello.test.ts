@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { appName, hello } from '../../src/agent/hello.cjs';
 
@@ -11,3 +12,6 @@ t.equal(appName({}, undefined), 'node');
 t.equal(appName({ HEAPWARDEN_APP: '\n' }, undefined), 'node', 'what the hub would refuse is not sent');
 t.equal(appName({ HEAPWARDEN_APP: 'x'.repeat(300) }, undefined).length, 200);
 t.match(hello(), { type: 'hello', protocol: 1, pid: process.pid, node: /^\d+\.\d+\.\d+/ });
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+t.equal(hello().agent, version, 'AGENT_VERSION of protocol.cts is the package\'s');

@@ -87,6 +87,16 @@ t.test('pause, resume, incidents', async (t) => {
   t.strictSame(parseCommand(['incidents', 'shop', '--limit=1000', '--json']), { name: 'incidents', options: some });
 });
 
+t.test('doctor', async (t) => {
+  const options = { url: 'http://127.0.0.1:9973', configFile: null, prometheusUrl: null, alertmanagerUrl: null, json: false };
+  t.strictSame(parseCommand(['doctor']), { name: 'doctor', options });
+  const flags = ['--url=http://box:1', '--config.file=c.yml', '--prometheus.url=http://p', '--alertmanager.url=http://a', '--json'];
+  t.strictSame(parseCommand(['doctor', ...flags]), {
+    name: 'doctor',
+    options: { url: 'http://box:1', configFile: 'c.yml', prometheusUrl: 'http://p', alertmanagerUrl: 'http://a', json: true },
+  });
+});
+
 t.test('what makes no sense', async (t) => {
   const cases: [string[], string | RegExp][] = [
     [[], 'say what to do'],
@@ -122,6 +132,8 @@ t.test('what makes no sense', async (t) => {
     [['restart', 'shop', 'api'], 'what is "api" for?'],
     [['restart', 'shop', '--force=yes'], /^Option '--force' does not take an argument/],
     [['restart', 'shop', '--reason=boredom'], '--reason=boredom is none of rss, heap, freeze, uptime, manual'],
+    [['doctor', 'shop'], 'what is "shop" for?'],
+    [['doctor', '--prometheus.url=p:9090'], '--prometheus.url=p:9090 is not a URL such as http://127.0.0.1:9973'],
     [['restart', 'shop', '--url=localhost:9973'], '--url=localhost:9973 is not a URL such as http://127.0.0.1:9973'],
     [['restart', 'shop', '--url=http://'], '--url=http:// is not a URL such as http://127.0.0.1:9973'],
   ];
@@ -134,7 +146,7 @@ t.test('what makes no sense', async (t) => {
 t.test('the help names every flag there is', async (t) => {
   for (const flag of [
     '--config.file', '--web.listen-address', '--web.telemetry-path', '--log.level', '--log.format', '--worker',
-    '--reason', '--force', '--dry-run', '--url', '--token.file', '--app',
+    '--reason', '--force', '--dry-run', '--url', '--token.file', '--app', '--prometheus.url', '--alertmanager.url', '--json',
   ]) {
     t.match(USAGE, new RegExp(`^  ${flag.replaceAll('.', '\\.')}[= ]`, 'm'));
   }

@@ -80,6 +80,7 @@ export function workerOf(made: Made = {}): WorkerState {
   const agent = {
     pid: root.pid,
     node: '22.23.3',
+    version: '0.0.9',
     app: 'shop',
     connectedAt: startedAtMs,
     heartbeatAt: heartbeatAtMs,

@@ -101,7 +101,7 @@ t.test('a failure tells the caller no more than it should, and the log all of it
         });
       },
     ],
-    log,
+    { version: '1.2.3', log },
   );
   t.teardown(() => server.close());
   const bug = await server.inject('/bug');

@@ -11,13 +11,18 @@ import { managementRoutes } from '../../src/http/management.js';
 import { metricsRoute } from '../../src/http/metrics.js';
 import { incidentStatus, type IncidentStatus } from '../../src/publish/incidents.js';
 import { pauseRoutes } from '../../src/http/pause.js';
-import type { WardenPort } from '../../src/http/port.js';
+import { evidenceRoute } from '../../src/http/evidence.js';
+import { historyRoute } from '../../src/http/history.js';
+import type { WardenPort, WardenStatus } from '../../src/http/port.js';
 import { restartRoute } from '../../src/http/restart.js';
 import { createServer } from '../../src/http/server.js';
+import { streamRoute } from '../../src/http/stream.js';
+import { Changes, type Change } from '../../src/publish/changes.js';
+import type { AppHistory, Range } from '../../src/publish/day.js';
 import type { Exposition } from '../../src/publish/render.js';
 import type { TargetGroup } from '../../src/publish/service-discovery.js';
 import type { AppStatus } from '../../src/publish/status.js';
-import { landingRoute } from '../../src/web/landing.js';
+import { pageRoutes } from '../../src/web/page.js';
 import { FakeClock, MemoryLog, incidentOf } from '../act/support.js';
 
 export const TOKEN = 'correct-horse';
@@ -32,6 +37,7 @@ export class FakeWarden implements WardenPort {
   readonly requests: RestartRequest[] = [];
   readonly pauses: unknown[] = [];
   readonly filters: unknown[] = [];
+  readonly changes = new Changes();
   reloads = 0;
   /** What a request for a restart is answered; by default that it is done. */
   answers: Answer[] = [answerOf('restart', 'manual')];
@@ -71,12 +77,31 @@ export class FakeWarden implements WardenPort {
   }
 
   apps(): AppStatus[] {
-    return [{ app: 'shop', supervisor: 'pm2', managed: true, restart_budget_remaining: 5, paused: null, workers: [] }];
+    const budget = { restart_budget_remaining: 5, restart_budget: { count: 5, window_seconds: 3600 } };
+    return [{ app: 'shop', supervisor: 'pm2', managed: true, ...budget, dry_run: false, limits: {}, paused: null, workers: [] }];
   }
 
   metricsTargets(): TargetGroup[] {
     return [{ targets: ['127.0.0.1:3000'], labels: { app: 'shop' } }];
   }
+
+  /** By incident and file. */
+  readonly evidence = new Map<string, string>();
+
+  evidenceFile(incident: string, file: string): string | null {
+    return this.evidence.get(`${incident}/${file}`) ?? null;
+  }
+
+  status(): WardenStatus {
+    const state = { history_saved_seconds: null, state_writable: true, config_ok: true };
+    return { version: this.version, now_seconds: 1000, sample_interval_seconds: 5, trigger: 'embedded', ...state };
+  }
+
+  history(app: string, range: Range): AppHistory {
+    return { app, start_seconds: 0, step_seconds: range === '1h' ? 10 : 120, workers: [] };
+  }
+
+  onChange = (listener: (changes: readonly Change[]) => void): (() => void) => this.changes.on(listener);
 
   incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[] {
     this.filters.push(filter);
@@ -103,9 +128,12 @@ export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
     restartRoute(warden, { clock, log }),
     pauseRoutes(warden),
     appsRoutes(warden),
-    landingRoute({ version: warden.version, metricsPath }),
+    historyRoute(warden),
+    streamRoute(warden),
+    evidenceRoute(warden),
+    pageRoutes({ metricsPath }),
   ];
-  const server: FastifyInstance = createServer(routes, log);
+  const server: FastifyInstance = createServer(routes, { version: warden.version, log });
   t.teardown(() => server.close());
   return { warden, log, clock, server };
 }

@@ -153,9 +153,9 @@ t.test('keeps what agents report, with the time at which it read it', async (t) 
   const { hub } = fixture;
   t.equal(hub.report(PID), null);
   const client = new Client(t, fixture.path);
-  client.say(HELLO);
+  client.say({ ...HELLO, agent: '0.0.9' });
   t.same(await client.hear(), [{ type: 'welcome', protocol: 1, stats_interval_ms: 5000 }]);
-  const known = { pid: PID, node: '22.23.3', app: 'shop', connectedAt: 100_000, inspectorPort: null };
+  const known = { pid: PID, node: '22.23.3', app: 'shop', version: '0.0.9', connectedAt: 100_000, inspectorPort: null };
   t.same(hub.report(PID), { ...known, heartbeatAt: 100_000, heartbeatAtMs: 1_000_000, stats: null, statsAt: null });
 
   fixture.nowMs += 1000;

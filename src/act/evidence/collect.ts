@@ -139,7 +139,7 @@ export class Evidence {
     const { agent } = worker;
     if (!agent) return void report.notes.push('no agent is in the process, so nothing could be asked of it');
     const since = memory?.profiledSince ?? null;
-    await this.#gather(given, agent.pid, since ? ['report.json', 'allocations.heapprofile'] : ['report.json']);
+    await this.#gather(given, agent.pid, since ? ['allocations.heapprofile', 'report.json'] : ['report.json']);
     if (since) {
       this.#parts.witness.profileTaken(worker);
       if (report.files.includes('allocations.heapprofile')) await this.#rankSuspects(given, since);

@@ -1,6 +1,6 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { freemem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { memoryBounds } from '../../observe/cgroup.js';
 import { formatBytes, formatElapsed } from '../../units.js';
 
 /** Bytes. Infinity where nothing bounds it; null where that could not be found out. */
@@ -46,36 +46,6 @@ async function availableMemory(): Promise<number> {
 
 /** The least that is left in the process's cgroup and those around it; Infinity where there is none, as on macOS. */
 export async function cgroupRoom(pid: number, root = ''): Promise<number | null> {
-  const text = await readFile(`${root}/proc/${pid}/cgroup`, 'latin1').catch(() => null);
-  if (text === null) return process.platform === 'linux' ? null : Infinity;
-  const place = memoryCgroup(text, `${root}/sys/fs/cgroup`);
-  if (!place) return Infinity;
-  let least = Infinity;
-  for (let folder = place.folder; folder.startsWith(place.mount); folder = dirname(folder)) {
-    const [limit, usage] = await Promise.all(place.files.map((file) => readNumber(join(folder, file))));
-    if (limit !== null && usage !== null) least = Math.min(least, Math.max(0, limit! - usage!));
-  }
-  return least;
-}
-
-interface CgroupPlace {
-  mount: string;
-  folder: string;
-  /** Limit and usage. */
-  files: [string, string];
-}
-
-/** Pure: of /proc/PID/cgroup (cgroups(7)). Version 1 goes first, since a hybrid system lists its empty version 2 too. */
-export function memoryCgroup(text: string, mount: string): CgroupPlace | null {
-  const lines = text.split('\n').map((line) => /^\d+:([^:]*):(\/.*)$/.exec(line));
-  const v1 = lines.find((match) => match?.[1]?.split(',').includes('memory'));
-  if (v1) return { mount: join(mount, 'memory'), folder: join(mount, 'memory', v1[2]!), files: ['memory.limit_in_bytes', 'memory.usage_in_bytes'] };
-  const v2 = lines.find((match) => match?.[1] === '');
-  return v2 ? { mount, folder: join(mount, v2[2]!), files: ['memory.max', 'memory.current'] } : null;
-}
-
-/** Infinity for `max`; null where there is no such file, as at the root, or where a container does not see its own path. */
-async function readNumber(path: string): Promise<number | null> {
-  const text = (await readFile(path, 'latin1').catch(() => '')).trim();
-  return text === '' ? null : text === 'max' ? Infinity : Number(text);
+  const bounds = await memoryBounds(pid, root);
+  return bounds && Math.min(Infinity, ...bounds.map(({ limit, usage }) => Math.max(0, limit - usage)));
 }

@@ -54,7 +54,7 @@ t.test('a folder with all that could be had', async (t) => {
   const { dir, evidence, worker, lastWords, log, taken } = parts(t);
   lastWords.push('shop', '0', 'stdout', Buffer.from('one\ntwo\nhalf a l'));
   const report = await evidence.collect(incident(), worker, shop(), never);
-  const files = ['incident.json', 'output.txt', 'report.json', 'allocations.heapprofile', 'suspects.txt'];
+  const files = ['incident.json', 'output.txt', 'allocations.heapprofile', 'report.json', 'suspects.txt'];
   t.match(report, { files, notes: [], finding: /^100% of the 9 MB .* are from remember \(\/app\/x\.js:2:3\)$/ });
   const folder = report!.folder!;
   t.match(folder, /evidence[\\/]shop[\\/]\d{8}T\d{9}Z-0-rss$/);
@@ -115,11 +115,11 @@ t.test('a folder that cannot be made, a disk that is full, an agent that fails',
   });
   const lacking = (await failing.evidence.collect(incident(), worker, shop(), never))!;
   t.strictSame(lacking.files, ['incident.json']);
-  t.match(lacking.notes, [/^no report\.json: ENOSPC/, /^no allocations\.heapprofile: ENOSPC/]);
+  t.match(lacking.notes, [/^no allocations\.heapprofile: ENOSPC/, /^no report\.json: ENOSPC/]);
   t.notOk(existsSync(join(lacking.folder!, 'allocations.heapprofile.unfinished')), 'what is not whole is not left');
 
   const silent = parts(t, { hub: { gather: async () => null } });
-  t.match((await silent.evidence.collect(incident(), worker, shop(), never))!.notes, [/^no report\.json, allocations\.heapprofile: the agent has not answered/]);
+  t.match((await silent.evidence.collect(incident(), worker, shop(), never))!.notes, [/^no allocations\.heapprofile, report\.json: the agent has not answered/]);
   const broken = parts(t, { hub: { gather: async () => Promise.reject(new Error('out of order')) } });
   t.match((await broken.evidence.collect(incident(), worker, shop(), never))!.notes, ['not all of it could be collected: out of order']);
   if (process.getuid?.() !== 0) {

@@ -1,0 +1,28 @@
+import { homedir, userInfo } from 'node:os';
+import { memoryCgroup, readCgroup } from '../../observe/cgroup.js';
+import type { ServiceFacts } from './oom-policy.js';
+import { readUnit, type Service } from './service.js';
+import type { AppWorkers } from './workers.js';
+
+/** The services in which the apps' processes are, and the one that `pm2 startup` makes for this user. */
+export async function lookAtServices(apps: readonly AppWorkers[]): Promise<ServiceFacts[]> {
+  if (process.platform !== 'linux') return [];
+  const found = new Map<string, { service: Service; apps: Set<string> }>();
+  const add = (service: Service, app: string): void => {
+    const known = found.get(service.name) ?? { service, apps: new Set() };
+    found.set(service.name, { ...known, apps: known.apps.add(app) });
+  };
+  for (const { app, workers } of apps) {
+    for (const { tree } of workers) if (tree[0]!.service) add(tree[0]!.service, app.name);
+  }
+  const ofPm2 = { name: `pm2-${userInfo().username}.service`, isUser: false };
+  if ((await readUnit(ofPm2, homedir())) !== null) {
+    for (const { app } of apps) if (app.supervisor.pm2 !== undefined) add(ofPm2, app.name);
+  }
+  const cgroupVersion = memoryCgroup((await readCgroup(process.pid)) ?? '', '/')?.version ?? 1;
+  return Promise.all(
+    [...found.values()].map(async ({ service, apps: names }) => {
+      return { ...service, apps: [...names], unit: await readUnit(service, homedir()), cgroupVersion };
+    }),
+  );
+}

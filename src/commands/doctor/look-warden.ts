@@ -1,0 +1,30 @@
+import { connect } from 'node:net';
+import type { AppStatus } from '../../publish/status.js';
+import { ask } from './ask.js';
+import type { Told } from './finding.js';
+
+/** The apps as the running warden tells them (/api/v1/apps). */
+export async function lookAtWarden(url: string): Promise<Told<AppStatus[]>> {
+  const answer = await ask(url, 'api/v1/apps');
+  if ('why' in answer) return answer;
+  const { status, text } = answer.value;
+  try {
+    const { apps } = JSON.parse(text) as { apps?: unknown };
+    if (status === 200 && Array.isArray(apps)) return { value: apps as AppStatus[] };
+  } catch {
+    // Not JSON, which is told below.
+  }
+  return { why: `what answers there (HTTP ${status}) is not heapwarden` };
+}
+
+/** Whether somebody listens on a Unix socket or a named pipe. */
+export function answersAt(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+}

@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { AppConfig } from '../../config/schema.js';
+import { memoryBounds, type MemoryBound } from '../../observe/cgroup.js';
+import type { AppStatus, WorkerStatus } from '../../publish/status.js';
+import type { AgentWorker } from './agents.js';
+import { wrapperOf } from './command.js';
+import type { Told } from './finding.js';
+import type { Pm2Look } from './look-pm2.js';
+import { treeIn, type ProcessTable } from './processes.js';
+import type { AppWorkers } from './workers.js';
+
+export interface WorkerSources {
+  table: Told<ProcessTable>;
+  warden: Told<readonly AppStatus[]>;
+  pm2: Told<Pm2Look>;
+  /** A warden runs, whether it answers or not. */
+  isHeld: boolean;
+}
+
+/** The processes of an app: by the word of the warden that runs, else of PM2. Pure. */
+export function workersOf(app: AppConfig, { table, warden, pm2, isHeld }: WorkerSources): AppWorkers {
+  const none = (why: string | null): AppWorkers => ({ app, workers: [], why });
+  if ('why' in table) return none(table.why);
+  const status = 'value' in warden ? warden.value.find(({ app: name, managed }) => managed && name === app.name) : undefined;
+  const roots = status
+    ? status.workers.flatMap(({ worker, up, pid }) => (up && pid !== null ? [{ worker, pid }] : []))
+    : 'value' in pm2
+      ? (pm2.value.apps.find((known) => known.app.name === app.name)?.pids ?? []).map((pid, i) => ({ worker: String(i), pid }))
+      : [];
+  const workers = roots.flatMap(({ worker, pid }) => {
+    const tree = treeIn(table.value, pid);
+    return tree.length > 0 ? [{ app, worker, tree }] : [];
+  });
+  if (workers.length > 0) return { app, workers, why: null };
+  if (!status && app.supervisor.pm2 !== undefined && 'why' in pm2) return none(pm2.why);
+  // What heapwarden runs itself stops with it: without one, there is nothing that could have been missed.
+  if (!status && app.supervisor.child && !isHeld) return none(null);
+  return none(status || app.supervisor.pm2 !== undefined ? 'no process of it runs' : 'the heapwarden that runs it does not answer');
+}
+
+/** Of all processes of an app; null where those of one cannot be read. */
+export async function boundsOf({ workers }: AppWorkers): Promise<MemoryBound[] | null> {
+  const bounds = await Promise.all(workers.flatMap(({ tree }) => tree.map(({ pid }) => memoryBounds(pid))));
+  return bounds.some((some) => some === null) ? null : bounds.flatMap((some) => some ?? []);
+}
+
+/** The workers of an app as the warden tells them, each silent one with its Node.js version. */
+export function agentWorkersOf({ workers }: AppStatus, table: Told<ProcessTable>): Promise<AgentWorker[]> {
+  return Promise.all(
+    workers.map(async (worker) => ({ ...worker, node: worker.node_version ?? (await nodeVersionOf(worker, table)) })),
+  );
+}
+
+/** Of the app's own process, below any wrapper: what its executable says of itself. */
+async function nodeVersionOf({ pid }: WorkerStatus, table: Told<ProcessTable>): Promise<string | null> {
+  if (pid === null || 'why' in table) return null;
+  const own = treeIn(table.value, pid).find(({ isNode, words }) => isNode && wrapperOf(words) === null);
+  if (!own) return null;
+  // Without an environment: NODE_OPTIONS would be its own again.
+  const said = promisify(execFile)(`/proc/${own.pid}/exe`, ['--version'], { env: {}, timeout: 5000 });
+  return said.then(({ stdout }) => /^v(\d+\.\d+\.\d+)/.exec(stdout)?.[1] ?? null, () => null);
+}

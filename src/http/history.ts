@@ -1,0 +1,24 @@
+import type { FastifyPluginAsync } from 'fastify';
+import Type, { type Static } from 'typebox';
+import { RANGES } from '../publish/day.js';
+import { OPEN } from './openapi.js';
+import type { WardenPort } from './port.js';
+
+const Query = Type.Object({ range: Type.Optional(Type.Enum(RANGES, { description: 'default: 1h' })) });
+
+const Params = Type.Object({ app: Type.String() });
+
+/** What the status page and the monitor draw: the last hour in slices of 10 s, or the last day in slices of 2 min. */
+export function historyRoute(warden: WardenPort): FastifyPluginAsync {
+  return async (server) => {
+    server.get<{ Params: { app: string }; Querystring: Static<typeof Query> }>(
+      '/api/v1/apps/:app/history',
+      { schema: { ...OPEN, summary: "its workers' memory, heap, event-loop delay and GC over the last hour or day", params: Params, querystring: Query } },
+      async ({ params: { app }, query: { range = '1h' } }, reply) => {
+        const isKnown = warden.apps().some((status) => status.app === app);
+        if (isKnown) return warden.history(app, range);
+        return reply.code(404).send({ error: 'not_found', message: `no app ${JSON.stringify(app)} is known` });
+      },
+    );
+  };
+}

@@ -1,0 +1,105 @@
+import type { ServerResponse } from 'node:http';
+import type { FastifyPluginAsync } from 'fastify';
+import type { Change } from '../publish/changes.js';
+import { OPEN } from './openapi.js';
+import type { WardenPort } from './port.js';
+
+/** What an event holds, as JSON: `apps` as /api/v1/apps has it, `incidents` as /api/v1/incidents, `status` see WardenStatus. */
+const EVENTS: readonly Change[] = ['status', 'apps', 'incidents'];
+
+const MOST_CLIENTS = 64;
+const RECENT_INCIDENTS = 50;
+/** Milliseconds until a browser tries again. */
+const RETRY_MS = 2000;
+/** Milliseconds; proxies end what is silent for a minute or so. */
+const COMMENT_EVERY_MS = 15_000;
+
+/**
+ * Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): each is the whole of what it is
+ * about, so that one who cannot follow misses nothing but what was overtaken.
+ */
+export function streamRoute(warden: WardenPort): FastifyPluginAsync {
+  return async (server) => {
+    const clients = new Set<Client>();
+    const texts = new Map<Change, string>();
+    const textOf = (event: Change): string => {
+      const known = texts.get(event);
+      if (known !== undefined) return known;
+      const text = `event: ${event}\ndata: ${JSON.stringify(contentOf(warden, event))}\n\n`;
+      texts.set(event, text);
+      return text;
+    };
+    const stop = warden.onChange((events) => {
+      for (const event of events) texts.delete(event);
+      for (const client of clients) client.send(events, textOf);
+    });
+    const comments = setInterval(() => clients.forEach((client) => client.comment()), COMMENT_EVERY_MS).unref();
+    server.addHook('preClose', async () => {
+      stop();
+      clearInterval(comments);
+      for (const client of clients) client.end();
+    });
+
+    server.get('/api/v1/stream', { schema: { ...OPEN, summary: 'server-sent events: status, apps, incidents', produces: ['text/event-stream'] } }, async (request, reply) => {
+      if (clients.size >= MOST_CLIENTS) {
+        const message = `${MOST_CLIENTS} streams are open, and no more are served; close one, or ask /api/v1/apps now and then`;
+        return reply.code(503).send({ error: 'too_many_streams', message });
+      }
+      reply.hijack();
+      reply.raw.writeHead(200, {
+        'content-type': 'text/event-stream; charset=utf-8',
+        'cache-control': 'no-store',
+        'x-accel-buffering': 'no', // nginx would hold events back
+        'x-content-type-options': 'nosniff',
+      });
+      const client = new Client(reply.raw);
+      clients.add(client);
+      request.raw.on('close', () => clients.delete(client));
+      reply.raw.on('error', () => {}); // 'close' follows
+      reply.raw.write(`retry: ${RETRY_MS}\n\n`);
+      // Nothing is kept fresh while nobody looks.
+      if (clients.size === 1) texts.clear();
+      client.send(EVENTS, textOf);
+      return reply;
+    });
+  };
+}
+
+function contentOf(warden: WardenPort, event: Change): unknown {
+  if (event === 'apps') return { apps: warden.apps() };
+  if (event === 'incidents') return { incidents: warden.incidents({ limit: RECENT_INCIDENTS }) };
+  return warden.status();
+}
+
+/** One that reads slowly is sent the newest of each event when it has taken what it was sent before. */
+class Client {
+  readonly #response: ServerResponse;
+  readonly #owed = new Set<Change>();
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  send(events: readonly Change[], textOf: (event: Change) => string): void {
+    const isWaiting = this.#owed.size > 0;
+    for (const event of events) this.#owed.add(event);
+    if (!isWaiting) this.#flush(textOf);
+  }
+
+  comment(): void {
+    if (this.#owed.size === 0) this.#response.write(':\n\n');
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+
+  #flush(textOf: (event: Change) => string): void {
+    for (const event of this.#owed) {
+      if (this.#response.writableNeedDrain) break;
+      this.#owed.delete(event);
+      this.#response.write(textOf(event));
+    }
+    if (this.#owed.size > 0) this.#response.once('drain', () => this.#flush(textOf));
+  }
+}

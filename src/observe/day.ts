@@ -1,0 +1,159 @@
+/** Pure: the last hour and the last day of every worker, for people to look at; of fixed size. */
+import { sameProcess } from './identity.js';
+import { workerKey, type Workers, type WorkerState } from './tracker.js';
+import type { ProcessId } from '../supervisors/contract.js';
+
+/**
+ * What is kept, and what a slice keeps of it: bytes, and seconds. `lag` is the 99th percentile of the event-loop delay,
+ * `gc` the time that garbage collections took.
+ */
+export const DAY_COLUMNS = { resident: 'most', heap_used: 'most', heap_live: 'last', lag: 'most', gc: 'sum' } as const;
+export type DayColumn = keyof typeof DAY_COLUMNS;
+
+const NAMES = Object.keys(DAY_COLUMNS) as DayColumn[];
+const WIDTH = NAMES.length;
+
+export type DaySample = Readonly<Record<DayColumn, number>>;
+
+/** Slices of one length; the lengths divide an hour, so that all workers' slices begin at the same times. */
+export interface RingShape {
+  /** Milliseconds. */
+  sliceMs: number;
+  slices: number;
+}
+
+export const HOUR_RING: RingShape = { sliceMs: 10_000, slices: 360 };
+export const DAY_RING: RingShape = { sliceMs: 120_000, slices: 720 };
+
+/** Bytes that one worker takes: (360 + 720) × 5 × 4, of which the day is saved. */
+export const BYTES_PER_WORKER = (HOUR_RING.slices + DAY_RING.slices) * WIDTH * Float32Array.BYTES_PER_ELEMENT;
+
+/** Values by column, oldest first; NaN where nothing was measured. */
+export interface DayValues {
+  /** Of the first slice, in milliseconds since the Unix epoch. */
+  startMs: number;
+  sliceMs: number;
+  columns: Record<DayColumn, number[]>;
+}
+
+/** A ring of slices by the time of day; a slice in which nothing was measured is empty. */
+export class DayRing {
+  readonly shape: RingShape;
+  /** A row for each slice; 24 bits of precision are more than anybody sees. */
+  readonly cells: Float32Array<ArrayBuffer>;
+  /** The newest slice, counted from the Unix epoch; -1: none. */
+  newest: number;
+
+  constructor(shape: RingShape, cells = new Float32Array(shape.slices * WIDTH).fill(NaN), newest = -1) {
+    this.shape = shape;
+    this.cells = cells;
+    this.newest = newest;
+  }
+
+  /** Whether a new slice began with it. */
+  add(nowMs: number, sample: DaySample): boolean {
+    const { slices, sliceMs } = this.shape;
+    const slice = Math.floor(nowMs / sliceMs);
+    const isNew = this.#moveTo(slice);
+    const row = (slice % slices) * WIDTH;
+    NAMES.forEach((name, i) => {
+      const value = sample[name];
+      if (!Number.isNaN(value)) this.cells[row + i] = merged(DAY_COLUMNS[name], this.cells[row + i]!, value);
+    });
+    return isNew;
+  }
+
+  read(nowMs: number): DayValues {
+    const { slices, sliceMs } = this.shape;
+    const last = Math.floor(nowMs / sliceMs);
+    const first = last - slices + 1;
+    const columns = Object.fromEntries(NAMES.map((name) => [name, [] as number[]])) as DayValues['columns'];
+    for (let slice = first; slice <= last; slice++) {
+      const isKept = slice <= this.newest && slice > this.newest - slices;
+      const row = (((slice % slices) + slices) % slices) * WIDTH;
+      NAMES.forEach((name, i) => columns[name].push(isKept ? this.cells[row + i]! : NaN));
+    }
+    return { startMs: first * sliceMs, sliceMs, columns };
+  }
+
+  /** A clock that was set back writes over what is there; one that was set back by more than the ring starts anew. */
+  #moveTo(slice: number): boolean {
+    const { slices } = this.shape;
+    if (slice <= this.newest && slice > this.newest - slices) return false;
+    if (slice <= this.newest || slice - this.newest >= slices) this.cells.fill(NaN);
+    else for (let next = this.newest + 1; next <= slice; next++) this.cells.fill(NaN, (next % slices) * WIDTH, (next % slices + 1) * WIDTH);
+    this.newest = slice;
+    return true;
+  }
+}
+
+function merged(how: (typeof DAY_COLUMNS)[DayColumn], before: number, value: number): number {
+  if (how === 'last' || Number.isNaN(before)) return value;
+  return how === 'sum' ? before + value : Math.max(before, value);
+}
+
+/** What a worker's rings are kept under. */
+export interface DayPage {
+  app: string;
+  worker: string;
+  hour: DayRing;
+  day: DayRing;
+}
+
+/** As much is kept: 1000 workers, 22 MB. Those that have been seen last. */
+const MOST_PAGES = 1000;
+
+/** The rings of all workers; fed once a round. Unlike a process's own series they outlive a restart. */
+export class DayBook {
+  readonly #pages = new Map<string, DayPage>();
+  readonly #gc = new Map<string, { process: ProcessId; seconds: number }>();
+
+  /** `kept`: what an earlier warden has saved. */
+  constructor(kept: readonly { app: string; worker: string; day: DayRing }[] = []) {
+    for (const { app, worker, day } of kept) this.#open({ app, worker, hour: new DayRing(HOUR_RING), day });
+  }
+
+  get pages(): readonly DayPage[] {
+    return [...this.#pages.values()];
+  }
+
+  of(app: string, worker: string): DayPage | null {
+    return this.#pages.get(workerKey(app, worker)) ?? null;
+  }
+
+  /** `residentOf`: what the worker's limits mean by its memory. Whether there is something new that is worth being saved. */
+  add(workers: Workers, residentOf: (worker: WorkerState) => number): boolean {
+    let isNew = false;
+    for (const [key, worker] of workers) {
+      const { app, worker: slot, observedAtMs } = worker;
+      if (!worker.reading) continue;
+      const page = this.#pages.get(key) ?? { app, worker: slot, hour: new DayRing(HOUR_RING), day: new DayRing(DAY_RING) };
+      this.#pages.delete(key);
+      this.#open(page);
+      const sample = { ...this.#runtimeOf(key, worker), resident: residentOf(worker) };
+      page.hour.add(observedAtMs, sample);
+      isNew = page.day.add(observedAtMs, sample) || isNew;
+    }
+    for (const key of this.#gc.keys()) if (!workers.has(key)) this.#gc.delete(key);
+    return isNew;
+  }
+
+  #open(page: DayPage): void {
+    this.#pages.set(workerKey(page.app, page.worker), page);
+    if (this.#pages.size > MOST_PAGES) this.#pages.delete(this.#pages.keys().next().value!);
+  }
+
+  #runtimeOf(key: string, { reading, agent }: WorkerState): Omit<DaySample, 'resident'> {
+    const stats = agent?.stats;
+    const seconds = stats ? Object.values(stats.gc).reduce((sum, { sum_seconds }) => sum + sum_seconds, 0) : NaN;
+    const before = this.#gc.get(key);
+    const isKnown = before !== undefined && sameProcess(before.process, reading!.root);
+    if (stats) this.#gc.set(key, { process: reading!.root, seconds });
+    return {
+      heap_used: stats?.heap_used ?? NaN,
+      heap_live: stats?.heap_live ?? NaN,
+      lag: stats?.loop?.p99_seconds ?? NaN,
+      gc: isKnown ? Math.max(0, seconds - before.seconds) : NaN,
+    };
+  }
+}

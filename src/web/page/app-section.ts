@@ -1,0 +1,128 @@
+import type { IncidentStatus } from '../../publish/incidents.js';
+import type { Range } from '../../publish/day.js';
+import type { AppStatus } from '../../publish/status.js';
+import { pauseButtons, restartButtons } from './actions.js';
+import { history } from './api.js';
+import { h, setText } from './dom.js';
+import { WorkerCard } from './worker-card.js';
+import { elapsed, time } from './words.js';
+
+const BLOCK_WORDS: Record<AppStatus['workers'][number]['blocked'][number], string> = {
+  paused: 'paused',
+  outside_window: 'outside its windows',
+  ineffective: 'restarts do not help: resume it, or release a cure',
+};
+
+/** Milliseconds between two looks at the past: what was measured meanwhile came with the stream, GC apart. */
+const REFRESH_MS = 60_000;
+
+/** One app with its workers. */
+export class AppSection {
+  readonly element: HTMLElement;
+  readonly #app: string;
+  readonly #facts = h('p', { class: 'soft' });
+  readonly #grid = h('div', { class: 'workers' });
+  readonly #cards = new Map<string, WorkerCard>();
+  readonly #pause: ReturnType<typeof pauseButtons>;
+  readonly #seen: IntersectionObserver;
+  #range: Range;
+  #loadedAt = -Infinity;
+  #visible = 0;
+
+  constructor(status: AppStatus, range: Range) {
+    this.#app = status.app;
+    this.#range = range;
+    this.#pause = pauseButtons(status.app);
+    const buttons = status.managed ? [...restartButtons(status.app, null), this.#pause.pause, this.#pause.resume] : [];
+    this.element = h(
+      'section',
+      { class: 'app' },
+      h('header', {}, h('h2', {}, status.app), h('div', { class: 'buttons' }, ...buttons)),
+      this.#facts,
+      this.#grid,
+    );
+    this.#seen = new IntersectionObserver((entries) => this.#look(entries), { rootMargin: '200px' });
+  }
+
+  update(status: AppStatus, atSeconds: number): void {
+    setText(this.#facts, factsOf(status));
+    this.#pause.pause.hidden = status.paused !== null;
+    this.#pause.resume.hidden = status.paused === null && !status.workers.some(({ blocked }) => blocked.includes('ineffective'));
+    const present = new Set(status.workers.map(({ worker }) => worker));
+    for (const [worker, card] of this.#cards) {
+      if (present.has(worker)) continue;
+      this.#seen.unobserve(card.element);
+      card.hide();
+      card.element.remove();
+      this.#cards.delete(worker);
+    }
+    for (const worker of status.workers) {
+      const known = this.#cards.get(worker.worker);
+      if (known) {
+        known.update(worker, status, atSeconds);
+        continue;
+      }
+      const card = new WorkerCard(worker, status);
+      this.#cards.set(worker.worker, card);
+      this.#grid.append(card.element);
+      this.#seen.observe(card.element);
+    }
+    if (this.#visible > 0 && performance.now() - this.#loadedAt > REFRESH_MS) void this.#load();
+  }
+
+  mark(incidents: readonly IncidentStatus[]): void {
+    for (const [slot, card] of this.#cards) {
+      const own = incidents.filter(({ app, worker, action }) => app === this.#app && worker === slot && action === 'restart');
+      card.mark(own.map(({ timestamp_seconds }) => timestamp_seconds));
+    }
+  }
+
+  show(range: Range): void {
+    this.#range = range;
+    if (this.#visible > 0) void this.#load();
+    else this.#loadedAt = -Infinity;
+  }
+
+  matches(words: string): boolean {
+    return this.#app.toLowerCase().includes(words.toLowerCase());
+  }
+
+  close(): void {
+    this.#seen.disconnect();
+    for (const card of this.#cards.values()) card.hide();
+    this.element.remove();
+  }
+
+  #look(entries: readonly IntersectionObserverEntry[]): void {
+    for (const { target, isIntersecting } of entries) {
+      const card = [...this.#cards.values()].find(({ element }) => element === target);
+      if (isIntersecting) card?.show();
+      else card?.hide();
+      this.#visible = Math.max(0, this.#visible + (isIntersecting ? 1 : -1));
+    }
+    if (this.#visible > 0 && this.#loadedAt === -Infinity) void this.#load();
+  }
+
+  async #load(): Promise<void> {
+    this.#loadedAt = performance.now();
+    const range = this.#range;
+    const past = await history(this.#app, range);
+    if (!past) this.#loadedAt = -Infinity;
+    else if (range === this.#range) for (const card of this.#cards.values()) card.load(past, range);
+  }
+}
+
+function factsOf({ supervisor, managed, dry_run, paused, restart_budget, restart_budget_remaining, workers }: AppStatus): string {
+  if (!managed) return 'reports in, and is not in the config: it is shown, and never restarted';
+  const blocks = new Set(workers.flatMap(({ blocked }) => blocked.filter((block) => block !== 'paused')));
+  const cooldown = Math.max(0, ...workers.map(({ cooldown_seconds }) => cooldown_seconds));
+  const facts = [
+    supervisor,
+    restart_budget && `${restart_budget_remaining} of ${restart_budget.count} restarts left in ${elapsed(restart_budget.window_seconds)}`,
+    cooldown > 0 && `cooldown: ${elapsed(cooldown)}`,
+    dry_run && 'dry run: nothing is touched',
+    paused && (paused.until_seconds === null ? 'paused by a person' : `paused by a person until ${time(paused.until_seconds)}`),
+    ...[...blocks].map((block) => BLOCK_WORDS[block]),
+  ];
+  return facts.filter((fact) => typeof fact === 'string').join(' · ');
+}

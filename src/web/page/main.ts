@@ -1,0 +1,92 @@
+import type { Range } from '../../publish/day.js';
+import type { IncidentStatus } from '../../publish/incidents.js';
+import type { AppStatus } from '../../publish/status.js';
+import type { WardenStatus } from '../../http/port.js';
+import { AppSection } from './app-section.js';
+import { byId, setText } from './dom.js';
+import { IncidentList } from './incident-list.js';
+import { follow } from './stream.js';
+import { stateOf } from './words.js';
+
+/** The page: what the stream tells, in its place. */
+class Page {
+  readonly #sections = new Map<string, AppSection>();
+  readonly #incidents = new IncidentList(byId('incidents'));
+  readonly #filter = byId<HTMLInputElement>('filter');
+  #known: readonly IncidentStatus[] = [];
+  #range: Range = '1h';
+
+  constructor() {
+    this.#filter.addEventListener('input', () => this.#sift());
+    for (const choice of document.querySelectorAll<HTMLInputElement>('input[name=range]')) {
+      choice.addEventListener('change', () => {
+        this.#range = choice.value as Range;
+        for (const section of this.#sections.values()) section.show(this.#range);
+      });
+    }
+  }
+
+  status({ version, config_ok, state_writable, trigger, sample_interval_seconds }: WardenStatus): void {
+    setText(byId('version'), version);
+    const facts = [`measured every ${sample_interval_seconds} s`, `trigger: ${trigger}`];
+    const troubles = [
+      !config_ok && 'the last reload of the config failed; the one before stays',
+      !state_writable && 'the state folder cannot be written: nothing is restarted until it can',
+    ].filter((trouble) => trouble !== false);
+    setText(byId('warden'), facts.join(' · '));
+    setText(byId('troubles'), troubles.join('. '));
+  }
+
+  apps(apps: readonly AppStatus[]): void {
+    const now = Date.now() / 1000;
+    const host = byId('apps');
+    const present = new Set(apps.map(({ app }) => app));
+    for (const [name, section] of this.#sections) {
+      if (present.has(name)) continue;
+      section.close();
+      this.#sections.delete(name);
+    }
+    for (const status of apps) {
+      let section = this.#sections.get(status.app);
+      if (!section) {
+        section = new AppSection(status, this.#range);
+        this.#sections.set(status.app, section);
+        host.append(section.element);
+        section.update(status, now);
+        section.mark(this.#known);
+      } else section.update(status, now);
+    }
+    byId('nothing').hidden = apps.length > 0;
+    setText(byId('summary'), summaryOf(apps));
+    this.#sift();
+  }
+
+  incidents(incidents: readonly IncidentStatus[]): void {
+    this.#known = incidents;
+    this.#incidents.update(incidents);
+    byId('quiet').hidden = incidents.length > 0;
+    for (const section of this.#sections.values()) section.mark(incidents);
+  }
+
+  live(isLive: boolean): void {
+    document.body.dataset['live'] = String(isLive);
+    setText(byId('connection'), isLive ? 'live' : 'heapwarden cannot be reached; what is shown is old. Trying again …');
+    // Gaps in what was seen are filled from the warden's own memory.
+    if (isLive) for (const section of this.#sections.values()) section.show(this.#range);
+  }
+
+  #sift(): void {
+    for (const section of this.#sections.values()) section.element.hidden = !section.matches(this.#filter.value);
+  }
+}
+
+function summaryOf(apps: readonly AppStatus[]): string {
+  const workers = apps.flatMap((app) => app.workers.map((worker) => ({ worker, tone: stateOf(worker, app)[0] })));
+  const count = (...tones: string[]): number => workers.filter(({ tone }) => tones.includes(tone)).length;
+  const parts = [`${workers.filter(({ worker }) => worker.up).length} of ${workers.length} workers up`];
+  if (count('critical') > 0) parts.push(`${count('critical')} critical`);
+  if (count('warning') > 0) parts.push(`${count('warning')} near a limit`);
+  return parts.join(', ');
+}
+
+follow(new Page());

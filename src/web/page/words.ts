@@ -1,0 +1,59 @@
+/** Pure: what the page says of a worker. */
+import type { AppStatus, WorkerStatus } from '../../publish/status.js';
+import { formatBytes, formatElapsed } from '../../units.js';
+
+export const ms = (seconds: number): number => seconds * 1000;
+
+/** To the minute, and from two days on to the hour: a forecast is no more exact. */
+function roughly(seconds: number): string {
+  const minutes = Math.max(1, Math.round(seconds / 60));
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
+}
+
+export function forecastWords({ forecast_seconds }: WorkerStatus, limits: AppStatus['limits']): string | null {
+  const limit = limits.rss?.restart;
+  if (forecast_seconds === null || limit === undefined) return null;
+  if (forecast_seconds === 0) return `has reached ${formatBytes(limit)}`;
+  return `reaches ${formatBytes(limit)} in about ${roughly(forecast_seconds)}`;
+}
+
+const CLASS_WORDS: Record<NonNullable<WorkerStatus['leak']>['class'], string> = {
+  heap: 'its heap leaks',
+  buffers: 'its buffers leak',
+  native: 'its native memory leaks',
+  children: 'its children leak',
+  unknown: 'its memory grows',
+};
+
+const HOUR = 3600;
+
+export function leakWords({ leak }: WorkerStatus): string | null {
+  if (!leak) return null;
+  const companions = leak.companions.map(({ type, from, to }) => `, ${type}: ${from} → ${to}`).join('');
+  return `${CLASS_WORDS[leak.class]}, ${formatBytes(leak.bytes_per_second * HOUR)} an hour${companions}`;
+}
+
+export type Tone = 'good' | 'notice' | 'warning' | 'critical' | 'down';
+
+/** One word for the state of a worker, and how loud it is. */
+export function stateOf(worker: WorkerStatus, app: AppStatus): [Tone, string] {
+  if (worker.restarting) return ['notice', 'restarting'];
+  if (!worker.up) return ['down', worker.state === 'crash_loop' ? 'crash loop' : worker.state];
+  const levels = Object.entries(worker.levels);
+  const at = (level: string): string => levels.filter(([, reached]) => reached === level).map(([resource]) => resource).join(', ');
+  if (at('restart')) return ['critical', `over its limit: ${at('restart')}`];
+  if (at('critical')) return ['critical', `critical: ${at('critical')}`];
+  if (at('warning')) return ['warning', `warning: ${at('warning')}`];
+  if (worker.blocked.includes('ineffective')) return ['warning', 'restarts do not help'];
+  return app.managed ? ['good', 'normal'] : ['notice', 'only shown'];
+}
+
+export const bytes = (value: number | null): string => (value === null ? '–' : formatBytes(value));
+export const elapsed = (seconds: number | null): string => (seconds === null ? '–' : formatElapsed(ms(seconds)));
+export const percent = (ratio: number | null): string => (ratio === null ? '–' : `${(ratio * 100).toFixed(ratio < 0.1 ? 1 : 0)} %`);
+
+export function time(seconds: number): string {
+  return new Date(ms(seconds)).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+}

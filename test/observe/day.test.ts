@@ -1,0 +1,75 @@
+import t from 'tap';
+import { BYTES_PER_WORKER, DAY_RING, DayBook, DayRing, HOUR_RING, type DaySample } from '../../src/observe/day.js';
+import { HOUR, MB, MINUTE, NOW, SECOND, workerOf, workersOf } from '../decide/support.js';
+
+const sample = (more: Partial<DaySample> = {}): DaySample => ({ resident: 100, heap_used: 50, heap_live: 40, lag: 0.5, gc: 0.25, ...more });
+const START = Math.floor(NOW / HOUR) * HOUR;
+const known = (values: readonly number[]) => values.filter((value) => !Number.isNaN(value));
+
+t.test('a slice keeps the most, the last, or the sum', async (t) => {
+  const ring = new DayRing(HOUR_RING);
+  t.equal(ring.add(START, sample({ resident: 300, heap_live: 9 })), true, 'a slice began');
+  t.equal(ring.add(START + 5 * SECOND, sample({ lag: 0.75 })), false);
+  t.equal(ring.add(START + 10 * SECOND, sample({ heap_used: NaN })), true);
+  const { startMs, sliceMs, columns } = ring.read(START + 12 * SECOND);
+  t.strictSame([startMs, sliceMs], [START + 10 * SECOND - 359 * 10 * SECOND, 10 * SECOND]);
+  t.strictSame(columns.resident.slice(-3), [NaN, 300, 100]);
+  t.strictSame(columns.heap_live.slice(-2), [40, 40]);
+  t.strictSame(columns.heap_used.slice(-2), [50, NaN]);
+  t.strictSame(columns.lag.slice(-2), [0.75, 0.5]);
+  t.strictSame(columns.gc.slice(-2), [0.5, 0.25]);
+  t.equal(columns.resident.length, 360);
+});
+
+t.test('a day and no more, and gaps stay gaps', async (t) => {
+  const ring = new DayRing(DAY_RING);
+  for (let at = START; at < START + 30 * HOUR; at += MINUTE) ring.add(at, sample({ resident: (at - START) / HOUR }));
+  const end = START + 30 * HOUR - MINUTE;
+  const all = ring.read(end).columns.resident;
+  t.equal(known(all).length, 720);
+  t.ok(all[0]! > 5.9 && all.at(-1)! > 29.9, `${all[0]} to ${all.at(-1)}`);
+  ring.add(end + 2 * HOUR, sample());
+  const later = ring.read(end + 2 * HOUR).columns.resident;
+  t.equal(known(later).length, 720 - 59, 'two hours without a look');
+  t.equal(known(ring.read(end + 30 * HOUR).columns.resident).length, 0, 'all of it is too long ago');
+  ring.add(end + 60 * HOUR, sample());
+  t.equal(known(ring.read(end + 60 * HOUR).columns.resident).length, 1, 'nothing of an earlier round is left');
+});
+
+t.test('a clock that is set back', async (t) => {
+  const ring = new DayRing(HOUR_RING);
+  for (let i = 0; i < 60; i++) ring.add(START + i * MINUTE, sample());
+  ring.add(START + 30 * MINUTE, sample({ resident: 700 }));
+  t.equal(Math.max(...known(ring.read(START + 59 * MINUTE).columns.resident)), 700, 'writes over what is there');
+  ring.add(START - 24 * HOUR, sample());
+  t.strictSame(known(ring.read(START - 24 * HOUR).columns.resident), [100], 'by more than the ring: it starts anew');
+});
+
+t.test('rings outlive a restart; garbage collection is what this process has done since the last look', async (t) => {
+  const book = new DayBook();
+  const at = (nowMs: number, pid: number | null, seconds: number) => {
+    const gc = { count: 1, sum_seconds: seconds, buckets: [0, 0, 0, 0, 0, 0] };
+    const none = { ...gc, sum_seconds: 0 };
+    const stats = { heap_live: 20 * MB, gc: { major: gc, minor: none, incremental: none, weakcb: none } };
+    return workersOf({ ...workerOf({ pid, stats }), observedAtMs: nowMs });
+  };
+  const look = (...args: Parameters<typeof at>) => book.add(at(...args), ({ reading }) => reading!.treeRssBytes);
+  look(START, 100, 7);
+  look(START + 10 * SECOND, 100, 9);
+  look(START + 20 * SECOND, null, 0);
+  look(START + 30 * SECOND, 101, 1);
+  look(START + 40 * SECOND, 101, 1.5);
+  const { columns } = book.of('shop', '0')!.hour.read(START + 40 * SECOND);
+  t.strictSame(columns.gc.slice(-5), [NaN, 2, NaN, NaN, 0.5]);
+  t.equal(known(columns.resident).length, 4, 'nothing while it was down');
+  t.equal(BYTES_PER_WORKER, 21_600);
+});
+
+t.test('no more than a thousand workers: those seen last', async (t) => {
+  const kept = Array.from({ length: 1000 }, (_, i) => ({ app: 'gone', worker: String(i), day: new DayRing(DAY_RING) }));
+  const book = new DayBook(kept);
+  book.add(workersOf(workerOf({})), () => 1);
+  t.equal(book.pages.length, 1000);
+  t.equal(book.of('gone', '0'), null);
+  t.ok(book.of('gone', '1') && book.of('shop', '0'));
+});
