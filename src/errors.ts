@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'JOURNAL_UNWRITABLE' // the intent could not be put on disk, so nothing was touched
   | 'STATE_UNWRITABLE' // the state folder cannot be made or written
   | 'STATE_IN_USE' // another warden uses the state folder
+  | 'QUEUE_FULL' // the relay holds as many undelivered alerts as it may
   | 'ATTACH_REFUSED' // a process forbids it, or is none that can be attached to
   | 'REQUEST_FAILED'; // a command could not reach the warden, or was refused by it
 

@@ -30,6 +30,7 @@ import { processFamilies } from './publish/processes.js';
 import { render, type Exposition } from './publish/render.js';
 import { restartFamilies } from './publish/restarts.js';
 import { runtimeFamilies } from './publish/runtime.js';
+import { metricsTargetsOf, type TargetGroup } from './publish/service-discovery.js';
 import { appStatuses, type AppStatus } from './publish/status.js';
 import { wardenFamilies } from './publish/warden.js';
 import { openRooms, type Rooms, type RoomsOptions } from './rooms.js';
@@ -124,8 +125,8 @@ export class Warden implements WardenPort {
     );
   }
 
-  receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]> {
-    return this.#parts.intake.receiveAlerts(webhook);
+  receiveAlerts(webhook: Webhook, options: { mayWait: boolean }): Promise<AlertAnswer[]> {
+    return this.#parts.intake.receiveAlerts(webhook, options);
   }
 
   requestRestart(request: RestartRequest): Promise<Answer[]> {
@@ -151,6 +152,10 @@ export class Warden implements WardenPort {
 
   apps(): AppStatus[] {
     return appStatuses(this.#view(), (app, worker) => this.#parts.restarter.isBusy(app, worker));
+  }
+
+  metricsTargets(): TargetGroup[] {
+    return metricsTargetsOf(this.#options.config.current.apps);
   }
 
   /** Newest first. */

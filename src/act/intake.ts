@@ -6,7 +6,7 @@ import { levelsReached, measure } from '../decide/measure.js';
 import type { Observer } from '../observe/observer.js';
 import { workerKey, type WorkerState } from '../observe/tracker.js';
 import type { Answer, Restarter } from './restarter.js';
-import type { WaitingAsks } from './waiting-asks.js';
+import { isPassing, type WaitingAsks } from './waiting-asks.js';
 
 /** What became of one alert for one worker; `decision` is `restart`, a refusal, `ignored`, `resolved` or `invalid`. */
 export interface AlertAnswer {
@@ -56,21 +56,22 @@ export class Intake {
 
   /**
    * Resolves when each intent to restart is on disk, with the answers in the body's order; an alert that it holds twice
-   * is asked about once. Throws HeapwardenError JOURNAL_UNWRITABLE: ask again later.
+   * is asked about once. With `mayWait`, one that is refused only for now is asked about again until it passes. Throws
+   * HeapwardenError JOURNAL_UNWRITABLE: ask again later.
    */
-  async receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]> {
+  async receiveAlerts(webhook: Webhook, { mayWait } = { mayWait: true }): Promise<AlertAnswer[]> {
     const alerts = readAlerts(webhook).map((request) => ({ request, key: JSON.stringify(request) }));
     const distinct = [...new Map(alerts.map(({ key, request }) => [key, request]))];
     // What is over in this body is over, wherever in the body it says so.
     const isOver = ([, { kind }]: [string, AlertRequest]) => kind === 'resolved';
-    const fired = await this.#answerAll(distinct.filter((alert) => !isOver(alert)));
-    const over = await this.#answerAll(distinct.filter(isOver));
+    const fired = await this.#answerAll(distinct.filter((alert) => !isOver(alert)), mayWait);
+    const over = await this.#answerAll(distinct.filter(isOver), mayWait);
     const answers = alerts.flatMap(({ key }) => fired.get(key) ?? over.get(key) ?? []);
     for (const { decision } of answers) this.#parts.onAlert(decision);
     return answers;
   }
 
-  async #answerAll(requests: readonly [key: string, AlertRequest][]): Promise<Map<string, AlertAnswer[]>> {
+  async #answerAll(requests: readonly [key: string, AlertRequest][], mayWait: boolean): Promise<Map<string, AlertAnswer[]>> {
     const answered = new Map<string, AlertAnswer[]>();
     // Taken from by all lanes; where one fails, its loop closes the generator, and the others find nothing more.
     const rest = (function* () {
@@ -78,7 +79,7 @@ export class Intake {
     })();
     const lane = async (): Promise<void> => {
       for (const [key, request] of rest) {
-        answered.set(key, await this.#answer(request));
+        answered.set(key, await this.#answer(request, mayWait));
         await turn();
       }
     };
@@ -101,7 +102,7 @@ export class Intake {
     return answers;
   }
 
-  async #answer(request: AlertRequest): Promise<AlertAnswer[]> {
+  async #answer(request: AlertRequest, mayWait: boolean): Promise<AlertAnswer[]> {
     const { app, worker, alert } = request;
     const common = { fingerprint: alert.fingerprint, app };
     if (request.kind === 'resolved') return [this.#resolved(request)];
@@ -115,7 +116,7 @@ export class Intake {
         app, worker: name, reason: asked, origin: 'alertmanager', force: false, dryRun: false, alert, dueAtMs: null,
       };
       const answer = await this.#parts.restarter.ask(ask);
-      this.#parts.waiting.answered(ask, answer);
+      if (mayWait || !isPassing(answer.reason)) this.#parts.waiting.answered(ask, answer);
       const { action, reason, sentence, incident } = answer;
       answers.push({ ...common, worker: name, decision: action === 'restart' ? action : reason, sentence, incident });
     }

@@ -14,6 +14,11 @@ const PASSING: readonly Reason[] = [
   'ineffective',
 ];
 
+/** Whether a decision, in the word of the API, is a refusal that passes. */
+export function isPassing(decision: string): boolean {
+  return (PASSING as readonly string[]).includes(decision);
+}
+
 /**
  * What was refused only for now: an alert is not sent again before its repeat_interval, and a schedule not before its
  * next time. One of a kind for each worker. An alert waits until it is resolved, or the policy says that it is void.

@@ -6,6 +6,7 @@ import { parseDuration } from '../units.js';
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../logger.js';
 
 export const DEFAULT_CONFIG_FILE = 'heapwarden.yml';
+export const DEFAULT_RELAY_FILE = 'relay.yml';
 export const DEFAULT_LISTEN_ADDRESS = '127.0.0.1:9973';
 
 export const USAGE = `heapwarden: keeps leaky Node.js services inside their memory limits.
@@ -18,6 +19,7 @@ Usage:
   heapwarden pause APP [flags]     no automatic restarts of an app, until it is resumed
   heapwarden resume APP [flags]    allow them again; also after restarts that did not help
   heapwarden incidents [APP]       what was restarted or not, and why; newest first
+  heapwarden relay [flags]         pass Alertmanager's word on to the heapwardens of many machines
   heapwarden doctor                find what is wrong with the installation, and the line to change
   heapwarden advise [APP]          what to change, by what was measured: leaks, limits, heap size
   heapwarden attach PID            load the agent into a Node.js process that runs already
@@ -34,6 +36,10 @@ Flags of serve:
 Flags of init:
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}
   --force                          write over a file that is there already
+
+Flags of relay:
+  --config.file=FILE               default: ${DEFAULT_RELAY_FILE}
+  --log.level=LEVEL, --log.format=FORMAT
 
 Flags of check:
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}
@@ -79,6 +85,12 @@ export interface ServeOptions {
   configFile: string | null;
   listen: ListenAddress;
   metricsPath: string;
+  level: LogLevel;
+  format: LogFormat;
+}
+
+export interface RelayCommandOptions {
+  configFile: string;
   level: LogLevel;
   format: LogFormat;
 }
@@ -149,6 +161,7 @@ export type Command =
   | { name: 'version' }
   | { name: 'serve'; options: ServeOptions }
   | { name: 'init'; options: InitOptions }
+  | { name: 'relay'; options: RelayCommandOptions }
   | { name: 'check'; configFile: string | null }
   | { name: 'restart'; options: RestartOptions }
   | { name: 'pause'; options: PauseOptions }
@@ -170,6 +183,8 @@ export function parseCommand(argv: readonly string[]): Command {
       const { values } = parse(rest, { 'config.file': { type: 'string' }, force: { type: 'boolean', default: false } }, 0);
       return { name, options: { configFile: values['config.file'] ?? null, force: values.force } };
     }
+    case 'relay':
+      return { name, options: relayOptions(rest) };
     case 'check': {
       const { values } = parse(rest, { 'config.file': { type: 'string' } }, 0);
       return { name, configFile: values['config.file'] ?? null };
@@ -200,8 +215,7 @@ function serveOptions(args: string[]): ServeOptions {
       'config.file': { type: 'string' },
       'web.listen-address': { type: 'string', default: DEFAULT_LISTEN_ADDRESS },
       'web.telemetry-path': { type: 'string', default: '/metrics' },
-      'log.level': { type: 'string', default: 'info' },
-      'log.format': { type: 'string', default: 'text' },
+      ...LOG_FLAGS,
     },
     0,
   );
@@ -218,9 +232,13 @@ function serveOptions(args: string[]): ServeOptions {
     configFile: values['config.file'] ?? null,
     listen,
     metricsPath,
-    level: oneOf(LOG_LEVELS, 'log.level', values['log.level']),
-    format: oneOf(LOG_FORMATS, 'log.format', values['log.format']),
+    ...logOptions(values),
   };
+}
+
+function relayOptions(args: string[]): RelayCommandOptions {
+  const { values } = parse(args, { 'config.file': { type: 'string', default: DEFAULT_RELAY_FILE }, ...LOG_FLAGS }, 0);
+  return { configFile: values['config.file'], ...logOptions(values) };
 }
 
 function restartOptions(args: string[]): RestartOptions {
@@ -298,6 +316,18 @@ function attachOptions(args: string[]): AttachOptions {
   if (pid === undefined) throw usage('attach needs the pid of a process');
   if (!/^[1-9]\d{0,9}$/.test(pid)) throw usage(`"${pid}" is not the pid of a process`);
   return { pid: Number(pid), app: values.app || null, configFile: values['config.file'] ?? null };
+}
+
+const LOG_FLAGS = {
+  'log.level': { type: 'string', default: 'info' },
+  'log.format': { type: 'string', default: 'text' },
+} as const;
+
+function logOptions(values: { 'log.level': string; 'log.format': string }): { level: LogLevel; format: LogFormat } {
+  return {
+    level: oneOf(LOG_LEVELS, 'log.level', values['log.level']),
+    format: oneOf(LOG_FORMATS, 'log.format', values['log.format']),
+  };
 }
 
 const CLIENT_FLAGS = {

@@ -8,6 +8,7 @@ import { init } from './init.js';
 import { USAGE, parseCommand } from './options.js';
 import { incidents } from './incidents.js';
 import { pause, resume } from './pause.js';
+import { relay } from './relay.js';
 import { restart } from './restart.js';
 import { serve } from './serve.js';
 
@@ -28,6 +29,8 @@ export async function run(argv: readonly string[]): Promise<number> {
         return await serve(command.options, version);
       case 'init':
         return await init(command.options, print);
+      case 'relay':
+        return await relay(command.options, version);
       case 'check':
         return await check(command.configFile, print);
       case 'restart':

@@ -1,15 +1,16 @@
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { systemClock } from '../clock.js';
 import { noticesOf, unsupportedIn } from '../config/notices.js';
 import type { Config } from '../config/schema.js';
 import { ConfigStore } from '../config/store.js';
-import { HeapwardenError, messageOf } from '../errors.js';
+import { HeapwardenError } from '../errors.js';
 import type { Log } from '../log.js';
 import { createLog, openSink } from '../logger.js';
 import { OutputRelay } from '../output.js';
 import { Warden } from '../warden.js';
 import { readConfig } from './config.js';
 import { DEFAULT_CONFIG_FILE, type ServeOptions } from './options.js';
+import { reloadRequests, stackOf, stopRequests } from './signals.js';
 
 /** Milliseconds that a stop may take after a failure before the exit is forced. */
 const LAST_STOP_MS = 15_000;
@@ -76,70 +77,4 @@ function welcome(warden: Warden, config: Config, options: ServeOptions, log: Log
   if (options.configFile === null && !existsSync(DEFAULT_CONFIG_FILE)) {
     log.info(`there is no ${DEFAULT_CONFIG_FILE} here: apps whose agents report in are shown, and nothing is restarted`);
   }
-}
-
-interface StopRequest {
-  status: number;
-  message: string;
-}
-
-/** SIGHUP, from the very start on: one that comes before there is anything to reload is kept until there is. */
-function reloadRequests(): { serveWith(reload: () => void): void; close(): void } {
-  let serve = (): void => void (early = true);
-  let early = false;
-  const hadTerminal = hasTerminal();
-  const onSignal = (): void => {
-    // The kernel's own SIGHUP: the window or the connection it was started in has been closed.
-    if (hadTerminal && !hasTerminal()) process.kill(process.pid, 'SIGTERM');
-    else serve();
-  };
-  process.on('SIGHUP', onSignal);
-  return {
-    serveWith: (reload) => {
-      serve = reload;
-      if (early) reload();
-    },
-    close: () => process.off('SIGHUP', onSignal),
-  };
-}
-
-/** Whether there is a controlling terminal: tty(4). */
-function hasTerminal(): boolean {
-  try {
-    closeSync(openSync('/dev/tty', 'r'));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Turns the first of the signals and unhandled failures into a request to stop. */
-function stopRequests(log: Log): { requested: Promise<StopRequest>; close(): void } {
-  let resolve: (request: StopRequest) => void;
-  const requested = new Promise<StopRequest>((fulfil) => (resolve = fulfil));
-  let asked = false;
-  const ask = (request: StopRequest) => {
-    asked = true;
-    resolve(request);
-  };
-  const onSignal = (signal: NodeJS.Signals) => {
-    // Ended here and now, it would leave its apps behind as orphans.
-    if (asked) return log.warn(`${signal} received again: still stopping, each app has its stop_timeout`);
-    ask({ status: 0, message: `${signal} received, stopping` });
-  };
-  const onFailure = (error: unknown) => {
-    if (!asked) ask({ status: 1, message: `heapwarden has failed and stops: ${stackOf(error)}` });
-  };
-  const listeners = { SIGTERM: onSignal, SIGINT: onSignal, uncaughtException: onFailure, unhandledRejection: onFailure } as const;
-  for (const [event, listener] of Object.entries(listeners)) process.on(event, listener);
-  return {
-    requested,
-    close: () => {
-      for (const [event, listener] of Object.entries(listeners)) process.off(event, listener);
-    },
-  };
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
 }

@@ -13,7 +13,8 @@ export async function loadConfig(file: string, host: Partial<Host> = {}): Promis
   return parseConfig(await readText(file), { ...host, file });
 }
 
-async function readText(file: string): Promise<string> {
+/** Throws HeapwardenError CONFIG_UNREADABLE, which says what to do. */
+export async function readText(file: string): Promise<string> {
   let bytes: Buffer;
   try {
     bytes = await readFile(file);

@@ -18,9 +18,9 @@ interface Written {
   most?: string;
 }
 
-const reading = <T>(unit: Unit, description: string, written: Written = {}) =>
+export const reading = <T>(unit: Unit, description: string, written: Written = {}) =>
   Type.Unsafe<T>({ unit, description, ...written });
-const duration = (description: string, byDefault: string, bounds: Pick<Written, 'least' | 'most'> = {}) =>
+export const duration = (description: string, byDefault: string, bounds: Pick<Written, 'least' | 'most'> = {}) =>
   reading<number>('duration', description, { default: byDefault, ...bounds });
 // A limit of zero is always reached, and would restart for ever.
 const bytesLimit = (description: string) => reading<number>('bytes', description, { least: '1MB' });
@@ -28,14 +28,14 @@ const percentLimit = (description: string) => reading<number>('percent', descrip
 const durationLimit = (description: string) => reading<number>('duration', description, { least: '1ms' });
 // Node's timers overflow after 24.8 days and then fire at once.
 const TIMER = { most: '1d' };
-const text = (description: string) => Type.String({ minLength: 1, description });
+export const text = (description: string) => Type.String({ minLength: 1, description });
 const flag = (description: string, byDefault: boolean) => Type.Boolean({ default: byDefault, description });
 const oneOf = <T extends string>(values: readonly T[], byDefault: NoInfer<T>, description: string) =>
   Type.Unsafe<T>({ type: 'string', enum: values, default: byDefault, description });
 const only = <T extends boolean>(value: T, description: string) =>
   Type.Unsafe<T>({ type: 'boolean', enum: [value], description });
-const closed = { additionalProperties: false } as const;
-const optional = <T extends TSchema>(schema: T) => Type.Optional(schema);
+export const closed = { additionalProperties: false } as const;
+export const optional = <T extends TSchema>(schema: T) => Type.Optional(schema);
 
 // A restart limit of an app is reached when the value stays at or above it for `for`.
 const limits = Type.Object(
@@ -251,6 +251,7 @@ const appSettings = {
   restart,
   evidence,
   dry_run: flag('decide, record and publish, but touch nothing', false),
+  metrics: optional(reading<string>('url', "of the app's own metrics, for /api/v1/http_sd; as Prometheus reaches it")),
 };
 
 export const AppSchema = Type.Object(

@@ -4,10 +4,10 @@ import { READINGS } from './readings.js';
 import { ConfigSchema, type Unit } from './schema.js';
 
 /**
- * Holds `root` against the schema and, in place, turns texts into values and fills defaults in. What is wrong stays as
+ * Holds `root` against the schema (of heapwarden.yml, where no other is given) and, in place, turns texts into values and fills defaults in. What is wrong stays as
  * it was written. Returns every defect.
  */
-export function validate(root: unknown): ErrorObject[] {
+export function validate(root: unknown, schema: AnySchemaObject = ConfigSchema): ErrorObject[] {
   // The code made here runs once; optimising it takes longer than it gains, and a reload holds the warden up meanwhile.
   const ajv = new Ajv({ allErrors: true, useDefaults: true, verbose: true, code: { optimize: false } });
   ajv.addVocabulary(['least', 'most', 'expected']);
@@ -19,7 +19,7 @@ export function validate(root: unknown): ErrorObject[] {
     validate: (keys: string[], data: object) => keys.filter((key) => key in data).length === 1,
   });
   ajv.addKeyword({ keyword: 'unit', modifying: true, schemaType: 'string', compile: readerOf });
-  const accepts = ajv.compile(ConfigSchema);
+  const accepts = ajv.compile(schema);
   return accepts(root) ? [] : (accepts.errors ?? []);
 }
 

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify';
+import Type, { type Static } from 'typebox';
 import { WebhookSchema, type Webhook } from '../decide/alerts.js';
 import type { Log } from '../log.js';
 import { guarded } from './auth.js';
@@ -16,15 +17,38 @@ const MOST_WAITING = 1000;
 /** Milliseconds; Alertmanager gives a notification 10 s at least. */
 const PATIENCE_MS = 5000;
 
+const Query = Type.Object({
+  wait: Type.Optional(
+    Type.Unsafe<'true' | 'false'>({
+      type: 'string',
+      enum: ['true', 'false'],
+      description: 'false: an alert that is refused only for now is not kept; whoever sends it asks again (the relay does)',
+    }),
+  ),
+});
+
+/** Whoever takes alerts: the warden, or the relay for many of them. */
+export interface AlertReceiver {
+  /** Resolves with an answer for each alert. */
+  receiveAlerts(webhook: Webhook, options: { mayWait: boolean }): Promise<readonly unknown[]>;
+}
+
 /** The webhook that Alertmanager and Grafana call. It is never limited in number: Alertmanager gives up on a 429. */
-export function alertsRoute(warden: WardenPort, log: Log): FastifyPluginAsync {
+export function alertsRoute(warden: Pick<WardenPort, 'token' | 'isReady'> & AlertReceiver, log: Log): FastifyPluginAsync {
   return async (server) => {
     const gate = new Gate({ bytes: BYTES_AT_ONCE, waiting: MOST_WAITING, patienceMs: PATIENCE_MS });
     const onRequest = [...guarded(warden), throughGate(gate, BODY_LIMIT, new SparseLog(log))];
-    server.post<{ Body: Webhook }>(
+    server.post<{ Body: Webhook; Querystring: Static<typeof Query> }>(
       '/api/v1/alerts',
-      { schema: { ...WITH_TOKEN, summary: "Alertmanager's webhook, version 4, and Grafana's", body: WebhookSchema }, bodyLimit: BODY_LIMIT, onRequest },
-      async (request, reply) => reply.code(202).send({ alerts: await warden.receiveAlerts(request.body) }),
+      {
+        schema: { ...WITH_TOKEN, summary: "Alertmanager's webhook, version 4, and Grafana's", body: WebhookSchema, querystring: Query },
+        bodyLimit: BODY_LIMIT,
+        onRequest,
+      },
+      async ({ body, query }, reply) => {
+        const alerts = await warden.receiveAlerts(body, { mayWait: query.wait !== 'false' });
+        return reply.code(202).send({ alerts });
+      },
     );
   };
 }

@@ -16,6 +16,9 @@ export function appsRoutes(warden: WardenPort): FastifyPluginAsync {
   return async (server) => {
     server.get('/api/v1/apps', { schema: { ...OPEN, summary: 'what runs: the apps and their workers' } }, async () => ({ apps: warden.apps() }));
 
+    const httpSd = { ...OPEN, summary: "where the apps' own metrics are, as Prometheus's http_sd has it" };
+    server.get('/api/v1/http_sd', { schema: httpSd }, async () => warden.metricsTargets());
+
     server.get<{ Querystring: Static<typeof IncidentQuery> }>(
       '/api/v1/incidents',
       { schema: { ...OPEN, summary: 'what was restarted or not, and why; newest first', querystring: IncidentQuery } },

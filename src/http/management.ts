@@ -5,7 +5,7 @@ import { OPEN, WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 
 /** Prometheus's management API: https://prometheus.io/docs/prometheus/latest/management_api/ */
-export function managementRoutes(warden: WardenPort): FastifyPluginAsync {
+export function managementRoutes(warden: Pick<WardenPort, 'token' | 'isReady' | 'reload'>): FastifyPluginAsync {
   return async (server) => {
     server.get('/-/healthy', { schema: { ...OPEN, summary: 'whether it runs' } }, async (_request, reply) => reply.type('text/plain').send('heapwarden is healthy.\n'));
 

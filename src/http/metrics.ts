@@ -4,7 +4,7 @@ import { OPEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 
 /** The exposition in the format that the scraper asks for. */
-export function metricsRoute(warden: WardenPort, path: string): FastifyPluginAsync {
+export function metricsRoute(warden: Pick<WardenPort, 'metrics'>, path: string): FastifyPluginAsync {
   return async (server) => {
     server.get(path, { schema: { ...OPEN, summary: 'metrics for Prometheus' } }, async (request, reply) => {
       const exposition = expositionFor(request.headers.accept ?? '');

@@ -9,6 +9,7 @@ import type { AppAdvice } from '../publish/advice.js';
 import type { IncidentStatus } from '../publish/incidents.js';
 import type { Exposition } from '../publish/render.js';
 import type { AppStatus } from '../publish/status.js';
+import type { TargetGroup } from '../publish/service-discovery.js';
 
 /** The warden itself, for people to see. */
 export interface WardenStatus {
@@ -31,8 +32,11 @@ export interface WardenPort {
   /** Config loaded, supervisors started, everything measured once. */
   isReady(): boolean;
   reload(): Promise<void>;
-  /** Decides on every alert; resolves when each restart's intent is on disk. */
-  receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]>;
+  /**
+   * Decides on every alert; resolves when each restart's intent is on disk. `mayWait`: one that is refused only for now is
+   * kept, and asked about again.
+   */
+  receiveAlerts(webhook: Webhook, options: { mayWait: boolean }): Promise<AlertAnswer[]>;
   /** One answer a worker; an unknown app gets one as well. */
   requestRestart(request: RestartRequest): Promise<Answer[]>;
   /**
@@ -43,6 +47,8 @@ export interface WardenPort {
   /** Also forgives restarts that did not help; false where no such app is configured. Throws as pause does. */
   resume(app: string): Promise<boolean>;
   apps(): AppStatus[];
+  /** Where the apps' own metrics are, for Prometheus. */
+  metricsTargets(): TargetGroup[];
   incidents(filter: { app?: string | undefined; limit: number }): IncidentStatus[];
   /** Of every configured app, or of this one; null where it is not configured. */
   advice(app?: string): AppAdvice[] | null;

@@ -241,6 +241,15 @@ t.test('what is over in a body is over, wherever in the body it says so', async 
   t.strictSame(answers.map(({ decision }) => decision), ['resolved', 'restart'], 'the answers are in the order of the body');
 });
 
+t.test('what is refused for now waits, unless the sender wants to ask again itself', async (t) => {
+  const { intake, waiting } = intakeOf({ made: [{}], refuse: { 0: 'cooldown' } });
+  const webhook = alert({ app: 'shop', worker: '0', reason: 'rss' });
+  t.match(await intake.receiveAlerts(webhook, { mayWait: false }), [{ decision: 'cooldown' }]);
+  t.strictSame(waiting.list(), []);
+  await intake.receiveAlerts(webhook, { mayWait: true });
+  t.equal(waiting.list().length, 1);
+});
+
 t.test("an intent that cannot be written is the sender's to hear of", async (t) => {
   const intake = new Intake({
     config: () => CONFIG,

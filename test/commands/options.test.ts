@@ -35,6 +35,13 @@ t.test('serve', async (t) => {
   t.strictSame(parseCommand(['serve', ...apart]), { name: 'serve', options }, 'with a space for the =');
 });
 
+t.test('relay', async (t) => {
+  const options = { configFile: 'relay.yml', level: 'info', format: 'text' };
+  t.strictSame(parseCommand(['relay']), { name: 'relay', options });
+  const flags = ['--config.file=r.yml', '--log.level=debug', '--log.format=json'];
+  t.strictSame(parseCommand(['relay', ...flags]), { name: 'relay', options: { configFile: 'r.yml', level: 'debug', format: 'json' } });
+});
+
 t.test('check', async (t) => {
   t.strictSame(parseCommand(['check']), { name: 'check', configFile: null });
   t.strictSame(parseCommand(['check', '--config.file', 'x.yml']), { name: 'check', configFile: 'x.yml' });

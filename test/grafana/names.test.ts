@@ -2,6 +2,9 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { deliveryOf, Queue } from '../../src/relay/queue.js';
+import { RelayCounters, relayFamilies } from '../../src/relay/relay-metrics.js';
+import { alertFor } from '../relay/simulated-warden.js';
 import { VIEW, collectorOf, freshCounters, page, viewFamilies } from '../publish/support.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -14,8 +17,16 @@ async function published(): Promise<Set<string>> {
   return new Set([...text.matchAll(/^# TYPE (heapwarden_\S+) /gm)].map(([, name]) => name!));
 }
 
+/** By `heapwarden relay`, which is a program of its own; with something in its queue of either kind. */
+async function publishedByRelay(): Promise<string[]> {
+  const queue = new Queue();
+  for (const isBraked of [true, false]) queue.put(deliveryOf(String(isBraked), alertFor('a'), 0, isBraked));
+  const families = relayFamilies({ version: '1', queue, targets: { count: 1, isGood: true } });
+  return [...families, ...(await new RelayCounters().families())].map(({ name }) => name);
+}
+
 t.test('what is named is published', async (t) => {
-  const known = await published();
+  const known = new Set([...(await published()), ...(await publishedByRelay())]);
   t.ok(known.has('heapwarden_restarts_total') && known.has('heapwarden_collector_success'), `${known.size} metrics`);
   const files = ['rules', 'grafana'].flatMap((folder) => readdirSync(`${root}/${folder}`).map((name) => `${folder}/${name}`));
   for (const file of [...files.filter((name) => /\.(ya?ml|json|md)$/.test(name)), 'README.md']) {

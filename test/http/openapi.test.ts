@@ -24,6 +24,7 @@ t.test('every route of the API is described, with who may call it', async (t) =>
     '/api/v1/apps/{app}/pause',
     '/api/v1/apps/{app}/restart',
     '/api/v1/apps/{app}/resume',
+    '/api/v1/http_sd',
     '/api/v1/incidents',
     '/api/v1/incidents/{id}',
     '/api/v1/incidents/{id}/evidence/{file}',

@@ -322,3 +322,19 @@ t.test('pause and resume', async (t) => {
   t.match(await post('shop/resume', undefined, {}), [401, {}]);
   t.strictSame(warden.pauses, []);
 });
+
+t.test('a sender may ask that nothing waits', async (t) => {
+  const { server, warden } = serverOf(t);
+  const post = (query: string) =>
+    server.inject({ method: 'POST', url: `/api/v1/alerts${query}`, headers: BEARER, payload: { alerts: [] } });
+  for (const query of ['', '?wait=true', '?wait=false']) t.equal((await post(query)).statusCode, 202, query);
+  t.strictSame(warden.mayWait, [true, true, false]);
+  t.equal((await post('?wait=perhaps')).statusCode, 400);
+});
+
+t.test("the apps' own metrics, for Prometheus to find", async (t) => {
+  const { server } = serverOf(t);
+  const { statusCode, headers, body } = await server.inject('/api/v1/http_sd');
+  t.match([statusCode, headers['content-type']], [200, /^application\/json/]);
+  t.strictSame(JSON.parse(body), [{ targets: ['127.0.0.1:3000'], labels: { app: 'shop' } }]);
+});

@@ -22,6 +22,7 @@ import { streamRoute } from '../../src/http/stream.js';
 import { Changes, type Change } from '../../src/publish/changes.js';
 import type { AppHistory, Range } from '../../src/publish/day.js';
 import type { Exposition } from '../../src/publish/render.js';
+import type { TargetGroup } from '../../src/publish/service-discovery.js';
 import type { AppStatus } from '../../src/publish/status.js';
 import { pageRoutes } from '../../src/web/page.js';
 import { FakeClock, MemoryLog, incidentOf } from '../act/support.js';
@@ -34,6 +35,7 @@ export class FakeWarden implements WardenPort {
   ready = true;
   currentToken = TOKEN;
   readonly webhooks: Webhook[] = [];
+  readonly mayWait: boolean[] = [];
   readonly requests: RestartRequest[] = [];
   readonly pauses: unknown[] = [];
   readonly filters: unknown[] = [];
@@ -56,8 +58,9 @@ export class FakeWarden implements WardenPort {
     await this.onReload();
   }
 
-  receiveAlerts(webhook: Webhook): Promise<AlertAnswer[]> {
+  receiveAlerts(webhook: Webhook, { mayWait }: { mayWait: boolean }): Promise<AlertAnswer[]> {
     this.webhooks.push(webhook);
+    this.mayWait.push(mayWait);
     return this.onAlerts();
   }
 
@@ -79,6 +82,10 @@ export class FakeWarden implements WardenPort {
   apps(): AppStatus[] {
     const budget = { restart_budget_remaining: 5, restart_budget: { count: 5, window_seconds: 3600 } };
     return [{ app: 'shop', supervisor: 'pm2', managed: true, ...budget, dry_run: false, limits: {}, paused: null, workers: [] }];
+  }
+
+  metricsTargets(): TargetGroup[] {
+    return [{ targets: ['127.0.0.1:3000'], labels: { app: 'shop' } }];
   }
 
   /** By incident and file. */

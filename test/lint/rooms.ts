@@ -14,6 +14,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['act'],
   ['publish'],
   ['http', 'monitor', 'web'],
+  ['relay'],
   ['rooms.ts'],
   ['warden.ts'],
   ['commands'],

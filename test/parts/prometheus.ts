@@ -17,6 +17,11 @@ export interface ServerOptions {
   port: number;
 }
 
+export interface AlertmanagerOptions extends ServerOptions {
+  /** Of loopback: where it listens for others of its cluster, and where one of them does. Without it, no cluster. */
+  cluster?: { port: number; peerPort?: number };
+}
+
 export interface Server {
   readonly pid: number;
   /** `http://127.0.0.1:PORT` */
@@ -84,13 +89,15 @@ export async function startPrometheus({ configFile, dir, port }: ServerOptions):
 }
 
 /** Resolves when it is ready. Throws an Error with the end of its log where it does not become so. */
-export async function startAlertmanager({ configFile, dir, port }: ServerOptions): Promise<Alertmanager> {
+export async function startAlertmanager({ configFile, dir, port, cluster }: AlertmanagerOptions): Promise<Alertmanager> {
   const server = await start('prometheus-alertmanager', port, [
     `--config.file=${configFile}`,
     `--storage.path=${join(dir, 'alertmanager')}`,
     `--web.listen-address=127.0.0.1:${port}`,
-    // No cluster: it would listen on every interface.
-    '--cluster.listen-address=',
+    // Without an address it would listen on every interface; an empty one is no cluster.
+    `--cluster.listen-address=${cluster ? `127.0.0.1:${cluster.port}` : ''}`,
+    ...(cluster?.peerPort === undefined ? [] : [`--cluster.peer=127.0.0.1:${cluster.peerPort}`]),
+    ...(cluster ? ['--cluster.settle-timeout=3s', '--cluster.pushpull-interval=5s'] : []),
   ]);
   return { ...server, alerts: async () => (await server.get('/api/v2/alerts')) as AlertmanagerAlert[] };
 }

@@ -27,15 +27,17 @@ interface AlertmanagerConfig {
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const rulesPath = join(root, 'rules/heapwarden.rules.yml');
+const ruleFolder = join(root, 'rules');
+const ruleNames = ['heapwarden.rules.yml', 'heapwarden-relay.rules.yml'];
 const prometheusConfig = join(root, 'deploy/prometheus.yml');
-const alertmanagerConfig = join(root, 'deploy/alertmanager.yml');
+const alertmanagerConfigs = ['alertmanager.yml', 'alertmanager-relay.yml'].map((name) => join(root, 'deploy', name));
+const [alertmanagerConfig = ''] = alertmanagerConfigs;
 const testFolder = join(root, 'test/rules');
 const testFiles = readdirSync(testFolder).filter((name) => name.endsWith('.yml'));
 
 const read = (path: string) => readFileSync(path, 'utf8');
-const ruleFile = parse(read(rulesPath)) as RuleFile;
-const rules = ruleFile.groups.flatMap((group) => group.rules);
+const ruleFiles = ruleNames.map((name) => parse(read(join(ruleFolder, name))) as RuleFile);
+const rules = ruleFiles.flatMap(({ groups }) => groups).flatMap((group) => group.rules);
 const names = rules.map((rule) => rule.alert);
 const restartRules = rules.filter((rule) => rule.labels['action'] !== undefined);
 
@@ -104,17 +106,19 @@ t.test('the tools accept what is shipped', async (t) => {
     const { code, output } = await run(program, args);
     t.equal(code, 0, [program, ...args].join(' '), { output });
   };
-  await clean(parts.promtool, 'check', 'rules', '--lint=all', '--lint-fatal', rulesPath);
+  for (const name of ruleNames) await clean(parts.promtool, 'check', 'rules', '--lint=all', '--lint-fatal', join(ruleFolder, name));
   await clean(parts.promtool, 'check', 'config', '--lint=all', '--lint-fatal', prometheusConfig);
-  await clean(parts.amtool, 'check-config', alertmanagerConfig);
+  for (const config of alertmanagerConfigs) await clean(parts.amtool, 'check-config', config);
   await clean(parts.promtool, 'test', 'rules', ...testFiles.map((file) => join(testFolder, file)));
 });
 
 /** The alerts whose tests promtool finds broken once every rule has been changed. */
 async function brokenBy(t: Test, promtool: string, change: (rule: Rule) => Rule): Promise<string[]> {
   const dir = t.testdir({ rules: {}, test: { rules: {} } });
-  const groups = ruleFile.groups.map((group) => ({ ...group, rules: group.rules.map(change) }));
-  writeFileSync(join(dir, 'rules/heapwarden.rules.yml'), stringify({ groups }));
+  for (const [i, name] of ruleNames.entries()) {
+    const groups = ruleFiles[i]!.groups.map((group) => ({ ...group, rules: group.rules.map(change) }));
+    writeFileSync(join(dir, 'rules', name), stringify({ groups }));
+  }
   const copies = testFiles.map((file) => join(dir, 'test/rules', file));
   for (const [i, file] of testFiles.entries()) copyFileSync(join(testFolder, file), copies[i]!);
   const { output } = await run(promtool, ['test', 'rules', ...copies]);
@@ -147,6 +151,7 @@ t.test('the tests in test/rules stand guard over each line and each `for`', asyn
       [/<= 3600$/, '<= 3599'],
       [/(==|<=) 0/, '<= 1'],
       [/== 1$/, '>= 0'],
+      [/>= (300|3600)$/, '>= $1 - 60'],
     ]);
     // its line is a time alone, and `without for` has moved that
     const all = names.filter((name) => name !== 'HeapwardenRestartOverdue').toSorted();
@@ -165,13 +170,19 @@ t.test('the tests in test/rules stand guard over each line and each `for`', asyn
 t.test('Alertmanager sends to the warden what asks for a restart, and everything to people', async (t) => {
   const parts = needParts(t, 'amtool');
   if (!parts) return;
-  for (const { alert, labels } of rules) {
+  for (const config of alertmanagerConfigs) for (const { alert, labels } of rules) {
     const pairs = Object.entries({ alertname: alert, instance: 'a:9973', app: 'shop', worker: '0', ...labels });
     const matchers = pairs.map(([name, value]) => `${name}=${value}`);
-    const args = ['config', 'routes', 'test', `--config.file=${alertmanagerConfig}`, ...matchers];
+    const args = ['config', 'routes', 'test', `--config.file=${config}`, ...matchers];
     const { output } = await run(parts.amtool, args);
     t.equal(output.trim().split('\n')[0], labels['action'] === 'restart' ? 'heapwarden,people' : 'people', alert);
   }
+});
+
+t.test('behind a relay Alertmanager does as without one, but for whom it calls', async (t) => {
+  const [alone, relay] = alertmanagerConfigs.map((config) => parse(read(config)) as Record<string, unknown>);
+  t.same(relay!['inhibit_rules'], alone!['inhibit_rules']);
+  t.same(relay!['route'], alone!['route']);
 });
 
 t.test('no inhibition mutes a request for a restart, and each names alerts that exist', async (t) => {

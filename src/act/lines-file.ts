@@ -1,0 +1,157 @@
+import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { HeapwardenError, messageOf } from '../errors.js';
+
+export interface LinesFileOptions {
+  /** The size from which on it is worth being written anew. */
+  compactAboveBytes: number;
+  /** Of the file's text, what is still needed. */
+  compacted(text: string): string;
+}
+
+/** Lines that wait to be written. */
+interface Waiting {
+  text: string;
+  /** It tells what has been done, and holds whether it can be written or not. */
+  isOwed: boolean;
+  done(): void;
+  failed(error: unknown): void;
+}
+
+/**
+ * A file of whole lines that is only appended to, and is on disk when it says so. Lines that come while others are
+ * being written go together, in one write and one fsync. A line that cannot be written leaves nothing behind.
+ */
+export class LinesFile {
+  /** The last lines could not be written. */
+  hasFailed = false;
+  readonly #path: string;
+  readonly #options: LinesFileOptions;
+  #file: FileHandle;
+  #compactAt: number;
+  /** The file may end in half a line, which what follows must not continue. */
+  #torn: boolean;
+  #waiting: Waiting[] = [];
+  /** Owed lines that could not be written: they go before the next line that can. */
+  #owed = '';
+  #writing: Promise<void> | null = null;
+
+  private constructor(path: string, file: FileHandle, torn: boolean, options: LinesFileOptions) {
+    this.#path = path;
+    this.#file = file;
+    this.#torn = torn;
+    this.#options = options;
+    this.#compactAt = options.compactAboveBytes;
+  }
+
+  /**
+   * Made with mode 0600 where it is missing; its folder must be there. `text` is what stood in it. Throws Node's
+   * errors.
+   */
+  static async open(path: string, options: LinesFileOptions): Promise<{ file: LinesFile; text: string }> {
+    const handle = await open(path, 'a', 0o600);
+    await syncFolder(dirname(path));
+    const text = await readFile(path, 'utf8');
+    return { file: new LinesFile(path, handle, text !== '' && !text.endsWith('\n'), options), text };
+  }
+
+  /**
+   * Resolves when `text`, whole lines, is on disk (fsync). Throws HeapwardenError JOURNAL_UNWRITABLE; where it is
+   * owed, it is written then as soon as another line can be.
+   */
+  append(text: string, { isOwed = false } = {}): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ text, isOwed, done: resolve, failed: reject });
+      this.#writing ??= this.#writeAll();
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#writing;
+    if (this.#owed !== '') await this.#write('').catch(() => {}); // whoever opens it next finds out for itself
+    await this.#file.close();
+  }
+
+  /**
+   * Writes the file anew where it has grown large, or at once where `now` says so. Where it cannot be, it stays as it
+   * is, and that is tried again when it has doubled.
+   */
+  async compact({ now = false } = {}): Promise<void> {
+    const { size } = await this.#file.stat();
+    if (size <= (now ? 0 : this.#compactAt)) return;
+    this.#compactAt = 2 * size;
+    const old = this.#file;
+    this.#file = await this.#rewritten().catch(() => old);
+    if (this.#file === old) return;
+    this.#torn = false;
+    this.#compactAt = Math.max(this.#options.compactAboveBytes, 2 * (await this.#file.stat()).size);
+    await old.close();
+  }
+
+  /** Never rejects: whoever waits for a line is told. */
+  async #writeAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0);
+      try {
+        await this.#write(batch.map(({ text }) => text).join(''));
+        for (const { done } of batch) done();
+      } catch (error) {
+        this.#owed += batch.filter(({ isOwed }) => isOwed).map(({ text }) => text).join('');
+        for (const { failed } of batch) failed(error);
+      }
+      await this.compact().catch(() => {}); // the file stays as it is
+    }
+    this.#writing = null; // in the same turn as the last look at what waits
+  }
+
+  async #write(text: string): Promise<void> {
+    const { size } = await this.#file.stat().catch(unwritable);
+    try {
+      await this.#file.appendFile(`${this.#torn ? '\n' : ''}${this.#owed}${text}`);
+      await this.#file.datasync();
+      this.#torn = false;
+      this.#owed = '';
+      this.hasFailed = false;
+    } catch (error) {
+      this.hasFailed = true;
+      // Whoever waits for these lines is told that they are not on record: who reads it next must not find one of them.
+      this.#torn = await this.#file.truncate(size).then(() => this.#torn, () => true);
+      unwritable(error);
+    }
+  }
+
+  /** The new file, opened for appending. It takes the old one's place in one step, or not at all. */
+  async #rewritten(): Promise<FileHandle> {
+    const text = this.#options.compacted(await readFile(this.#path, 'utf8'));
+    const draft = `${this.#path}.new`;
+    await rm(draft, { force: true });
+    const file = await open(draft, 'a', 0o600);
+    try {
+      await file.appendFile(text);
+      await file.sync();
+      await rename(draft, this.#path);
+    } catch (error) {
+      await file.close();
+      await rm(draft, { force: true });
+      throw error;
+    }
+    await syncFolder(dirname(this.#path)).catch(() => {}); // the new file is in its place either way
+    return file;
+  }
+}
+
+function unwritable(error: unknown): never {
+  const message = `the journal cannot be written: ${messageOf(error)}`;
+  throw new HeapwardenError('JOURNAL_UNWRITABLE', message, { cause: error });
+}
+
+/** A new name in a folder is on disk when the folder is. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return; // it has no such thing
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

@@ -1,0 +1,69 @@
+import { closeSync, openSync } from 'node:fs';
+import { messageOf } from '../errors.js';
+import type { Log } from '../log.js';
+
+interface StopRequest {
+  status: number;
+  message: string;
+}
+
+/** SIGHUP, from the very start on: one that comes before there is anything to reload is kept until there is. */
+export function reloadRequests(): { serveWith(reload: () => void): void; close(): void } {
+  let serve = (): void => void (early = true);
+  let early = false;
+  const hadTerminal = hasTerminal();
+  const onSignal = (): void => {
+    // The kernel's own SIGHUP: the window or the connection it was started in has been closed.
+    if (hadTerminal && !hasTerminal()) process.kill(process.pid, 'SIGTERM');
+    else serve();
+  };
+  process.on('SIGHUP', onSignal);
+  return {
+    serveWith: (reload) => {
+      serve = reload;
+      if (early) reload();
+    },
+    close: () => process.off('SIGHUP', onSignal),
+  };
+}
+
+/** Whether there is a controlling terminal: tty(4). */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Turns the first of the signals and unhandled failures into a request to stop. */
+export function stopRequests(log: Log): { requested: Promise<StopRequest>; close(): void } {
+  let resolve: (request: StopRequest) => void;
+  const requested = new Promise<StopRequest>((fulfil) => (resolve = fulfil));
+  let asked = false;
+  const ask = (request: StopRequest) => {
+    asked = true;
+    resolve(request);
+  };
+  const onSignal = (signal: NodeJS.Signals) => {
+    // Ended here and now, it would leave its apps behind as orphans.
+    if (asked) return log.warn(`${signal} received again: still stopping, each app has its stop_timeout`);
+    ask({ status: 0, message: `${signal} received, stopping` });
+  };
+  const onFailure = (error: unknown) => {
+    if (!asked) ask({ status: 1, message: `heapwarden has failed and stops: ${stackOf(error)}` });
+  };
+  const listeners = { SIGTERM: onSignal, SIGINT: onSignal, uncaughtException: onFailure, unhandledRejection: onFailure } as const;
+  for (const [event, listener] of Object.entries(listeners)) process.on(event, listener);
+  return {
+    requested,
+    close: () => {
+      for (const [event, listener] of Object.entries(listeners)) process.off(event, listener);
+    },
+  };
+}
+
+export function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+}
