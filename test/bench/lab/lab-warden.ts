@@ -1,0 +1,37 @@
+/** The real program, with programs of the lab as its child apps. */
+import { fileURLToPath } from 'node:url';
+import { WardenProcess, appFile, type WardenSetup } from '../../integration/warden-process.js';
+
+/** One app of the lab as the warden's config has it. */
+export interface LabApp {
+  name: string;
+  file: string;
+  /** Node's own arguments. */
+  args?: readonly string[];
+  env?: Record<string, string>;
+  /** In YAML's flow style. */
+  limits?: string;
+  /** How many times faster than time its memory is dated. */
+  pace: number;
+}
+
+/** How often the warden looks, in milliseconds. */
+export const SAMPLE_MS = 500;
+const PACE = fileURLToPath(new URL('pace.mjs', import.meta.url));
+
+export async function startLabWarden(scope: Parameters<typeof WardenProcess.start>[0], apps: readonly LabApp[]): Promise<WardenProcess> {
+  const setup: WardenSetup = {
+    config: `sample_interval: ${SAMPLE_MS}ms\napps:\n${apps.map(yamlOf).join('')}`,
+    env: { LAB_PACE: JSON.stringify(Object.fromEntries(apps.map(({ name, pace }) => [name, pace]))) },
+    runner: [process.execPath, `--import=${PACE}`],
+  };
+  const warden = await WardenProcess.start(scope, setup);
+  return warden.ready();
+}
+
+const yamlOf = ({ name, file, args = [], env = {}, limits = '' }: LabApp): string => `
+  - name: ${name}
+    supervisor: { child: { command: ${JSON.stringify([process.execPath, ...args, appFile(`lab/${file}.cjs`)])}, env: ${JSON.stringify(env)} } }
+    limits: { ${limits} }
+    restart: { startup_grace: 1s, stop_timeout: 1s, cooldown: 1h }
+`;
