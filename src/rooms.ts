@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Aftercare } from './act/aftercare.js';
 import { AppNotes } from './act/app-notes.js';
+import { Collections } from './act/collections.js';
 import { Evidence } from './act/evidence/collect.js';
 import { LastWords } from './act/evidence/last-words.js';
 import { lookAtStack } from './act/evidence/look-at-stack.js';
@@ -119,8 +120,9 @@ export async function openRooms({ config, clock, log, onOutput }: RoomsOptions) 
   const complete: Journal['complete'] = (id, outcome) => counted(journal.complete(id, outcome));
   const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
   const series = new SeriesBook();
+  const collections = new Collections({ hub, series });
   const loop = new ControlLoop({
-    config: current, observer, restarter, schedules, aftercare, attacher, waiting, series, witness, clock, log,
+    config: current, observer, restarter, schedules, aftercare, attacher, waiting, series, witness, collections, clock, log,
   });
   return {
     lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series,

@@ -10,6 +10,7 @@ import type { Observer } from '../observe/observer.js';
 import type { SeriesBook } from '../observe/series.js';
 import { formatDuration } from '../units.js';
 import type { Aftercare } from './aftercare.js';
+import type { Collections } from './collections.js';
 import type { Witness } from './evidence/witness.js';
 import type { Restarter } from './restarter.js';
 import type { Schedules } from './schedules.js';
@@ -25,6 +26,7 @@ export interface LoopParts {
   waiting: WaitingAsks;
   series: Pick<SeriesBook, 'add'>;
   witness: Pick<Witness, 'look'>;
+  collections: Pick<Collections, 'look'>;
   clock: Clock;
   log: Log;
 }
@@ -51,7 +53,7 @@ export class ControlLoop {
 
   /** One round. */
   async turn(): Promise<void> {
-    const { observer, clock, waiting, schedules, aftercare, attacher, series, witness } = this.#parts;
+    const { observer, clock, waiting, schedules, aftercare, attacher, series, witness, collections } = this.#parts;
     const { apps, trigger, fallback_after } = this.#parts.config();
     const workers = await observer.observe();
     series.add(workers);
@@ -62,6 +64,7 @@ export class ControlLoop {
     for (const change of changes) this.#tell(change, configs.get(change.worker.app)!);
     attacher.look(apps, workers);
     witness.look(apps, workers);
+    collections.look(apps, workers);
     await aftercare.look(apps, workers);
     // With both, Alertmanager leads: its alert has had `fallback_after` to come. One that came and was refused for now
     // is asked again below, and stays the one that asks: so it can still be resolved.

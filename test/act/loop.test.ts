@@ -42,6 +42,7 @@ class Fixture {
       },
       schedules: new Schedules(new AppNotes(this.world.history, { note: async () => {} }), this.world.clock),
       witness: { look: () => {} },
+      collections: { look: () => {} },
       aftercare: { look: async () => {} },
       attacher: { look: () => {} },
       waiting: this.waiting,

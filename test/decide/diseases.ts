@@ -71,7 +71,7 @@ export function* samplesOf(body: Body, life: Life): Generator<MemorySample> {
       treeRss: ownRss + children,
       rootRss: ownRss,
       ownRss,
-      runtime: agent ? { heapTotal, heapLive, external, resources: body.resources?.(at) ?? { TCPServerWrap: 1 } } : null,
+      runtime: agent ? { heapTotal, heapHeld: heap + gathered, heapLive, external, resources: body.resources?.(at) ?? { TCPServerWrap: 1 } } : null,
     };
   }
 }

@@ -7,7 +7,7 @@ const sample = (at: number, more: Partial<MemorySample> = {}): MemorySample => (
   treeRss: 100,
   rootRss: 90,
   ownRss: 90,
-  runtime: { heapTotal: 40, heapLive: 20, external: 10, resources: {} },
+  runtime: { heapTotal: 40, heapHeld: 35, heapLive: 20, external: 10, resources: {} },
   ...more,
 });
 
@@ -43,7 +43,7 @@ t.test('a round seldomer than a slice leaves no holes', async (t) => {
 
 t.test('heap and buffers are as of the last major GC; without an agent they are not known', async (t) => {
   const series = new Series();
-  const runtime = (heapLive: number | null, external: number) => ({ heapTotal: 40, heapLive, external, resources: {} });
+  const runtime = (heapLive: number | null, external: number) => ({ heapTotal: 40, heapHeld: 35, heapLive, external, resources: {} });
   const seen = [runtime(null, 10), runtime(20, 12), runtime(20, 30), runtime(20, 11), runtime(22, 25), null, runtime(22, 26)];
   seen.forEach((one, i) => series.add(sample(i * 30 * SECOND, { runtime: one })));
   series.add(sample(seen.length * 30 * SECOND));
@@ -73,7 +73,7 @@ t.test('what a worker’s state says', async (t) => {
     treeRss: 100 * MB,
     rootRss: 80 * MB,
     ownRss: 80 * MB,
-    runtime: { heapTotal: 50 * MB, heapLive: 20 * MB, external: 2 * MB, resources: { Timeout: 2 } },
+    runtime: { heapTotal: 50 * MB, heapHeld: 25 * MB, heapLive: 20 * MB, external: 2 * MB, resources: { Timeout: 2 } },
   });
   const wrapped = workerOf({ rssBytes: 30 * MB, childrenRssBytes: 80 * MB });
   t.match(sampleOf({ ...wrapped, agent: { ...wrapped.agent!, pid: 9999 } }), { rootRss: 30 * MB, ownRss: 80 * MB }, 'npm start');

@@ -45,7 +45,7 @@ export const LEAKS: readonly LeakProgram[] = [
   { file: 'sockets-not-closed', class: 'heap', guilty: 'openFeed' },
   { file: 'buffers-kept', class: 'buffers', guilty: null },
   { file: 'native-contexts', class: 'native', guilty: null },
-  { file: 'native-fragmentation', class: 'native', guilty: null },
+  { file: 'workers-not-ended', class: 'native', guilty: null },
   { file: 'child-leaks', class: 'children', guilty: null },
 ];
 

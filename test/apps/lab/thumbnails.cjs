@@ -3,7 +3,7 @@ const made = [];
 
 function makeThumbnail(order) {
   const pixels = [];
-  for (let i = 0; i < 500; i++) pixels.push({ x: i, y: order.id, rgb: `#${(i * 4099).toString(16)}` });
+  for (let i = 0; i < 220; i++) pixels.push({ x: i, y: order.id, rgb: `#${(i * 4099).toString(16)}` });
   made.push(pixels);
 }
 

@@ -1,0 +1,81 @@
+/** Pure: the findings as Markdown. */
+import { FULL } from './sessions.js';
+import { costShare, type Expectation, type Findings, type FreezeRow, type HealthyRow, type LeakRow } from './verdicts.js';
+import { summarize } from '../figures.js';
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
+const hours = (value: number): string => `${value.toFixed(1)} h`;
+
+export function leakTable(rows: readonly LeakRow[]): string {
+  return table(
+    ['leak', 'class', 'told', 'known from', 'guilty function', 'its rank', 'life', 'forecast off at half way'],
+    rows.map(({ program, told, isRight, knownFrom, rank, life, forecastError }) => [
+      program.file,
+      program.class,
+      isRight ? 'right' : told === null ? 'NOT TOLD' : `WRONG: ${told}`,
+      knownFrom === null ? '-' : percent(knownFrom),
+      program.guilty ?? 'not in the heap',
+      program.guilty === null ? '-' : rank === null ? 'ABSENT' : String(rank),
+      life === null ? 'NOT RESTARTED' : hours(life),
+      forecastError === null ? 'NO FORECAST' : percent(forecastError),
+    ]),
+  );
+}
+
+export function healthyTable(rows: readonly HealthyRow[]): string {
+  return table(
+    ['look-alike', 'what it does', 'called a leak'],
+    rows.map(({ program, alarms, of, classes }) => [
+      program.file,
+      program.looks,
+      of === 0 ? 'NOT SEEN' : alarms === 0 ? `no, at ${of} looks` : `YES, at ${alarms} of ${of} looks: ${classes.join(', ')}`,
+    ]),
+  );
+}
+
+export function freezeTable(rows: readonly FreezeRow[]): string {
+  return table(
+    ['freeze', 'in', 'guilty function', 'evidence'],
+    rows.map(({ program, asked, isNamed, saysWhyNot, finding }) => [
+      program.file,
+      program.by,
+      program.guilty,
+      asked === null ? 'NOT RESTARTED' : isNamed ? 'names it' : saysWhyNot ? 'says that it could not, and why' : `WRONG: ${finding ?? 'nothing is said'}`,
+    ]),
+  );
+}
+
+/** What was compressed, and how else this is not the life of a service. */
+export function caption(): string {
+  const minutes = 60 / FULL.pace;
+  return `Each program is an HTTP service at ${FULL.ordersPerSecond} orders a second with one disease, run by \`heapwarden serve\` as a child app. \
+Time is compressed: an hour of the table is ${minutes === 1 ? 'a minute' : `${minutes} minutes`} of the run (of the daily wave, 7.5 s), as the samples are dated so much faster; \
+all settings of heapwarden are those that its users have, on that clock. So a leak grows ${FULL.pace} times faster than in such a life, \
+and has ${FULL.pace} times fewer requests, less garbage and fewer collections by V8 itself. "Known from": the share of its life after which the right class was told and no other since. \
+"Forecast off": of the time that was left at half of its life. Its rank: the first row of suspects.txt that names the function, as the one that allocated or as the app's own that called it.`;
+}
+
+export function costLine({ cost }: Findings): string | null {
+  if (!cost) return null;
+  const [off, on] = [summarize(cost.off).median, summarize(cost.on).median];
+  return `Cost of the profiler to a service that does nothing but answer, by turns of the same process: ${Math.round(off)} requests/s without, \
+${Math.round(on)} with it; ${(costShare(cost) * 100).toFixed(1)} % by the median of ${cost.on.length} pairs.`;
+}
+
+export const expectationList = (all: readonly Expectation[]): string =>
+  all.map(({ what, isMet, found }) => `${isMet ? 'met   ' : 'MISSED'}  ${what}: ${found}`).join('\n');
+
+/** What the warden said where the table has something in capitals, or a function not at rank 1. */
+export function misses({ leaks, freezes }: Findings): string[] {
+  const said = (file: string, finding: string | null, notes: readonly string[]) => `${file}: ${finding ?? 'no finding'}${notes.length > 0 ? ` (${notes.join('; ')})` : ''}`;
+  return [
+    ...leaks.filter((row) => !row.isRight || (row.program.guilty !== null && row.rank !== 1)),
+    ...freezes.filter((row) => !row.isNamed),
+  ].map(({ program, finding, notes }) => said(program.file, finding, notes));
+}
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`;
+  return [line(header), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...rows.map(line)].join('\n');
+}
