@@ -1,12 +1,14 @@
 import type { Session } from 'node:inspector';
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 
 /**
  * Bytes between two samples, on average. V8's own default is 32 KiB; at 512 KiB it costs an app that allocates without
  * pause up to a tenth of its throughput, and others next to nothing.
  */
 const SAMPLING_INTERVAL = 512 * 1024;
+
+/** Node's second optimizing compiler, on by default from 22 on. */
+const MAGLEV_INLINES = Number(process.versions.node.split('.')[0]) >= 22;
 
 type Answer = { profile?: unknown };
 
@@ -28,6 +30,7 @@ export class AllocationProfiler {
       session = new inspector.Session();
       session.connect();
       if (isTaken(session)) throw new Error('the app itself is profiling its heap');
+      keepFunctionsApart(session);
       ask(session, 'HeapProfiler.startSampling', { samplingInterval: SAMPLING_INTERVAL });
       this.#session = session;
     } catch (error) {
@@ -41,6 +44,7 @@ export class AllocationProfiler {
     const session = this.#session;
     if (!session) return;
     this.#session = null;
+    inline(true);
     try {
       ask(session, 'HeapProfiler.stopSampling');
       session.disconnect();
@@ -56,11 +60,12 @@ export class AllocationProfiler {
     this.#session = null;
     this.#failure = 'it was not asked for before';
     try {
-      collectGarbage(); // what is dead but not collected counts as alive
+      // V8 collects garbage first: of what is sampled, only what lives is told.
       const { profile } = ask(session, 'HeapProfiler.stopSampling');
       if (!profile) throw new Error('V8 gave none');
       return profile;
     } finally {
+      inline(true);
       session.disconnect();
     }
   }
@@ -77,18 +82,28 @@ function isTaken(session: Session): boolean {
 }
 
 /**
- * Once. The protocol's HeapProfiler.collectGarbage does so up to seven times over: 4 s with 200 MB on a busy machine.
- * https://nodejs.org/api/v8.html#v8setflagsfromstringflags; the flag concerns new contexts alone.
+ * V8's sampler knows a function that has been inlined only as the one that it is in, such as the handler of all requests.
+ * So none is inlined from here on, and code in which some are is dropped once, which is what V8 does before it counts
+ * calls (src/debug/debug-coverage.cc, SelectMode).
  */
-function collectGarbage(): void {
+function keepFunctionsApart(session: Session): void {
+  // Not where the app's coverage is counted: it would end.
+  if (process.env['NODE_V8_COVERAGE'] !== undefined) return;
+  inline(false);
   try {
-    setFlagsFromString('--expose-gc');
-    (runInNewContext('gc') as () => void)();
+    ask(session, 'Profiler.enable');
+    ask(session, 'Profiler.startPreciseCoverage', { callCount: false, detailed: false });
+    ask(session, 'Profiler.stopPreciseCoverage');
+    ask(session, 'Profiler.disable');
   } catch {
-    // Then the profile counts what is dead, too.
-  } finally {
-    setFlagsFromString('--no-expose-gc');
+    // Then some functions count for those that call them.
   }
+}
+
+/** V8 heeds them whenever it compiles; a Node that does not know one says so on stderr, and so is not asked. */
+function inline(on: boolean): void {
+  setFlagsFromString(on ? '--turbo-inlining' : '--no-turbo-inlining');
+  if (MAGLEV_INLINES) setFlagsFromString(on ? '--maglev-inlining' : '--no-maglev-inlining');
 }
 
 /** A session inside the process answers before `post` returns. */

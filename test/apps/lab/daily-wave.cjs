@@ -1,7 +1,7 @@
 // Holds something for each visitor who is there, and they come and go with the day.
 const { startService, HOUR_MS } = require('./service.cjs');
 
-const MOST = 1200;
+const MOST = 700;
 const visitors = [];
 const startedAt = performance.now();
 

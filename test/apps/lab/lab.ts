@@ -50,11 +50,11 @@ export const LEAKS: readonly LeakProgram[] = [
 ];
 
 export const HEALTHY: readonly HealthyProgram[] = [
-  { file: 'cache-levels-off', looks: 'a cache that fills for 1.5 h' },
-  { file: 'sawtooth', looks: 'gathers for 20 min, then drops it' },
+  { file: 'cache-levels-off', looks: 'a cache of 20 MB that fills for 1.5 h' },
+  { file: 'sawtooth', looks: 'gathers 30 MB in 20 min, then drops it' },
   { file: 'startup-ramp', looks: 'grows for its first 8 min' },
-  { file: 'daily-wave', looks: 'comes and goes with the day', haste: 8 },
-  { file: 'deploy-step', looks: 'one step after 1.6 h' },
+  { file: 'daily-wave', looks: '20 MB that come and go with the day', haste: 8 },
+  { file: 'deploy-step', looks: 'a step by 30 MB after 1.6 h' },
 ];
 
 export const FROZEN: readonly FrozenProgram[] = [

@@ -11,6 +11,7 @@ export interface LabApp {
   env?: Record<string, string>;
   /** In YAML's flow style. */
   limits?: string;
+  evidence?: string;
   /** How many times faster than time its memory is dated. */
   pace: number;
 }
@@ -29,9 +30,10 @@ export async function startLabWarden(scope: Parameters<typeof WardenProcess.star
   return warden.ready();
 }
 
-const yamlOf = ({ name, file, args = [], env = {}, limits = '' }: LabApp): string => `
+const yamlOf = ({ name, file, args = [], env = {}, limits = '', evidence = '' }: LabApp): string => `
   - name: ${name}
     supervisor: { child: { command: ${JSON.stringify([process.execPath, ...args, appFile(`lab/${file}.cjs`)])}, env: ${JSON.stringify(env)} } }
     limits: { ${limits} }
+    evidence: { ${evidence} }
     restart: { startup_grace: 1s, stop_timeout: 1s, cooldown: 1h }
 `;

@@ -1,5 +1,5 @@
 /** What the allocation profiler costs an app: requests a second with it and without, by turns. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,10 +23,17 @@ export interface CostOptions {
   turnMs: number;
 }
 
-/** Requests a second; `on[i]` and `off[i]` are neighbours in time. */
+export interface Turn {
+  /** Requests a second. */
+  perSecond: number;
+  /** Requests a second of the app's own CPU time, which other programs on the machine hardly change. */
+  perCpuSecond: number;
+}
+
+/** `on[i]` and `off[i]` are neighbours in time. */
 export interface Cost {
-  off: number[];
-  on: number[];
+  off: Turn[];
+  on: Turn[];
 }
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -46,21 +53,29 @@ export async function measureCost(scope: Pick<Scope, 'teardown' | 'testdir' | 's
   app.stderr.resume();
   await waitFor('the app', () => ask(port).then(() => true, () => false));
   const { pid } = await waitFor('its agent', () => hub.reports()[0]);
-  await requestsPerSecond(port, WARM_MS);
+  await turn(pid, port, WARM_MS);
   const cost: Cost = { off: [], on: [] };
   for (let round = 0; round < rounds; round++) {
     scope.signal.throwIfAborted();
     // Which is first changes, as a machine may get slower or faster.
     for (const on of round % 2 === 0 ? [false, true] : [true, false]) {
       if (!(await hub.profile(pid, on))) throw new Error('the agent has not heard that it is to profile');
-      cost[on ? 'on' : 'off'].push(await requestsPerSecond(port, turnMs));
+      cost[on ? 'on' : 'off'].push(await turn(pid, port, turnMs));
     }
   }
   return cost;
 }
 
-async function requestsPerSecond(port: number, forMs: number): Promise<number> {
+/** utime and stime of proc_pid_stat(5), in seconds; USER_HZ is 100 on every Linux. */
+function cpuSeconds(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+async function turn(pid: number, port: number, forMs: number): Promise<Turn> {
   const agent = new Agent({ keepAlive: true, maxSockets: UNDER_WAY });
+  const cpuBefore = cpuSeconds(pid);
   const until = performance.now() + forMs;
   let answered = 0;
   const one = (): Promise<void> =>
@@ -72,5 +87,5 @@ async function requestsPerSecond(port: number, forMs: number): Promise<number> {
   };
   await Promise.all(Array.from({ length: UNDER_WAY }, client));
   agent.destroy();
-  return answered / (forMs / 1000);
+  return { perSecond: answered / (forMs / 1000), perCpuSecond: answered / (cpuSeconds(pid) - cpuBefore) };
 }

@@ -1,7 +1,8 @@
 /** Pure: the findings as Markdown. */
-import { FULL } from './sessions.js';
+import { EVIDENCE_TIMEOUT, FULL } from './sessions.js';
 import { costShare, type Expectation, type Findings, type FreezeRow, type HealthyRow, type LeakRow } from './verdicts.js';
 import { summarize } from '../figures.js';
+import type { Turn } from './profiler-cost.js';
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
 const hours = (value: number): string => `${value.toFixed(1)} h`;
@@ -50,16 +51,18 @@ export function caption(): string {
   const minutes = 60 / FULL.pace;
   return `Each program is an HTTP service at ${FULL.ordersPerSecond} orders a second with one disease, run by \`heapwarden serve\` as a child app. \
 Time is compressed: an hour of the table is ${minutes === 1 ? 'a minute' : `${minutes} minutes`} of the run (of the daily wave, 7.5 s), as the samples are dated so much faster; \
-all settings of heapwarden are those that its users have, on that clock. So a leak grows ${FULL.pace} times faster than in such a life, \
+all settings of heapwarden are those that its users have, on that clock, but for evidence.timeout: ${EVIDENCE_TIMEOUT} where they have 5s, as a dozen programs here reach their limits within two minutes on a few cores. So a leak grows ${FULL.pace} times faster than in such a life, \
 and has ${FULL.pace} times fewer requests, less garbage and fewer collections by V8 itself. "Known from": the share of its life after which the right class was told and no other since. \
 "Forecast off": of the time that was left at half of its life. Its rank: the first row of suspects.txt that names the function, as the one that allocated or as the app's own that called it.`;
 }
 
 export function costLine({ cost }: Findings): string | null {
   if (!cost) return null;
-  const [off, on] = [summarize(cost.off).median, summarize(cost.on).median];
-  return `Cost of the profiler to a service that does nothing but answer, by turns of the same process: ${Math.round(off)} requests/s without, \
-${Math.round(on)} with it; ${(costShare(cost) * 100).toFixed(1)} % by the median of ${cost.on.length} pairs.`;
+  const rates = (of: (turn: Turn) => number) => [cost.off, cost.on].map((turns) => Math.round(summarize(turns.map(of)).median));
+  const [off, on] = rates(({ perSecond }) => perSecond);
+  const [offCpu, onCpu] = rates(({ perCpuSecond }) => perCpuSecond);
+  return `Cost of the profiler to a service that does nothing but answer, by turns of the same process: ${off} requests/s without it and ${on} with it; \
+${offCpu} and ${onCpu} for each second of its CPU time, which is ${(costShare(cost) * 100).toFixed(1)} % less by the median of ${cost.on.length} pairs.`;
 }
 
 export const expectationList = (all: readonly Expectation[]): string =>

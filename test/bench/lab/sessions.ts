@@ -27,13 +27,15 @@ const envOf = ({ pace, ordersPerSecond }: Pace): Record<string, string> =>
 /** `for: 30s` by the lab's clock. */
 const holdOf = ({ pace }: Pace): string => `${Math.round(30_000 / pace)}ms`;
 
+/** A dozen programs on two cores reach their limits within minutes: what takes a second alone may take ten here. */
+export const EVIDENCE_TIMEOUT = '20s';
 /** What a child needs comes on top. */
 const CHILD_MB = 90;
 
 function leakApp({ file, class: kind }: LeakProgram, place: number, pace: Pace): LabApp {
   const more = place * STAGGER_MB + (kind === 'children' ? CHILD_MB : 0);
   const limits = `rss: { warning: ${165 + more}MB, restart: ${235 + more}MB, for: ${holdOf(pace)} }`;
-  return { name: file, file, limits, pace: pace.pace, env: envOf(pace) };
+  return { name: file, file, limits, evidence: `timeout: ${EVIDENCE_TIMEOUT}`, pace: pace.pace, env: envOf(pace) };
 }
 
 function healthyApp({ file, haste = 1 }: HealthyProgram, pace: Pace): LabApp {

@@ -54,8 +54,9 @@ export function freezeRow(program: FrozenProgram, { incident }: Watched = NOTHIN
   return { program, asked: incident?.asked ?? null, finding, notes, isNamed, saysWhyNot };
 }
 
-/** What an app loses while it is profiled, as a share of its requests a second: the median of the pairs. */
-export const costShare = ({ off, on }: Cost): number => summarize(off.map((without, i) => 1 - on[i]! / without)).median;
+/** What an app loses while it is profiled, as a share of its requests a second of CPU: the median of the pairs. */
+export const costShare = ({ off, on }: Cost): number =>
+  summarize(off.map((without, i) => 1 - on[i]!.perCpuSecond / without.perCpuSecond)).median;
 
 export interface Expectation {
   what: string;
