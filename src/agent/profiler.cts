@@ -30,7 +30,7 @@ export class AllocationProfiler {
       session = new inspector.Session();
       session.connect();
       if (isTaken(session)) throw new Error('the app itself is profiling its heap');
-      keepFunctionsApart(session);
+      inline(false);
       ask(session, 'HeapProfiler.startSampling', { samplingInterval: SAMPLING_INTERVAL });
       this.#session = session;
     } catch (error) {
@@ -78,25 +78,6 @@ function isTaken(session: Session): boolean {
     return true;
   } catch {
     return false; // as it should be
-  }
-}
-
-/**
- * V8's sampler knows a function that has been inlined only as the one that it is in, such as the handler of all requests.
- * So none is inlined from here on, and code in which some are is dropped once, which is what V8 does before it counts
- * calls (src/debug/debug-coverage.cc, SelectMode).
- */
-function keepFunctionsApart(session: Session): void {
-  // Not where the app's coverage is counted: it would end.
-  if (process.env['NODE_V8_COVERAGE'] !== undefined) return;
-  inline(false);
-  try {
-    ask(session, 'Profiler.enable');
-    ask(session, 'Profiler.startPreciseCoverage', { callCount: false, detailed: false });
-    ask(session, 'Profiler.stopPreciseCoverage');
-    ask(session, 'Profiler.disable');
-  } catch {
-    // Then some functions count for those that call them.
   }
 }
 

@@ -53,6 +53,16 @@ t.test('heap and buffers are as of the last major GC; without an agent they are 
   t.equal(series.read('native', -Infinity).length, 6);
 });
 
+t.test('when V8 has last collected', async (t) => {
+  const series = new Series();
+  const runtime = (heapLive: number | null) => ({ ...sample(0).runtime!, heapLive });
+  const seen = [null, null, 20, 20, 22, 22].map((heapLive, i) => {
+    series.add(sample(1000 + i * SECOND, { runtime: runtime(heapLive) }));
+    return series.collectedAt;
+  });
+  t.strictSame(seen, [1000, 1000, 3000, 3000, 5000, 5000], 'at first, when it begins');
+});
+
 t.test('counts of resources are thinned to 32 at most, over the whole life', async (t) => {
   const series = new Series();
   for (let i = 0; i < 5000; i++) series.add(sample(i * MINUTE, { runtime: { ...sample(0).runtime!, resources: { Timeout: i } } }));
@@ -67,7 +77,7 @@ t.test('counts of resources are thinned to 32 at most, over the whole life', asy
 });
 
 t.test('what a worker’s state says', async (t) => {
-  const stats = { heap_live: 20 * MB, active_resources: { Timeout: 2 } };
+  const stats = { heap_live: 20 * MB, heap_spaces: { old: 25 * MB, new: 4 * MB, new_large_object: MB }, active_resources: { Timeout: 2 } };
   t.strictSame(sampleOf(workerOf({ rssBytes: 80 * MB, childrenRssBytes: 20 * MB, stats })), {
     at: NOW,
     treeRss: 100 * MB,
