@@ -1,8 +1,8 @@
 import { measureMemory } from 'node:vm';
 
 /**
- * Has V8 begin a major GC of its usual kind, in steps and beside the app, after which `heap_live` is known anew. 75 MB of
- * small objects stop the app for 6 to 22 ms (Node 18 to 26), as any major GC does. Never throws.
+ * Has V8 begin a major GC of its usual kind, in steps and beside the app, after which `heap_live` is known anew. 75 MB
+ * of small objects stop the app for 6 to 22 ms (Node 18 to 26), as any major GC does. Never throws.
  * https://nodejs.org/api/vm.html#vmmeasurememoryoptions; V8 measures with a GC: src/heap/memory-measurement.cc.
  */
 export function collectGarbageSoon(): void {

@@ -34,6 +34,7 @@ export class AllocationProfiler {
       ask(session, 'HeapProfiler.startSampling', { samplingInterval: SAMPLING_INTERVAL });
       this.#session = session;
     } catch (error) {
+      inline(true);
       session?.disconnect();
       this.#failure = error instanceof Error ? error.message : String(error);
     }
@@ -81,7 +82,11 @@ function isTaken(session: Session): boolean {
   }
 }
 
-/** V8 heeds them whenever it compiles; a Node that does not know one says so on stderr, and so is not asked. */
+/**
+ * V8's sampler knows a function that has been inlined only as the one that it is in, such as the handler of all
+ * requests; so none is while it runs, in what V8 compiles from then on. A Node that does not know a flag says so on
+ * stderr, and so is not asked.
+ */
 function inline(on: boolean): void {
   setFlagsFromString(on ? '--turbo-inlining' : '--no-turbo-inlining');
   if (MAGLEV_INLINES) setFlagsFromString(on ? '--maglev-inlining' : '--no-maglev-inlining');

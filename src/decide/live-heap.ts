@@ -11,7 +11,10 @@ const HEAP_AT_THAT = 256 * 2 ** 20;
 /** Of the process's memory. What has come since the last GC is not worth another while it is less. */
 const LEAST_COME = 0.04;
 
-export function wantsCollection({ latest, collectedAt }: Pick<History, 'latest' | 'collectedAt'>, askedAt: number | null): boolean {
+type Known = Pick<History, 'latest' | 'collectedAt'>;
+
+/** `askedAt`: when it was last asked to collect; null: never. By the series' time. */
+export function wantsCollection({ latest, collectedAt }: Known, askedAt: number | null): boolean {
   if (!latest?.runtime) return false;
   const { heapHeld, heapLive } = latest.runtime;
   const leastMs = LEAST_BETWEEN_MS * Math.max(1, heapHeld / HEAP_AT_THAT);

@@ -1,4 +1,4 @@
-/** What the leak lab computes; and three of its programs through the whole of it, twice as fast and without their limits far away. */
+/** What the leak lab computes; and three of its programs through the whole of it, faster than in the bench. */
 import t from 'tap';
 import { FROZEN, HEALTHY, LEAKS } from '../apps/lab/lab.js';
 import { falseAlarms, judgeLeak, rankIn, type Word } from './lab/life.js';

@@ -34,20 +34,35 @@ async function scoped<T>(work: (scope: Scope) => Promise<T>): Promise<T> {
   }
 }
 
-async function runAll(sessions: readonly Session[], isChosen: (name: string) => boolean): Promise<Map<string, Watched>> {
+type Choice = (name: string) => boolean;
+
+async function runAll(sessions: readonly Session[], isChosen: Choice): Promise<Map<string, Watched>> {
   const all = new Map<string, Watched>();
   for (const session of sessions) {
     const apps = session.apps.filter(({ name }) => isChosen(name));
     if (apps.length === 0) continue;
     console.error(`${apps.map(({ name }) => name).join(', ')} …`);
     const until = new Set([...session.until].filter(isChosen));
-    for (const [name, watched] of await scoped((scope) => watch(scope, { ...session, apps, until }))) all.set(name, watched);
+    const lives = await scoped((scope) => watch(scope, { ...session, apps, until }));
+    for (const [name, watched] of lives) all.set(name, watched);
   }
   return all;
 }
 
+function machine(): string {
+  const all = cpus();
+  const cpu = `${all.length} x ${all[0]?.model ?? 'unknown'}`;
+  return `${cpu}, ${formatBytes(totalmem())}, Linux ${release()}, Node ${process.versions.node}`;
+}
+
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, json: { type: 'string' }, help: { type: 'boolean', default: false } } });
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: '' },
+      json: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
   if (values.help) {
     console.error(USAGE);
     return 0;
@@ -64,16 +79,18 @@ async function main(): Promise<number> {
     freezes: chosen(FROZEN).map((program) => freezeRow(program, lives.get(program.file))),
     cost: isChosen('profiler') ? await scoped((scope) => measureCost(scope, COST)) : null,
   };
-  const cpu = cpus();
-  console.log(`${cpu.length} x ${cpu[0]?.model ?? 'unknown'}, ${formatBytes(totalmem())}, Linux ${release()}, Node ${process.versions.node}; \
-load average ${before.toFixed(2)} before, ${loadavg()[0]!.toFixed(2)} after\n`);
-  const parts = [leakTable(findings.leaks), healthyTable(findings.healthy), freezeTable(findings.freezes), caption(), costLine(findings)];
+  const { leaks, healthy, freezes } = findings;
+  console.log(`${machine()}; load average ${before.toFixed(2)} before, ${loadavg()[0]!.toFixed(2)} after\n`);
+  const parts = [leakTable(leaks), healthyTable(healthy), freezeTable(freezes), caption(), costLine(findings)];
   console.log(`${parts.filter((part) => part !== null).join('\n\n')}\n`);
   console.log(expectationList(expectations(findings)));
   for (const line of misses(findings)) console.log(line);
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ ...findings, words: Object.fromEntries([...lives].map(([name, { words }]) => [name, words])) }, null, 2)}\n`);
-  const isWhole = findings.leaks.every(({ life }) => life !== null) && findings.healthy.every(({ of }) => of > 0) && findings.freezes.every(({ asked }) => asked !== null);
-  return isWhole ? 0 : 1;
+  if (values.json !== undefined) {
+    const words = Object.fromEntries([...lives].map(([name, watched]) => [name, watched.words]));
+    writeFileSync(values.json, `${JSON.stringify({ ...findings, words }, null, 2)}\n`);
+  }
+  const wasRestarted = leaks.every(({ life }) => life !== null) && freezes.every(({ asked }) => asked !== null);
+  return wasRestarted && healthy.every(({ of }) => of > 0) ? 0 : 1;
 }
 
 try {

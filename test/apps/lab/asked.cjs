@@ -1,4 +1,4 @@
-// No disease: it answers on PORT, at some 60 kB of garbage and 3 kB that a cache keeps for a while an answer. For the
+// No disease: it answers on PORT, at some 100 kB of garbage and 3 kB that a cache keeps for a while an answer. For the
 // cost of the profiler.
 const { createServer } = require('node:http');
 const { catalogue, renderAnswer } = require('./service.cjs');

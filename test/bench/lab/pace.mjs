@@ -1,7 +1,7 @@
 /**
- * Preloaded into the lab's warden (node --import=…, dist/cli.js as it is): what it remembers of an app's memory is dated
- * LAB_PACE[app] times faster than the clock goes, counted from the start of the process. So hours pass in minutes, and
- * nothing of the product has another setting than its users have.
+ * Preloaded into the lab's warden (node --import=…, dist/cli.js as it is): what it remembers of an app's memory is
+ * dated LAB_PACE[app] times faster than the clock goes, counted from the start of the process. So hours pass in minutes,
+ * and nothing that judges growth has another setting than its users have.
  */
 import { SeriesBook } from '../../../dist/observe/series.js';
 

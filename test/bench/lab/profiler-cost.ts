@@ -38,7 +38,9 @@ export interface Cost {
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-export async function measureCost(scope: Pick<Scope, 'teardown' | 'testdir' | 'signal'>, { rounds, turnMs }: CostOptions): Promise<Cost> {
+type Life = Pick<Scope, 'teardown' | 'testdir' | 'signal'>;
+
+export async function measureCost(scope: Life, { rounds, turnMs }: CostOptions): Promise<Cost> {
   const dir = scope.testdir();
   mkdirSync(dir, { recursive: true });
   const path = join(dir, 'agent.sock');
@@ -46,7 +48,8 @@ export async function measureCost(scope: Pick<Scope, 'teardown' | 'testdir' | 's
   await hub.listen();
   scope.teardown(() => hub.close());
   const port = await freePort();
-  const app = spawnPlain(['--require', AGENT, appFile('lab/asked.cjs')], { env: { HEAPWARDEN_SOCKET: path, PORT: String(port) } });
+  const env = { HEAPWARDEN_SOCKET: path, PORT: String(port) };
+  const app = spawnPlain(['--require', AGENT, appFile('lab/asked.cjs')], { env });
   const ended = new Promise((resolve) => app.once('close', resolve));
   scope.teardown(() => (app.kill('SIGKILL'), ended));
   app.stdout.resume();
@@ -80,7 +83,10 @@ async function turn(pid: number, port: number, forMs: number): Promise<Turn> {
   let answered = 0;
   const one = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      get({ host: '127.0.0.1', port, agent }, (response) => response.on('end', resolve).on('error', reject).resume()).on('error', reject);
+      const request = get({ host: '127.0.0.1', port, agent }, (response) => {
+        response.on('end', resolve).on('error', reject).resume();
+      });
+      request.on('error', reject);
     });
   const client = async (): Promise<void> => {
     for (; performance.now() < until; answered++) await one();

@@ -1,6 +1,13 @@
 /** Pure: the findings as Markdown. */
 import { EVIDENCE_TIMEOUT, FULL } from './sessions.js';
-import { costShare, type Expectation, type Findings, type FreezeRow, type HealthyRow, type LeakRow } from './verdicts.js';
+import {
+  costShare,
+  type Expectation,
+  type Findings,
+  type FreezeRow,
+  type HealthyRow,
+  type LeakRow,
+} from './verdicts.js';
 import { summarize } from '../figures.js';
 import type { Turn } from './profiler-cost.js';
 
@@ -29,7 +36,7 @@ export function healthyTable(rows: readonly HealthyRow[]): string {
     rows.map(({ program, alarms, of, classes }) => [
       program.file,
       program.looks,
-      of === 0 ? 'NOT SEEN' : alarms === 0 ? `no, at ${of} looks` : `YES, at ${alarms} of ${of} looks: ${classes.join(', ')}`,
+      of === 0 ? 'NOT SEEN' : alarms === 0 ? `no, at ${of} looks` : `YES, at ${alarms} of ${of}: ${classes.join(', ')}`,
     ]),
   );
 }
@@ -37,32 +44,38 @@ export function healthyTable(rows: readonly HealthyRow[]): string {
 export function freezeTable(rows: readonly FreezeRow[]): string {
   return table(
     ['freeze', 'in', 'guilty function', 'evidence'],
-    rows.map(({ program, asked, isNamed, saysWhyNot, finding }) => [
-      program.file,
-      program.by,
-      program.guilty,
-      asked === null ? 'NOT RESTARTED' : isNamed ? 'names it' : saysWhyNot ? 'says that it could not, and why' : `WRONG: ${finding ?? 'nothing is said'}`,
-    ]),
+    rows.map((row) => [row.program.file, row.program.by, row.program.guilty, freezeCell(row)]),
   );
 }
 
-/** What was compressed, and how else this is not the life of a service. */
-export function caption(): string {
-  const minutes = 60 / FULL.pace;
-  return `Each program is an HTTP service at ${FULL.ordersPerSecond} orders a second with one disease, run by \`heapwarden serve\` as a child app. \
-Time is compressed: an hour of the table is ${minutes === 1 ? 'a minute' : `${minutes} minutes`} of the run (of the daily wave, 7.5 s), as the samples are dated so much faster; \
-all settings of heapwarden are those that its users have, on that clock, but for evidence.timeout: ${EVIDENCE_TIMEOUT} where they have 5s, as a dozen programs here reach their limits within two minutes on a few cores. So a leak grows ${FULL.pace} times faster than in such a life, \
-and has ${FULL.pace} times fewer requests, less garbage and fewer collections by V8 itself. "Known from": the share of its life after which the right class was told and no other since. \
-"Forecast off": of the time that was left at half of its life. Its rank: the first row of suspects.txt that names the function, as the one that allocated or as the app's own that called it.`;
+function freezeCell({ asked, isNamed, saysWhyNot, finding }: FreezeRow): string {
+  if (asked === null) return 'NOT RESTARTED';
+  if (isNamed) return 'names it';
+  return saysWhyNot ? 'says that it could not, and why' : `WRONG: ${finding ?? 'nothing is said'}`;
 }
+
+/** What was compressed, and how else this is not the life of a service. */
+export const caption = (): string => [
+  `Each program is an HTTP service at ${FULL.ordersPerSecond} orders a second with one disease, run by`,
+  '`heapwarden serve` as a child app. Time is compressed: an hour of the table is a minute of the run (7.5 s in the',
+  'daily wave), as the samples are dated so much faster. On that clock all settings of heapwarden are those that its',
+  `users have, but for evidence.timeout: ${EVIDENCE_TIMEOUT} in place of 5s, as a dozen programs reach their limits`,
+  `within two minutes on a few cores. So a leak grows ${FULL.pace} times faster than in such a life, and has`,
+  `${FULL.pace} times fewer requests, less garbage and fewer collections by V8 itself. "Known from": the share of its`,
+  'life after which the right class was told and no other since. "Its rank": the first row of suspects.txt that names',
+  'the function, as the one that allocated or as the app\'s own that called it. "Forecast off": of the time that was',
+  'left at half of its life.',
+].join(' ');
 
 export function costLine({ cost }: Findings): string | null {
   if (!cost) return null;
-  const rates = (of: (turn: Turn) => number) => [cost.off, cost.on].map((turns) => Math.round(summarize(turns.map(of)).median));
+  const median = (turns: readonly Turn[], of: (turn: Turn) => number) => Math.round(summarize(turns.map(of)).median);
+  const rates = (of: (turn: Turn) => number) => [median(cost.off, of), median(cost.on, of)];
   const [off, on] = rates(({ perSecond }) => perSecond);
   const [offCpu, onCpu] = rates(({ perCpuSecond }) => perCpuSecond);
-  return `Cost of the profiler to a service that does nothing but answer, by turns of the same process: ${off} requests/s without it and ${on} with it; \
-${offCpu} and ${onCpu} for each second of its CPU time, which is ${(costShare(cost) * 100).toFixed(1)} % less by the median of ${cost.on.length} pairs.`;
+  const less = `${(costShare(cost) * 100).toFixed(1)} % less by the median of ${cost.on.length} pairs`;
+  return `Cost of the profiler to a service that does nothing but answer, by turns of the same process: \
+${off} requests/s without it and ${on} with it; ${offCpu} and ${onCpu} for each second of its CPU time, which is ${less}.`;
 }
 
 export const expectationList = (all: readonly Expectation[]): string =>
@@ -70,7 +83,8 @@ export const expectationList = (all: readonly Expectation[]): string =>
 
 /** What the warden said where the table has something in capitals, or a function not at rank 1. */
 export function misses({ leaks, freezes }: Findings): string[] {
-  const said = (file: string, finding: string | null, notes: readonly string[]) => `${file}: ${finding ?? 'no finding'}${notes.length > 0 ? ` (${notes.join('; ')})` : ''}`;
+  const said = (file: string, finding: string | null, notes: readonly string[]): string =>
+    [`${file}: ${finding ?? 'no finding'}`, ...notes].join('; ');
   return [
     ...leaks.filter((row) => !row.isRight || (row.program.guilty !== null && row.rank !== 1)),
     ...freezes.filter((row) => !row.isNamed),

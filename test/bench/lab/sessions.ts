@@ -1,5 +1,6 @@
 /** Which programs of the lab run together, and within which limits. */
-import { FROZEN, HEALTHY, LEAKS, type FrozenProgram, type HealthyProgram, type LeakProgram } from '../../apps/lab/lab.js';
+import { FROZEN, HEALTHY, LEAKS } from '../../apps/lab/lab.js';
+import type { FrozenProgram, HealthyProgram, LeakProgram } from '../../apps/lab/lab.js';
 import type { LabApp } from './lab-warden.js';
 import type { Session } from './watch.js';
 
@@ -43,7 +44,11 @@ function healthyApp({ file, haste = 1 }: HealthyProgram, pace: Pace): LabApp {
   return { name: file, file, limits: `rss: { restart: 500MB, for: ${holdOf(pace)} }`, pace: pace.pace * haste, env };
 }
 
-export function memorySession(leaks: readonly LeakProgram[], healthy: readonly HealthyProgram[], pace: Pace = FULL): Session {
+export function memorySession(
+  leaks: readonly LeakProgram[],
+  healthy: readonly HealthyProgram[],
+  pace: Pace = FULL,
+): Session {
   const ms = (hours: number) => (hours * HOUR_MS) / pace.pace;
   return {
     apps: [...leaks.map((one, i) => leakApp(one, i, pace)), ...healthy.map((one) => healthyApp(one, pace))],

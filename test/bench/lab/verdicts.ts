@@ -45,7 +45,9 @@ export function leakRow(program: LeakProgram, { words, incident, life, evidence 
   return { program, life, rank, finding, notes, ...judgeLeak(program.class, words, life ?? -1) };
 }
 
-export const healthyRow = (program: HealthyProgram, { words }: Watched = NOTHING): HealthyRow => ({ program, ...falseAlarms(words) });
+export function healthyRow(program: HealthyProgram, { words }: Watched = NOTHING): HealthyRow {
+  return { program, ...falseAlarms(words) };
+}
 
 export function freezeRow(program: FrozenProgram, { incident }: Watched = NOTHING): FreezeRow {
   const { finding = null, notes = [] } = incident?.outcome?.evidence ?? {};
@@ -69,7 +71,9 @@ const LEAST_AT_RANK_1 = 0.9;
 
 export function expectations({ leaks, healthy, freezes }: Findings): Expectation[] {
   const interruptible = freezes.filter(({ program }) => program.by === 'javascript' || program.by === 'regex');
+  const byName = interruptible.filter(({ isNamed }) => isNamed);
   const others = freezes.filter((row) => !interruptible.includes(row));
+  const truthful = others.filter((row) => row.isNamed || row.saysWhyNot);
   const named = leaks.filter(({ program }) => program.guilty !== null);
   const first = named.filter(({ rank }) => rank === 1);
   const right = leaks.filter(({ isRight }) => isRight);
@@ -78,8 +82,8 @@ export function expectations({ leaks, healthy, freezes }: Findings): Expectation
   const all = (what: string, of: readonly unknown[], good: readonly unknown[]): Expectation =>
     ({ what, isMet: good.length === of.length, found: `${good.length} of ${of.length}` });
   return [
-    all('every freeze in JavaScript or a regular expression names the guilty function', interruptible, interruptible.filter(({ isNamed }) => isNamed)),
-    all('every other freeze names it, or says truthfully why it could not', others, others.filter((row) => row.isNamed || row.saysWhyNot)),
+    all('every freeze in JavaScript or a regular expression names the guilty function', interruptible, byName),
+    all('every other freeze names it, or says truthfully why it could not', others, truthful),
     all('every leak is told, and its class is right', leaks, right),
     {
       what: 'the guilty function stands first in at least 9 of 10 heap leaks',

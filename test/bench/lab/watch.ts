@@ -30,8 +30,10 @@ export interface Session {
   leastMs: number;
 }
 
+type Ground = Pick<Scope, 'teardown' | 'passing' | 'comment' | 'signal'>;
+
 /** By app. */
-export async function watch(scope: Pick<Scope, 'teardown' | 'passing' | 'comment' | 'signal'>, session: Session): Promise<Map<string, Watched>> {
+export async function watch(scope: Ground, session: Session): Promise<Map<string, Watched>> {
   const { apps, until, mostMs, leastMs } = session;
   const warden = await startLabWarden(scope, apps);
   const words = new Map(apps.map(({ name }) => [name, new Life()]));
@@ -49,7 +51,10 @@ export async function watch(scope: Pick<Scope, 'teardown' | 'passing' | 'comment
   }
   const restarts = (await warden.restarts()).toReversed();
   const watched = new Map<string, Watched>();
-  for (const { name } of apps) watched.set(name, await told(words.get(name)!, restarts.find(({ app }) => app === name) ?? null, hours.get(name)!));
+  for (const { name } of apps) {
+    const incident = restarts.find(({ app }) => app === name) ?? null;
+    watched.set(name, await told(words.get(name)!, incident, hours.get(name)!));
+  }
   await warden.stop();
   return watched;
 }
@@ -73,10 +78,14 @@ class Life {
   }
 }
 
-async function told({ words, startedAtSeconds }: Life, incident: IncidentStatus | null, hoursPerSecond: number): Promise<Watched> {
-  const life = incident && startedAtSeconds !== null ? (incident.timestamp_seconds - startedAtSeconds) * hoursPerSecond : null;
+async function told(heard: Life, incident: IncidentStatus | null, hoursPerSecond: number): Promise<Watched> {
+  const { words, startedAtSeconds } = heard;
+  const lived = incident && startedAtSeconds !== null ? incident.timestamp_seconds - startedAtSeconds : null;
+  const life = lived === null ? null : lived * hoursPerSecond;
   const { folder, files } = incident?.outcome?.evidence ?? { folder: null, files: [] };
   const evidence: Record<string, string> = {};
-  for (const file of files) if (folder !== null && file.endsWith('.txt')) evidence[file] = await readFile(join(folder, file), 'utf8');
+  for (const file of files.filter((name) => name.endsWith('.txt'))) {
+    evidence[file] = await readFile(join(folder!, file), 'utf8');
+  }
   return { words, incident, life, evidence };
 }
