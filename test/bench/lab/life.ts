@@ -12,10 +12,10 @@ export interface Word {
 }
 
 export interface LeakVerdict {
-  /** The last word before the restart. */
+  /** What was said at most looks in the second half of its life; null: nothing. */
   told: Leak['class'] | null;
   isRight: boolean;
-  /** Share of its life after which the right class was told and no other since; null: never. */
+  /** Share of its life after which the right class was told first; null: never. */
   knownFrom: number | null;
   /** Of the time that was left at half of its life; null where nothing was forecast then. */
   forecastError: number | null;
@@ -24,9 +24,8 @@ export interface LeakVerdict {
 /** `life`: from its start to the decision to restart it. */
 export function judgeLeak(truth: LeakClass, words: readonly Word[], life: number): LeakVerdict {
   const lived = words.filter(({ at }) => at <= life);
-  const told = lived.at(-1)?.leak ?? null;
-  const lastOther = lived.findLastIndex(({ leak }) => leak !== truth);
-  const first = lived[lastOther + 1];
+  const told = mostTold(lived.filter(({ at }) => at > life / 2));
+  const first = lived.find(({ leak }) => leak === truth);
   const half = lived.findLast(({ at }) => at <= life / 2);
   const left = half ? life - half.at : NaN;
   return {
@@ -35,6 +34,12 @@ export function judgeLeak(truth: LeakClass, words: readonly Word[], life: number
     knownFrom: first ? first.at / life : null,
     forecastError: half?.forecast == null ? null : Math.abs(half.forecast - left) / left,
   };
+}
+
+function mostTold(words: readonly Word[]): Leak['class'] | null {
+  const counts = new Map<Leak['class'] | null, number>();
+  for (const { leak } of words) counts.set(leak, (counts.get(leak) ?? 0) + 1);
+  return [...counts].toSorted((a, b) => b[1] - a[1])[0]?.[0] ?? null;
 }
 
 /** Words that call a healthy program leaky, by class, with how many they are. */

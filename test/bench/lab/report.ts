@@ -16,7 +16,7 @@ const hours = (value: number): string => `${value.toFixed(1)} h`;
 
 export function leakTable(rows: readonly LeakRow[]): string {
   return table(
-    ['leak', 'class', 'told', 'known from', 'guilty function', 'its rank', 'life', 'forecast off at half way'],
+    ['leak', 'class', 'told', 'first told', 'guilty function', 'its rank', 'life', 'forecast off at half way'],
     rows.map(({ program, told, isRight, knownFrom, rank, life, forecastError }) => [
       program.file,
       program.class,
@@ -61,10 +61,10 @@ export const caption = (): string => [
   'daily wave), as the samples are dated so much faster. On that clock all settings of heapwarden are those that its',
   `users have, but for evidence.timeout: ${EVIDENCE_TIMEOUT} in place of 5s, as a dozen programs reach their limits`,
   `within two minutes on a few cores. So a leak grows ${FULL.pace} times faster than in such a life, and has`,
-  `${FULL.pace} times fewer requests, less garbage and fewer collections by V8 itself. "Known from": the share of its`,
-  'life after which the right class was told and no other since. "Its rank": the first row of suspects.txt that names',
-  'the function, as the one that allocated or as the app\'s own that called it. "Forecast off": of the time that was',
-  'left at half of its life.',
+  `${FULL.pace} times fewer requests, less garbage and fewer collections by V8 itself. "Told": at most looks in the`,
+  'second half of its life; "first told": the share of its life after which the right class was told first. "Its rank":',
+  'the first row of suspects.txt that names the function, as the one that allocated or as the app\'s own that called',
+  'it. "Forecast off": of the time that was left at half of its life.',
 ].join(' ');
 
 export function costLine({ cost }: Findings): string | null {

@@ -18,9 +18,9 @@ const HOUR_MS = 3_600_000;
 /** A leak needs some 2.5 hours of the lab's clock to its limit; the look-alikes are watched for so long. */
 export const WATCHED_HOURS = 3.2;
 /** A machine that is busy with other things makes leaks slower. */
-const MOST_HOURS = 4.5;
+const MOST_HOURS = 5;
 /** From one program to the next: if all reached their limits at once, they would wait for each other's evidence. */
-const STAGGER_MB = 9;
+const STAGGER_MB = 6;
 
 const envOf = ({ pace, ordersPerSecond }: Pace): Record<string, string> =>
   ({ LAB_HOUR_MS: String(HOUR_MS / pace), LAB_ORDERS_PER_SECOND: String(ordersPerSecond) });
