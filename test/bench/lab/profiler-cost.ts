@@ -1,6 +1,7 @@
 /** What the allocation profiler costs an app: requests a second with it and without, by turns. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, get } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../../src/clock.js';
@@ -38,11 +39,11 @@ export interface Cost {
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-type Life = Pick<Scope, 'teardown' | 'testdir' | 'signal'>;
+type Life = Pick<Scope, 'teardown' | 'signal'>;
 
 export async function measureCost(scope: Life, { rounds, turnMs }: CostOptions): Promise<Cost> {
-  const dir = scope.testdir();
-  mkdirSync(dir, { recursive: true });
+  const dir = mkdtempSync(join(tmpdir(), 'hw-lab-'));
+  scope.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const path = join(dir, 'agent.sock');
   const hub = new AgentHub({ path, statsIntervalMs: 5000, clock: systemClock, log: silent });
   await hub.listen();
