@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Aftercare } from './act/aftercare.js';
 import { AppNotes } from './act/app-notes.js';
+import { Collections } from './act/collections.js';
 import { Deaths } from './act/deaths.js';
 import { Evidence } from './act/evidence/collect.js';
 import { LastWords } from './act/evidence/last-words.js';
@@ -157,6 +158,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
   const days = await DayKeeper.open({ stateDir: state_dir, clock, log });
   const onRound = (): void => changes.tell('status', 'apps');
+  const collections = new Collections({ hub, series });
   const kernelLog = new KernelLog();
   const deaths = new Deaths({
     supervisors: supervisors.byApp,
@@ -173,7 +175,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   });
   const loop = new ControlLoop({
     config: current, onRound, observer, restarter, schedules, aftercare, attacher, waiting, series, days, witness, deaths,
-    clock, log,
+    collections, clock, log,
   });
   return {
     lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series, days,

@@ -10,6 +10,7 @@ import type { Observer } from '../observe/observer.js';
 import type { SeriesBook } from '../observe/series.js';
 import { formatDuration } from '../units.js';
 import type { Aftercare } from './aftercare.js';
+import type { Collections } from './collections.js';
 import type { DayKeeper } from './day-keeper.js';
 import type { Deaths } from './deaths.js';
 import type { Witness } from './evidence/witness.js';
@@ -31,6 +32,7 @@ export interface LoopParts {
   days: Pick<DayKeeper, 'look'>;
   witness: Pick<Witness, 'look'>;
   deaths: Pick<Deaths, 'look'>;
+  collections: Pick<Collections, 'look'>;
   clock: Clock;
   log: Log;
 }
@@ -57,7 +59,9 @@ export class ControlLoop {
 
   /** One round. */
   async turn(): Promise<void> {
-    const { observer, clock, waiting, schedules, aftercare, attacher, series, days, witness, deaths } = this.#parts;
+    const {
+      observer, clock, waiting, schedules, aftercare, attacher, series, days, witness, deaths, collections,
+    } = this.#parts;
     const { apps, trigger, fallback_after } = this.#parts.config();
     const workers = await observer.observe();
     series.add(workers);
@@ -71,6 +75,7 @@ export class ControlLoop {
     attacher.look(apps, workers);
     await deaths.look(apps, workers);
     witness.look(apps, workers);
+    collections.look(apps, workers);
     await aftercare.look(apps, workers);
     // With both, Alertmanager leads: its alert has had `fallback_after` to come. One that came and was refused for now
     // is asked again below, and stays the one that asks: so it can still be resolved.

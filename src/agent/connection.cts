@@ -30,6 +30,8 @@ export interface AgentSource {
   arm(timeoutMs: number): void;
   /** See Evidence. */
   profile(on: boolean): void;
+  /** See collect.cts. */
+  collect(): void;
   gather(folder: string, files: readonly EvidenceFile[]): string[];
 }
 
@@ -104,6 +106,10 @@ export class Connection {
       if (frame?.type === 'profile') {
         this.#tell({ type: 'heard', request: frame.request });
         this.#source.profile(frame.on === true);
+      }
+      if (frame?.type === 'collect') {
+        this.#tell({ type: 'heard', request: frame.request });
+        this.#source.collect();
       }
       if (frame?.type === 'gather') this.#gather(frame.request, frame.folder, frame.files);
       if (frame?.type === 'welcome' && typeof frame.stats_interval_ms === 'number') {

@@ -89,7 +89,7 @@ export type AgentFrame =
   | { type: 'beat'; n: number; inspector_port?: number }
   /** `request` echoes the newest `sample` frame that this answers; older ones are answered with it. */
   | { type: 'stats'; n: number; request?: number; stats: RuntimeStats }
-  /** The `drain`, `arm`, `profile` or `gather` of this number has been read: no frozen process says so. */
+  /** The `drain`, `arm`, `profile`, `collect` or `gather` of this number has been read: no frozen process says so. */
   | { type: 'heard'; request: number }
   /** The end of a drain: `complete` where no connection was left, else its time was over. */
   | { type: 'drained'; request: number; complete: boolean }
@@ -111,5 +111,7 @@ export type WardenFrame =
   | { type: 'arm'; request: number; timeout_ms: number }
   /** Asks to sample allocations from now on, or no more. */
   | { type: 'profile'; request: number; on: boolean }
+  /** Asks to have V8 collect garbage soon, so that `heap_live` is known as of now. */
+  | { type: 'collect'; request: number }
   /** Asks to write these files into a folder, in this order, each under another name until it is whole. */
   | { type: 'gather'; request: number; folder: string; files: EvidenceFile[] };

@@ -41,6 +41,10 @@ export function start({ app, socket }: Told = {}): void {
       if (on || wasProfiled) evidence().profile(on);
       wasProfiled ||= on;
     },
+    collect: () => {
+      const { collectGarbageSoon } = require('./collect.cjs') as typeof import('./collect.cjs');
+      collectGarbageSoon();
+    },
     gather: (folder, files) => evidence().gather(folder, files),
   };
   new Link(source, socket === undefined ? socketPaths : () => [socket]).open();

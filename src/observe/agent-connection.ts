@@ -134,6 +134,11 @@ export class AgentConnection {
     return (await this.#send((request) => ({ type: 'profile', request, on }), async () => true)) ?? false;
   }
 
+  /** Asks the process to collect its garbage soon. True when it has heard. */
+  async collect(): Promise<boolean> {
+    return (await this.#send((request) => ({ type: 'collect', request }), async () => true)) ?? false;
+  }
+
   /** What could not be written, and why; null where the process has not said so within `timeoutMs`. */
   gather({ folder, files }: GatherOrder, timeoutMs: number): Promise<string[] | null> {
     const frame = (request: number): WardenFrame => ({ type: 'gather', request, folder, files: [...files] });

@@ -114,6 +114,11 @@ export class AgentHub {
     return (await this.#byPid.get(pid)?.profile(on)) ?? false;
   }
 
+  /** Asks a process to have V8 collect its garbage soon; true when its agent has heard. */
+  async collect(pid: number): Promise<boolean> {
+    return (await this.#byPid.get(pid)?.collect()) ?? false;
+  }
+
   /**
    * Asks a process to write evidence into a folder: what could not be had, in a sentence each. Null where no agent is
    * connected, or has said so within `timeoutMs` of hearing it: an older agent never does, nor does a frozen process.

@@ -24,6 +24,8 @@ export interface MemorySample {
   /** null where no agent reports. */
   runtime: {
     heapTotal: number;
+    /** Used outside the young generation, garbage included. */
+    heapHeld: number;
     /** null before the first major GC. */
     heapLive: number | null;
     /** Array buffers are part of it: https://nodejs.org/api/process.html#processmemoryusage */
@@ -49,6 +51,8 @@ export interface Snapshot {
 /** What a reader of a series needs. */
 export interface History {
   readonly latest: MemorySample | null;
+  /** When the last major GC was noticed; where none was, when the series begins. */
+  readonly collectedAt: number;
   readonly snapshots: readonly Snapshot[];
   /** Bytes that the tree and the root have had at most, by single samples; 0 where there is none. */
   readonly highest: { tree: number; root: number };
@@ -85,6 +89,7 @@ const MOST_RESOURCE_TYPES = 32;
 export class Series implements History {
   latest: MemorySample | null = null;
   highest = { tree: 0, root: 0 };
+  collectedAt = 0;
   #snapshots: Snapshot[] = [];
   #snapshotEveryMs: number;
   readonly #tiers: readonly Tier[];
@@ -102,7 +107,7 @@ export class Series implements History {
   }
 
   add(sample: MemorySample): void {
-    if (!this.latest) this.#origin = sample.at;
+    if (!this.latest) this.#origin = this.collectedAt = sample.at;
     const values = this.#valuesOf(sample);
     for (const tier of this.#tiers) tier.add(sample.at - this.#origin, values);
     if (sample.runtime) this.#snapshot(sample.at, sample.runtime.resources);
@@ -120,11 +125,12 @@ export class Series implements History {
     return this.#tiers[0]!.read(1 + COLUMNS.indexOf(column), -Infinity, this.#origin);
   }
 
-  #valuesOf({ treeRss, rootRss, ownRss, runtime }: MemorySample): number[] {
+  #valuesOf({ at, treeRss, rootRss, ownRss, runtime }: MemorySample): number[] {
     const heap = runtime?.heapLive ?? NaN;
     const external = runtime?.external ?? NaN;
     // Buffers that nobody holds are still counted until the next major GC.
     const collected = heap !== (this.latest?.runtime?.heapLive ?? NaN) || Number.isNaN(this.#liveBuffers);
+    if (collected && !Number.isNaN(heap)) this.collectedAt = at;
     if (Number.isNaN(heap)) this.#liveBuffers = NaN;
     else this.#liveBuffers = collected ? external : Math.min(this.#liveBuffers, external);
     const native = ownRss - (runtime?.heapTotal ?? NaN) - external;
@@ -239,6 +245,7 @@ export function sampleOf({ reading, agent, observedAt }: WorkerState): MemorySam
     runtime: stats
       ? {
           heapTotal: stats.heap_total,
+          heapHeld: stats.heap_used - youngOf(stats.heap_spaces),
           heapLive: stats.heap_live,
           external: stats.external,
           gcSeconds: Object.values(stats.gc).reduce((sum, { sum_seconds }) => sum + sum_seconds, 0),
@@ -247,3 +254,7 @@ export function sampleOf({ reading, agent, observedAt }: WorkerState): MemorySam
       : null,
   };
 }
+
+/** As the agent counts `heap_live`. */
+const youngOf = (spaces: Readonly<Record<string, number>>): number =>
+  Object.entries(spaces).reduce((sum, [name, used]) => (name.startsWith('new') ? sum + used : sum), 0);

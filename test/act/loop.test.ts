@@ -43,6 +43,7 @@ class Fixture {
       schedules: new Schedules(new AppNotes(this.world.history, { note: async () => {} }), this.world.clock),
       witness: { look: () => {} },
       deaths: { look: async () => {} },
+      collections: { look: () => {} },
       aftercare: { look: async () => {} },
       attacher: { look: () => {} },
       waiting: this.waiting,

@@ -29,12 +29,12 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (l
 });
 `;
 
-async function started(t: Parameters<typeof shortFolder>[0], node: string) {
+async function started(t: Parameters<typeof shortFolder>[0], node: string, source = LEAKS) {
   const folder = shortFolder(t);
   const path = join(folder, 'agent.sock');
   const { hub } = await openHub(t, path);
   const env = { HEAPWARDEN_SOCKET: path, SECRET: 'never to be told' };
-  const app = runApp(t, node, ['--require', builtAgent(folder), writeApp(folder, 'leaks.cjs', LEAKS), '--token=abc'], env);
+  const app = runApp(t, node, ['--require', builtAgent(folder), writeApp(folder, 'leaks.cjs', source), '--token=abc'], env);
   await untilStats(hub, app.pid);
   const into = join(folder, 'evidence');
   mkdirSync(into, { mode: 0o700 });
@@ -84,6 +84,37 @@ for (const major of NODE_MAJORS) {
     t.match(await gather(join(into, 'none'), 'allocations.heapprofile'), [/^no allocations\.heapprofile: /], 'it was stopped');
     t.match(await gather(join(into, 'none'), 'heap.heapsnapshot'), [/^no heap\.heapsnapshot: ENOENT/]);
     t.equal(await app.ask('still here'), '16 still here');
+  });
+}
+
+/** Hot before the profiler starts, so that V8 has inlined `keep` into `handle` by then. */
+const INLINES = `
+const kept = [];
+function keep(id) { kept.push({ id, half: id / 2, third: id / 3, more: { id } }); }
+function handle(id) { keep(id); return kept.length; }
+function handleAll(n) { let sum = 0; for (let i = 0; i < n; i++) sum += handle(i); return sum; }
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  if (line === 'warm') for (let i = 0; i < 300; i++) handleAll(1000);
+  kept.length = 0;
+  if (line === 'leak') for (let i = 0; i < 200; i++) handleAll(1000);
+  console.log(line);
+});
+`;
+
+for (const major of NODE_MAJORS) {
+  t.test(`Node ${major}: a function that was inlined is told from the one that it was in`, async (t) => {
+    const parts = needParts(t, `node-${major}`);
+    if (!parts) return;
+    const { hub, app, into } = await started(t, parts[`node-${major}`], INLINES);
+    await app.ask('warm');
+    t.equal(await hub.profile(app.pid, true), true);
+    await app.ask('leak');
+    t.strictSame(await hub.gather(app.pid, { folder: into, files: ['allocations.heapprofile'] }, PATIENCE_MS), []);
+    const head = parseProfile(readFileSync(join(into, 'allocations.heapprofile'), 'utf8'))!;
+    const { suspects } = rankSuspects(head, await sourceLocator([]));
+    t.match(suspects[0], { name: 'keep', line: 3 });
+    t.ok(suspects[0]!.share > 0.9, `${suspects[0]!.share}`);
+    t.equal(app.output().replace(/^(warm|leak)\n/gm, ''), '', 'and not a word in its output');
   });
 }
 

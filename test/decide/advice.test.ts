@@ -135,7 +135,7 @@ t.test('half a heap is too full where GC eats the CPU', async (t) => {
   const busy = (gcShare: number) => {
     const series = new Series();
     for (let at = 0; at <= HOUR; at += 10 * SECOND) {
-      const runtime = { heapTotal: 90 * MB, heapLive: 60 * MB + (at % MINUTE) / 100, external: 5 * MB, gcSeconds: (at / 1000) * gcShare, resources: {} };
+      const runtime = { heapTotal: 90 * MB, heapHeld: 70 * MB, heapLive: 60 * MB + (at % MINUTE) / 100, external: 5 * MB, gcSeconds: (at / 1000) * gcShare, resources: {} };
       series.add({ at, treeRss: 180 * MB, rootRss: 180 * MB, ownRss: 180 * MB, runtime });
     }
     return facts(series, { stats: { heap_limit: 100 * MB } });
@@ -147,7 +147,7 @@ t.test('half a heap is too full where GC eats the CPU', async (t) => {
 t.test('GC figures of two agents are not one', async (t) => {
   const series = new Series();
   for (let i = 0; i <= 120; i++) {
-    const runtime = { heapTotal: 90 * MB, heapLive: 60 * MB, external: 5 * MB, gcSeconds: i < 60 ? 1000 + i : i, resources: {} };
+    const runtime = { heapTotal: 90 * MB, heapHeld: 70 * MB, heapLive: 60 * MB, external: 5 * MB, gcSeconds: i < 60 ? 1000 + i : i, resources: {} };
     series.add({ at: i * 30 * SECOND, treeRss: 180 * MB, rootRss: 180 * MB, ownRss: 180 * MB, runtime });
   }
   t.equal(one(about(RSS, facts(series, { stats: { heap_limit: 66 * MB } })), 'heap_limit_too_low').figures.gc_ratio, null);

@@ -73,7 +73,7 @@ export function* samplesOf(body: Body, life: Life): Generator<MemorySample> {
       treeRss: ownRss + children,
       rootRss: ownRss,
       ownRss,
-      runtime: agent ? { heapTotal, heapLive, external, gcSeconds: at * GC_SHARE / 1000, resources: body.resources?.(at) ?? { TCPServerWrap: 1 } } : null,
+      runtime: agent ? { heapTotal, heapHeld: heap + gathered, heapLive, external, gcSeconds: at * GC_SHARE / 1000, resources: body.resources?.(at) ?? { TCPServerWrap: 1 } } : null,
     };
   }
 }

@@ -116,7 +116,7 @@ t.test('nor do the stairs hide it that resident memory climbs, as V8 reserves ah
     const held = 29 * MB + (at * 1.6 * MB) / MINUTE;
     if (held > heapLive * 1.55) [heapLive, reserved] = [held, held * 2.2 + 40 * MB];
     const rss = reserved + 100 * MB;
-    series.add({ at, treeRss: rss, rootRss: rss, ownRss: rss, runtime: { heapTotal: reserved, heapLive, external: 3 * MB, gcSeconds: 0, resources: {} } });
+    series.add({ at, treeRss: rss, rootRss: rss, ownRss: rss, runtime: { heapTotal: reserved, heapHeld: held, heapLive, external: 3 * MB, gcSeconds: 0, resources: {} } });
   }
   t.equal(outlookOf(series, APP).leak?.class, 'heap');
 });
@@ -198,7 +198,7 @@ const sample = fc.record({
   treeRss: bytes,
   ownShare: fc.double({ min: 0, max: 1, noNaN: true }),
   runtime: fc.option(
-    fc.record({ heapTotal: bytes, heapLive: fc.option(bytes), external: bytes, gcSeconds: fc.constant(0), resources: fc.dictionary(fc.string(), fc.nat()) }),
+    fc.record({ heapTotal: bytes, heapHeld: bytes, heapLive: fc.option(bytes), external: bytes, gcSeconds: fc.constant(0), resources: fc.dictionary(fc.string(), fc.nat()) }),
     { freq: 10 },
   ),
 });

@@ -8,7 +8,7 @@ const sample = (at: number, heapTotal: number, external: number, ownRss: number,
   treeRss: treeRss * MB,
   rootRss: ownRss * MB,
   ownRss: ownRss * MB,
-  runtime: { heapTotal: heapTotal * MB, heapLive: null, external: external * MB, gcSeconds: 0, resources: {} },
+  runtime: { heapTotal: heapTotal * MB, heapHeld: heapTotal * MB, heapLive: null, external: external * MB, gcSeconds: 0, resources: {} },
 });
 
 t.test('the parts make up the whole', async (t) => {

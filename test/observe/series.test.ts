@@ -7,7 +7,7 @@ const sample = (at: number, more: Partial<MemorySample> = {}): MemorySample => (
   treeRss: 100,
   rootRss: 90,
   ownRss: 90,
-  runtime: { heapTotal: 40, heapLive: 20, external: 10, gcSeconds: 0, resources: {} },
+  runtime: { heapTotal: 40, heapHeld: 35, heapLive: 20, external: 10, gcSeconds: 0, resources: {} },
   ...more,
 });
 
@@ -43,7 +43,7 @@ t.test('a round seldomer than a slice leaves no holes', async (t) => {
 
 t.test('heap and buffers are as of the last major GC; without an agent they are not known', async (t) => {
   const series = new Series();
-  const runtime = (heapLive: number | null, external: number) => ({ heapTotal: 40, heapLive, external, gcSeconds: 0, resources: {} });
+  const runtime = (heapLive: number | null, external: number) => ({ heapTotal: 40, heapHeld: 35, heapLive, external, gcSeconds: 0, resources: {} });
   const seen = [runtime(null, 10), runtime(20, 12), runtime(20, 30), runtime(20, 11), runtime(22, 25), null, runtime(22, 26)];
   seen.forEach((one, i) => series.add(sample(i * 30 * SECOND, { runtime: one })));
   series.add(sample(seen.length * 30 * SECOND));
@@ -56,13 +56,23 @@ t.test('heap and buffers are as of the last major GC; without an agent they are 
 t.test('what garbage collection takes, what V8 has reserved, and the most there was', async (t) => {
   const series = new Series();
   for (let i = 0; i < 13; i++) {
-    const runtime = { heapTotal: 40 + (i % 3), heapLive: 20, external: 10 + (i % 2), gcSeconds: i, resources: {} };
+    const runtime = { heapTotal: 40 + (i % 3), heapHeld: 35, heapLive: 20, external: 10 + (i % 2), gcSeconds: i, resources: {} };
     series.add(sample(i * 10 * SECOND, { treeRss: 100 + (i === 4 ? 77 : 0), rootRss: 90 + (i === 7 ? 5 : 0), runtime }));
   }
   t.strictSame(series.read('gc', -Infinity), [0, 3, 6, 9].map((value) => ({ at: value * 10 * SECOND, value })), 'as each slice began');
   t.strictSame(series.read('reserved', -Infinity).map(({ value }) => value), [40, 40, 40, 40]);
   t.strictSame(series.read('external', -Infinity).map(({ value }) => value), [10, 10, 10, 10]);
   t.strictSame(series.highest, { tree: 177, root: 95 });
+});
+
+t.test('when V8 has last collected', async (t) => {
+  const series = new Series();
+  const runtime = (heapLive: number | null) => ({ ...sample(0).runtime!, heapLive });
+  const seen = [null, null, 20, 20, 22, 22].map((heapLive, i) => {
+    series.add(sample(1000 + i * SECOND, { runtime: runtime(heapLive) }));
+    return series.collectedAt;
+  });
+  t.strictSame(seen, [1000, 1000, 3000, 3000, 5000, 5000], 'at first, when it begins');
 });
 
 t.test('counts of resources are thinned to 32 at most, over the whole life', async (t) => {
@@ -79,13 +89,13 @@ t.test('counts of resources are thinned to 32 at most, over the whole life', asy
 });
 
 t.test('what a worker’s state says', async (t) => {
-  const stats = { heap_live: 20 * MB, active_resources: { Timeout: 2 } };
+  const stats = { heap_live: 20 * MB, heap_spaces: { old: 25 * MB, new: 4 * MB, new_large_object: MB }, active_resources: { Timeout: 2 } };
   t.strictSame(sampleOf(workerOf({ rssBytes: 80 * MB, childrenRssBytes: 20 * MB, stats })), {
     at: NOW,
     treeRss: 100 * MB,
     rootRss: 80 * MB,
     ownRss: 80 * MB,
-    runtime: { heapTotal: 50 * MB, heapLive: 20 * MB, external: 2 * MB, gcSeconds: 0, resources: { Timeout: 2 } },
+    runtime: { heapTotal: 50 * MB, heapHeld: 25 * MB, heapLive: 20 * MB, external: 2 * MB, gcSeconds: 0, resources: { Timeout: 2 } },
   });
   const wrapped = workerOf({ rssBytes: 30 * MB, childrenRssBytes: 80 * MB });
   t.match(sampleOf({ ...wrapped, agent: { ...wrapped.agent!, pid: 9999 } }), { rootRss: 30 * MB, ownRss: 80 * MB }, 'npm start');
