@@ -184,7 +184,8 @@ function bareApp(found: Seen, port: number, all: ReadonlyMap<number, Seen>): Sig
 
 /** What its script is called; where that says nothing, the folder that it is in. */
 function nameOf(words: readonly string[]): string | null {
-  const script = words.slice(1).find((word) => /\.[cm]?[jt]s$/.test(word)) ?? words.slice(1).find((word) => word !== '' && !word.startsWith('-'));
+  const plain = words.slice(1).filter((word) => word !== '' && !word.startsWith('-'));
+  const script = plain.find((word) => /\.[cm]?[jt]s$/.test(word)) ?? plain[0];
   if (script === undefined) return null;
   const name = basename(script).replace(/\.[cm]?[jt]s$/, '');
   const folder = basename(dirname(script));

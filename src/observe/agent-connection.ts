@@ -35,6 +35,8 @@ export interface AgentReport {
 
 /** A process that turns its loop says within this many milliseconds that it has heard; a frozen one never does. */
 const HEARD_MS = 500;
+/** For what nobody waits for: one that has just begun to sample its allocations stands still for a moment. */
+const PATIENT_MS = 5000;
 /** For the last word of a drain to arrive, in milliseconds. */
 const LAST_WORD_MS = 500;
 
@@ -131,12 +133,12 @@ export class AgentConnection {
 
   /** Asks the process to sample its allocations, or no more. True when it has heard. */
   async profile(on: boolean): Promise<boolean> {
-    return (await this.#send((request) => ({ type: 'profile', request, on }), async () => true)) ?? false;
+    return (await this.#send((request) => ({ type: 'profile', request, on }), async () => true, PATIENT_MS)) ?? false;
   }
 
   /** Asks the process to collect its garbage soon. True when it has heard. */
   async collect(): Promise<boolean> {
-    return (await this.#send((request) => ({ type: 'collect', request }), async () => true)) ?? false;
+    return (await this.#send((request) => ({ type: 'collect', request }), async () => true, PATIENT_MS)) ?? false;
   }
 
   /** What could not be written, and why; null where the process has not said so within `timeoutMs`. */
