@@ -160,6 +160,7 @@ defaults:
 apps:
   - name: shop
     supervisor: { systemd: shop.service }
+    restart: { ready: { agent: true } }
     runtime: none
     limits:
       rss: { restart: 1GB, for: 10s }
@@ -167,9 +168,9 @@ apps:
   const verdict = judgeNotices(config, places);
   t.strictSame(codes(verdict), ['problem setting_unsupported', 'note setting_without_effect', 'note setting_without_effect']);
   t.strictSame(verdict.findings.map(({ fix }) => `${fix?.file}:${fix?.line}: ${fix?.text}`), [
-    '/srv/heapwarden.yml:7: take out or change supervisor.systemd',
+    '/srv/heapwarden.yml:8: take out or change restart.ready.agent',
     '/srv/heapwarden.yml:4: take out or change limits.heap',
-    '/srv/heapwarden.yml:10: take out or change limits.rss.for',
+    '/srv/heapwarden.yml:11: take out or change limits.rss.for',
   ]);
 });
 
