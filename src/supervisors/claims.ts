@@ -1,5 +1,7 @@
 import { HeapwardenError } from '../errors.js';
-import type { ProcessTable, RestartOptions, RestartReport, Slot, Supervisor, SupervisorKind } from './contract.js';
+import type {
+  Death, Ending, ProcessTable, RestartOptions, RestartReport, Slot, Supervisor, SupervisorKind,
+} from './contract.js';
 
 export interface ClaimParts {
   processes: ProcessTable;
@@ -117,6 +119,18 @@ class Guarded implements Supervisor {
 
   beside(): readonly number[] {
     return this.#inner.beside?.() ?? [];
+  }
+
+  async endings(): Promise<Ending[]> {
+    return (await this.#inner.endings?.()) ?? [];
+  }
+
+  lastDeath(worker: string): Death | null {
+    return this.#inner.lastDeath?.(worker) ?? null;
+  }
+
+  memoryLimitBytes(worker: string): number | null {
+    return this.#inner.memoryLimitBytes?.(worker) ?? null;
   }
 
   async restart(worker: string, options: RestartOptions): Promise<RestartReport> {

@@ -56,7 +56,7 @@ t.test('SIGTERM leaves nothing behind: no process, no socket, no temporary file'
   t.ok(existsSync(join(warden.dir, 'agent.sock')));
   t.equal(await warden.stop(), 0, 'exit status 0');
   for (const pid of pids) t.equal(await processes.identify(pid), null, `process ${pid} has gone`);
-  t.strictSame(readdirSync(warden.dir).toSorted(), ['children.json', 'heapwarden.yml', 'journal.jsonl', 'token']);
+  t.strictSame(readdirSync(warden.dir).toSorted(), ['children.json', 'day.bin', 'heapwarden.yml', 'journal.jsonl', 'token']);
   t.strictSame(JSON.parse(readFileSync(join(warden.dir, 'children.json'), 'utf8')).apps, {});
   t.match(warden.log, /heapwarden has stopped\n$/, 'the last line is out');
 });

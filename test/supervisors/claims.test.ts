@@ -71,6 +71,20 @@ t.test('the second app is the error, whoever answers first', async (t) => {
   }
 });
 
+t.test('what a supervisor knows beyond its slots is passed on', async (t) => {
+  const ending = { worker: '0', pid: 12, atMs: 1, code: null, signal: 'SIGABRT', words: '' };
+  const death = { cause: 'oom_kernel', atMs: 1, detail: 'so it said' } as const;
+  const knowing = Object.assign(new Fake('pm2', [12]), {
+    endings: async () => [ending],
+    lastDeath: (worker: string) => (worker === '0' ? death : null),
+    memoryLimitBytes: (worker: string) => Number(worker) + 5,
+  });
+  const { shop, web } = guarded({ shop: knowing, web: new Fake('external', [13]) });
+  t.strictSame(await shop!.endings!(), [ending]);
+  t.strictSame([shop!.lastDeath!('0'), shop!.lastDeath!('1'), shop!.memoryLimitBytes!('2')], [death, null, 7]);
+  t.strictSame([await web!.endings!(), web!.lastDeath!('0'), web!.memoryLimitBytes!('0')], [[], null, null]);
+});
+
 t.test('beside the slots, too', async (t) => {
   const { shop, web } = guarded({ shop: new Fake('pm2', [11], [12]), web: new Fake('external', [12]) });
   await shop!.slots();
