@@ -2,31 +2,26 @@
  * A world in which everything happens that the dashboards tell of: a real Prometheus scrapes a real warden with apps that
  * leak, that no restart helps, that die for want of memory, and that have no limit. Beside it, jobs of others.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import { MemoryLog } from '../act/support.js';
 import { waitFor } from '../integration/wait.js';
-import { appFile } from '../integration/warden-process.js';
+import { WardenProcess, appFile } from '../integration/warden-process.js';
 import { freePort, startPrometheus, type Prometheus } from '../parts/prometheus.js';
 
-type Library = typeof import('../../src/index.js');
-const DIST = new URL('../../dist/index.js', import.meta.url).href;
+const PACED = fileURLToPath(new URL('paced.mjs', import.meta.url));
 
 /** Seconds. */
 export const SCRAPE_INTERVAL = 1;
-/** A trend takes six seconds in place of twenty minutes. */
-const PACE = { series: { sliceMs: 500, startupMs: 2000 }, leak: { shortestMs: 6000, dayMs: 86_400_000 } };
 /** Milliseconds until all has happened; it takes some 30 s on a machine that has nothing else to do. */
 const PATIENCE_MS = 150_000;
 
-const configOf = (dir: string): string => {
-  const child = (file: string, env: Record<string, string>, ...args: string[]): string =>
-    `command: ${JSON.stringify([process.execPath, ...args, appFile(file)])}, env: ${JSON.stringify(env)}`;
-  return `
-state_dir: ${dir}
-agent_socket: ${dir}/a.sock
+const child = (file: string, env: Record<string, string>, ...args: string[]): string =>
+  `command: ${JSON.stringify([process.execPath, ...args, appFile(file)])}, env: ${JSON.stringify(env)}`;
+
+const CONFIG = `
 sample_interval: 500ms
 apps:
   - name: shop # leaks, and has every limit that there is
@@ -46,7 +41,6 @@ apps:
     supervisor: { child: { ${child('leaks.mjs', { LEAK_MB: '0' })}, instances: 2 } }
     restart: { startup_grace: 1s, stop_timeout: 1s }
 `;
-};
 
 /** `nobody` does not answer: it must not be taken for a warden that is down. */
 const scrapeConfig = (warden: number, prometheus: number, nobody: number): string => `
@@ -83,54 +77,31 @@ export interface World {
 
 /** Resolves when everything has happened; the test's end ends it. */
 export async function startWorld(t: Test): Promise<World> {
-  const { Warden, ConfigStore, parseConfig, systemClock } = (await import(DIST)) as Library;
   const dir = mkdtempSync(join(tmpdir(), 'hw-graf-'));
-  const log = new MemoryLog();
-  const ends: (() => Promise<unknown>)[] = [];
-  t.teardown(async () => {
-    for (const end of ends.toReversed()) await end();
-    if (!t.passing()) t.comment(log.entries.map(({ message }) => message).join('\n'));
-    rmSync(dir, { recursive: true, force: true });
-  });
-
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const ports = { warden: await freePort(), prometheus: await freePort(), nobody: await freePort() };
   // Before the warden: increase() passes over what has happened before the first scrape.
   const configFile = join(dir, 'prometheus.yml');
   writeFileSync(configFile, scrapeConfig(ports.warden, ports.prometheus, ports.nobody));
   const prometheus = await startPrometheus({ configFile, dir, port: ports.prometheus });
-  ends.push(() => prometheus.stop());
+  t.teardown(() => prometheus.stop());
+  const warden = await WardenProcess.start(t, { config: CONFIG, port: ports.warden, runner: [process.execPath, `--import=${PACED}`] });
+  await warden.ready();
 
-  const config = parseConfig(configOf(dir), { file: join(dir, 'heapwarden.yml'), env: {}, home: dir, tmpdir: dir, uid: 1000 });
-  const warden = await Warden.start({
-    version: '1.2.3',
-    config: new ConfigStore(config, async () => config, systemClock),
-    clock: systemClock,
-    log,
-    listen: { host: '127.0.0.1', port: ports.warden },
-    metricsPath: '/metrics',
-    onOutput: () => {},
-    pace: PACE,
-  });
-  ends.push(() => warden.close());
-
-  const post = async (path: string, body: unknown): Promise<unknown> => {
-    const token = readFileSync(join(dir, 'token'), 'utf8').trim();
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-    const response = await fetch(`${warden.url}/api/v1/${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${text}`);
-    return JSON.parse(text);
+  const post = async (path: string, body: unknown, expected: number): Promise<void> => {
+    const answer = await warden.post(`/api/v1/${path}`, body);
+    if (answer.status !== expected) throw new Error(`POST ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
   };
   const seen = async (query: string): Promise<boolean> => (await prometheus.query(query)).length > 0;
 
   await waitFor('both workers of pair to be scraped', () => seen('count(heapwarden_agent_up{app="pair"} == 1) == 2'), 60_000);
-  await post('apps/pair/restart', { worker: '0', force: true });
+  await post('apps/pair/restart', { worker: '0', force: true }, 202);
   await waitFor('its restart', () => seen('heapwarden_restart_reclaimed_bytes{app="pair"}'), 60_000);
-  await post('apps/pair/restart', { worker: '0' });
-  await post('apps/pair/pause', {});
+  await post('apps/pair/restart', { worker: '0' }, 409);
+  await post('apps/pair/pause', {}, 200);
   const labels = { app: 'pair', worker: '1', action: 'restart', reason: 'rss' };
   const alert = { status: 'firing', labels, fingerprint: 'abc', startsAt: new Date().toISOString(), endsAt: '0001-01-01T00:00:00Z' };
-  await post('alerts', { version: '4', alerts: [alert] });
+  await post('alerts', { version: '4', alerts: [alert] }, 202);
 
   const missingAt = async (time: number): Promise<string[]> => {
     const answers = await Promise.all(
