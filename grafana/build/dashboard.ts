@@ -1,5 +1,5 @@
 /** The frame that both dashboards share. */
-import { laidOut, type Panel, type Unplaced } from './panels.js';
+import { laidOut, type Link, type Panel, type Unplaced } from './panels.js';
 
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };
 
@@ -19,6 +19,18 @@ export interface Variable extends Record<string, unknown> {
 export const OF_APP = 'job=~"$job", instance=~"$instance", app=~"$app"';
 export const OF_WORKER = `${OF_APP}, worker=~"$worker"`;
 export const OF_WARDEN = 'job=~"$job", instance=~"$instance"';
+
+/** The labels of a worker. What is summed up by them has lost the metric's name, and what else a scrape config adds. */
+export const EACH_WORKER = 'by (job, instance, app, worker)';
+export const WORKER = '{{instance}} {{app}}/{{worker}}';
+/** Resident memory of each worker, 1 at the restart limit; nothing where the app has no such limit. */
+export const shareOf = (selector: string): string =>
+  `heapwarden_process_resident_memory_bytes{${selector}} / on (job, instance, app) group_left ` +
+  `heapwarden_limit_bytes{${OF_APP}, resource="rss", level="restart"}`;
+
+/** `cancelled`: nothing was done, as there was no reason for it any more. */
+export const CARRIED_OUT = 'result!="cancelled"';
+export const DID_NOT_HELP = 'result!~"recovered|cancelled"';
 
 const datasource: Variable = {
   name: 'datasource',
@@ -57,18 +69,18 @@ export const VARIABLES = {
   worker: variable('worker', 'Worker', 'label_values(heapwarden_process_up{job=~"$job", instance=~"$instance", app=~"$app"}, worker)'),
 } as const;
 
-/** A line at each restart, from the metric of its time: no other source is needed. */
-const RESTARTS = {
+/** A line at each restart, from the metric of its time: no other source is needed. Of what the selector selects. */
+const restarts = (selector: string): object => ({
   name: 'Restarts',
   datasource: DATASOURCE,
   enable: true,
   iconColor: 'orange',
-  expr: `heapwarden_restart_last_timestamp_seconds{${OF_APP}} * 1000`,
-  useValueForTime: true,
+  expr: `heapwarden_restart_last_timestamp_seconds{${selector}} * 1000`,
+  useValueForTime: true, // which is in milliseconds
   titleFormat: 'restart',
-  textFormat: '{{app}}/{{worker}}',
+  textFormat: '{{app}}/{{worker}} on {{instance}}',
   tagKeys: 'app,worker',
-};
+});
 
 export interface Frame {
   uid: string;
@@ -76,10 +88,12 @@ export interface Frame {
   description: string;
   links: object[];
   variables: Variable[];
+  /** Whose restarts are marked in all graphs. */
+  marked: string;
   panels: Unplaced[];
 }
 
-export function dashboard({ uid, title, description, links, variables, panels }: Frame): Dashboard {
+export function dashboard({ uid, title, description, links, variables, marked, panels }: Frame): Dashboard {
   return {
     uid,
     title,
@@ -93,9 +107,26 @@ export function dashboard({ uid, title, description, links, variables, panels }:
     time: { from: 'now-6h', to: 'now' },
     timezone: 'browser',
     links,
-    annotations: { list: [RESTARTS] },
+    annotations: { list: [restarts(marked)] },
     templating: { list: variables },
     panels: laidOut(panels),
+  };
+}
+
+/** Of one worker; `labels` is `__field.labels` in a graph and `__data.fields` in a table. Grafana fills them in. */
+export const statusPage = (labels: '__field.labels' | '__data.fields'): Link => ({
+  title: 'Status page of its heapwarden',
+  url: `http://\${${labels}.instance}/`,
+  targetBlank: true,
+});
+
+/** The other dashboard, with this app, or this worker of it, chosen. */
+export function inDepth(of: 'app' | 'worker', labels: '__field.labels' | '__data.fields'): Link {
+  const chosen = ['job', 'instance', 'app', ...(of === 'worker' ? ['worker'] : [])];
+  const variables = chosen.map((name) => `var-${name}=\${${labels}.${name}}`).join('&');
+  return {
+    title: `This ${of} in depth`,
+    url: `/d/${UIDS.app}?var-datasource=\${datasource}&${variables}&\${__url_time_range}`,
   };
 }
 

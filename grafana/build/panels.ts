@@ -3,14 +3,12 @@
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };
 
 /** Units by Grafana's ids. */
-export type Unit = 'bytes' | 's' | 'percentunit' | 'short' | 'none' | 'Bps' | 'dateTimeAsIso' | 'bool_yes_no' | 'ops';
+export type Unit = 'decbytes' | 's' | 'percentunit' | 'short' | 'none' | 'Bps' | 'ops' | 'dateTimeFromNow';
 
 export interface Query {
   expr: string;
   /** Of the series; a template such as `{{app}}/{{worker}}`. */
   legend?: string;
-  /** A table of now, instead of a graph over time. */
-  instant?: boolean;
 }
 
 export interface Size {
@@ -24,6 +22,14 @@ interface Base {
   unit: Unit;
   queries: readonly Query[];
   size: Size;
+  /** What is shown where there is nothing to show; without it, a dash, or Grafana's `No data` in a graph. */
+  empty?: string;
+}
+
+export interface Link {
+  title: string;
+  url: string;
+  targetBlank?: boolean;
 }
 
 export interface Panel extends Record<string, unknown> {
@@ -34,46 +40,78 @@ export interface Panel extends Record<string, unknown> {
 /** Without a place: `laidOut` gives it one. */
 export type Unplaced = Panel & { size: Size };
 
-function base(type: string, { title, description, unit, queries, size }: Base, defaults: object = {}, overrides: object[] = []): Unplaced {
+interface Answer {
+  instant: boolean;
+  format: 'time_series' | 'table';
+}
+
+const OVER_TIME: Answer = { instant: false, format: 'time_series' };
+/** What is now takes one evaluation; over six hours, a count of a day would take hundreds. */
+const NOW: Answer = { instant: true, format: 'time_series' };
+const TABLE: Answer = { instant: true, format: 'table' };
+
+function base(type: string, panel: Base, { instant, format }: Answer, defaults: object = {}, overrides: object[] = []): Unplaced {
+  const { title, description, unit, queries, size, empty } = panel;
   return {
     type,
     title,
     description,
     datasource: DATASOURCE,
     size,
-    fieldConfig: { defaults: { unit, ...defaults }, overrides },
-    targets: queries.map(({ expr, legend, instant = false }, i) => ({
+    fieldConfig: { defaults: { unit, ...(empty === undefined ? {} : { noValue: empty }), ...defaults }, overrides },
+    targets: queries.map(({ expr, legend }, i) => ({
       refId: String.fromCharCode(65 + i),
       datasource: DATASOURCE,
       editorMode: 'code',
       expr,
       instant,
       range: !instant,
+      format,
       legendFormat: legend ?? '__auto',
-      ...(instant ? { format: 'table' } : {}),
     })),
   };
 }
 
 export interface GraphOptions {
   stacked?: boolean;
+  /** A count for each stretch of time, in place of a line. */
+  bars?: boolean;
   min?: number;
   max?: number;
-  /** Names of series that are limits: dashed lines, not filled, not stacked. */
-  limits?: Record<string, string>;
+  /** Ends of the names of series that are limits, with their colours: dashed lines, not filled, not stacked. */
+  limits?: Readonly<Record<string, string>>;
+  /** Lines at fixed values, by colour. */
+  lines?: Readonly<Record<string, number>>;
+  /** Of each series. */
+  links?: readonly Link[];
 }
 
-export function graph(panel: Base, { stacked = false, min = 0, max, limits = {} }: GraphOptions = {}): Unplaced {
+/** Wider than four scrapes of half a minute: a bar then counts what happened since the bar before, and little twice. */
+const BAR_INTERVAL = '2m';
+
+export function graph(panel: Base, options: GraphOptions = {}): Unplaced {
+  const { stacked = false, bars = false, min = 0, max, limits = {}, lines, links } = options;
+  const isStacked = stacked || bars;
   const custom = {
-    drawStyle: 'line',
+    drawStyle: bars ? 'bars' : 'line',
     lineWidth: 1,
-    fillOpacity: stacked ? 40 : 8,
+    fillOpacity: bars ? 80 : stacked ? 40 : 8,
     showPoints: 'never',
     spanNulls: false,
-    stacking: { mode: stacked ? 'normal' : 'none', group: 'A' },
+    stacking: { mode: isStacked ? 'normal' : 'none', group: 'A' },
+    ...(lines ? { thresholdsStyle: { mode: 'dashed' } } : {}),
   };
-  const overrides = Object.entries(limits).map(([name, color]) => ({
-    matcher: { id: 'byName', options: name },
+  const steps = Object.entries(lines ?? {}).map(([color, value]) => ({ color, value }));
+  const defaults = {
+    min,
+    ...(max === undefined ? {} : { max }),
+    ...(bars ? { decimals: 0 } : {}),
+    ...(lines ? { thresholds: { mode: 'absolute', steps: [{ color: 'transparent', value: null }, ...steps] } } : {}),
+    ...(links ? { links } : {}),
+    custom,
+  };
+  const overrides = Object.entries(limits).map(([end, color]) => ({
+    matcher: { id: 'byRegexp', options: `/${end}$/` },
     properties: [
       { id: 'custom.stacking', value: { mode: 'none', group: 'limits' } },
       { id: 'custom.fillOpacity', value: 0 },
@@ -81,10 +119,13 @@ export function graph(panel: Base, { stacked = false, min = 0, max, limits = {} 
       { id: 'color', value: { mode: 'fixed', fixedColor: color } },
     ],
   }));
+  // The greatest first: of 200 workers, the one that matters is on top.
+  const legend = { displayMode: 'table', calcs: ['lastNotNull', 'max'], sortBy: 'Last *', sortDesc: true };
   return {
-    ...base('timeseries', panel, { min, ...(max === undefined ? {} : { max }), custom }, overrides),
+    ...base('timeseries', panel, OVER_TIME, defaults, overrides),
+    ...(bars ? { interval: BAR_INTERVAL } : {}),
     options: {
-      legend: { displayMode: 'table', placement: 'bottom', showLegend: true, calcs: ['lastNotNull', 'max'] },
+      legend: { placement: 'bottom', showLegend: true, ...(bars ? { displayMode: 'list', calcs: [] } : legend) },
       tooltip: { mode: 'multi', sort: 'desc' },
     },
   };
@@ -96,8 +137,10 @@ export interface Threshold {
 }
 
 export function stat(panel: Base, steps: readonly Threshold[] = [{ color: 'text', value: null }]): Unplaced {
+  // What increase() finds is not whole; how many times something happened is.
+  const whole = panel.unit === 'short' ? { decimals: 0 } : {};
   return {
-    ...base('stat', panel, { thresholds: { mode: 'absolute', steps }, noValue: '–' }),
+    ...base('stat', { empty: '–', ...panel }, NOW, { ...whole, thresholds: { mode: 'absolute', steps } }),
     options: {
       reduceOptions: { calcs: ['lastNotNull'], fields: '', values: false },
       colorMode: 'value',
@@ -107,26 +150,43 @@ export function stat(panel: Base, steps: readonly Threshold[] = [{ color: 'text'
   };
 }
 
-export interface TableOptions {
-  /** Columns that say nothing to a person. */
-  hidden: readonly string[];
-  /** By their names in the answer. */
-  titles: Record<string, string>;
-  /** Of single columns, by title. */
-  columns?: Record<string, object>;
+/** One that a query answers; its properties by their ids, such as `unit`. */
+export interface Column {
+  title: string;
+  expr: string;
+  /** null: its value says nothing, and it is there for the labels. */
+  properties: Readonly<Record<string, unknown>> | null;
+}
+
+export interface TablePanel extends Omit<Base, 'unit' | 'queries'> {
+  /** All that the answers have, from left to right, with the links of each. */
+  labels: Readonly<Record<string, readonly Link[]>>;
+  columns: readonly Column[];
   sortBy: { title: string; desc: boolean };
 }
 
-export function table(panel: Base, { hidden, titles, columns = {}, sortBy }: TableOptions): Unplaced {
-  const overrides = Object.entries(columns).map(([title, properties]) => ({
+/**
+ * A row for each set of labels. `merge` joins what has the same labels, and the name of a metric would be one of them:
+ * the queries have to drop it.
+ */
+export function table({ labels, columns, sortBy, ...panel }: TablePanel): Unplaced {
+  const named = columns.flatMap(({ title, properties }) => (properties ? [[title, properties] as const] : []));
+  const linked = Object.entries(labels).flatMap(([label, links]) => (links.length > 0 ? [[label, { links }] as const] : []));
+  const overrides = [...linked, ...named].map(([title, properties]) => ({
     matcher: { id: 'byName', options: title },
     properties: Object.entries(properties).map(([id, value]) => ({ id, value })),
   }));
-  const join = panel.queries.length > 1 ? [{ id: 'merge', options: {} }] : [];
-  const organize = { excludeByName: Object.fromEntries(['Time', ...hidden].map((name) => [name, true])), renameByName: titles };
+  const answers = columns.map((_, i) => (columns.length > 1 ? `Value #${String.fromCharCode(65 + i)}` : 'Value'));
+  const order = [...Object.keys(labels), ...answers];
+  const unsaid = answers.filter((_, i) => columns[i]!.properties === null);
+  const organize = {
+    excludeByName: Object.fromEntries(['Time', ...unsaid].map((name) => [name, true])),
+    indexByName: Object.fromEntries(order.map((name, i) => [name, i])),
+    renameByName: Object.fromEntries(answers.map((name, i) => [name, columns[i]!.title])),
+  };
   return {
-    ...base('table', panel, { noValue: '–' }, overrides),
-    transformations: [...join, { id: 'organize', options: organize }],
+    ...base('table', { empty: '–', ...panel, unit: 'none', queries: columns }, TABLE, {}, overrides),
+    transformations: [...(columns.length > 1 ? [{ id: 'merge', options: {} }] : []), { id: 'organize', options: organize }],
     options: { showHeader: true, cellHeight: 'sm', sortBy: [{ displayName: sortBy.title, desc: sortBy.desc }] },
   };
 }

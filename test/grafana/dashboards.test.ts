@@ -1,87 +1,99 @@
-/** The dashboards by the rules of https://github.com/grafana/dashboard-linter (docs/rules), and by our own. */
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+/** The dashboards by the rules of Grafana's dashboard-linter, by its model, and by our own. */
 import t from 'tap';
 import { DASHBOARDS, textOf } from '../../grafana/build/dashboards.js';
-
-interface Target {
-  expr: string;
-  refId: string;
-  datasource: unknown;
-}
-interface LintedPanel {
-  id: number;
-  type: string;
-  title: string;
-  description?: string;
-  datasource?: unknown;
-  fieldConfig?: { defaults: { unit?: string } };
-  targets?: Target[];
-  gridPos: { x: number; y: number; w: number; h: number };
-}
+import { EXCEPTIONS, RULES } from './linter.js';
+import { FILES, modelOf, targetsOf, textOfFile, type DashboardModel } from './model.js';
 
 const PROMETHEUS = { type: 'prometheus', uid: '${datasource}' };
-/** Grafana's own: packages/grafana-data/src/valueFormats/categories.ts. */
-const UNITS = ['bytes', 's', 'percentunit', 'short', 'none', 'Bps', 'ops'];
 const CURRENT_TYPES = ['row', 'stat', 'timeseries', 'table'];
+/** The keys of the model: kinds/dashboard/dashboard_kind.cue of github.com/grafana/grafana; those that are used. */
+const DASHBOARD_KEYS = [
+  'annotations', 'description', 'editable', 'graphTooltip', 'links', 'panels', 'refresh', 'schemaVersion', 'tags', 'templating',
+  'time', 'timezone', 'title', 'uid', 'version',
+];
+const PANEL_KEYS = [
+  'datasource', 'description', 'fieldConfig', 'gridPos', 'id', 'interval', 'options', 'targets', 'title', 'transformations', 'type',
+];
+const ROW_KEYS = ['collapsed', 'gridPos', 'id', 'panels', 'title', 'type'];
+const strangers = (found: object, known: readonly string[]): string[] => Object.keys(found).filter((key) => !known.includes(key));
 
-/** target-rate-interval-rule: a count over a day is over a day, whatever is zoomed to. */
-const OVER_A_DAY = /\[24h\]/;
+/** All addresses in it, of links of the dashboard, of a graph's lines and of a table's columns. */
+function addressesOf(dashboard: DashboardModel): string[] {
+  const inPanels = dashboard.panels.flatMap(({ fieldConfig }) => [
+    ...(fieldConfig?.defaults.links ?? []),
+    ...(fieldConfig?.overrides ?? []).flatMap(({ properties }) =>
+      properties.flatMap(({ id, value }) => (id === 'links' ? (value as { url: string }[]) : [])),
+    ),
+  ]);
+  return [...dashboard.links, ...inPanels].map(({ url }) => url);
+}
 
-const COUNTER = /\b(\w+_total|\w+_seconds_(?:sum|bucket|count))\{/g;
+t.test('every exception is one to a rule', async (t) => {
+  t.strictSame(Object.keys(EXCEPTIONS).filter((rule) => !(rule in RULES)), []);
+});
 
-for (const [file, make] of Object.entries(DASHBOARDS)) {
-  const text = readFileSync(fileURLToPath(new URL(`../../grafana/${file}`, import.meta.url)), 'utf8');
+for (const file of FILES) {
+  const dashboard = modelOf(file);
 
   t.test(`${file}: is what grafana/build makes`, async (t) => {
-    t.equal(text, textOf(make()), 'run `npm run grafana`');
+    t.equal(textOfFile(file), textOf(DASHBOARDS[file]!()), 'run `npm run grafana`');
   });
 
-  t.test(`${file}: the frame`, async (t) => {
-    const dashboard = JSON.parse(text) as { uid: string; editable: boolean; templating: { list: { name: string }[] }; links: unknown[] };
+  t.test(`${file}: dashboard-linter`, async (t) => {
+    for (const [name, rule] of Object.entries(RULES)) if (!(name in EXCEPTIONS)) t.strictSame(rule(dashboard), [], name);
+  });
+
+  t.test(`${file}: Grafana's model`, async (t) => {
+    t.equal(dashboard.schemaVersion, 39);
     t.equal(dashboard.uid, file.replace('.json', ''), 'a stable uid');
-    t.equal(dashboard.editable, false, 'uneditable-dashboard-rule');
-    t.match(dashboard.templating.list[0], { name: 'datasource', label: 'Data source', type: 'datasource', query: 'prometheus' }, 'template-datasource-rule');
-    for (const [name, label] of [['job', 'Job'], ['instance', 'Instance']]) {
-      const variable = dashboard.templating.list.find((one) => one.name === name);
-      t.match(variable, { label, type: 'query', datasource: PROMETHEUS, multi: true, allValue: '.+', refresh: 2 }, `template-${name}-rule`);
+    t.match(dashboard.uid, /^.{8,40}$/);
+    t.strictSame(strangers(dashboard, DASHBOARD_KEYS), []);
+    t.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length, 'ids are unique');
+    for (const panel of dashboard.panels) {
+      t.ok(CURRENT_TYPES.includes(panel.type), `${panel.title}: ${panel.type} is no deprecated type`);
+      t.strictSame(strangers(panel, panel.type === 'row' ? ROW_KEYS : PANEL_KEYS), [], panel.title);
     }
-    t.ok(dashboard.links.length > 0);
   });
 
-  t.test(`${file}: the panels`, async (t) => {
-    const { panels } = JSON.parse(text) as { panels: LintedPanel[] };
-    t.equal(new Set(panels.map(({ id }) => id)).size, panels.length, 'ids are unique');
-    for (const panel of panels) {
-      t.ok(CURRENT_TYPES.includes(panel.type), `${panel.title}: ${panel.type} is no deprecated type`);
-      t.ok(panel.title, 'panel-title-description-rule');
-      if (panel.type === 'row') continue;
-      t.ok(panel.description, `${panel.title}: panel-title-description-rule`);
-      t.strictSame(panel.datasource, PROMETHEUS, `${panel.title}: panel-datasource-rule`);
-      t.ok(UNITS.includes(panel.fieldConfig!.defaults.unit!), `${panel.title}: panel-units-rule`);
-      t.ok(panel.targets!.length > 0, `${panel.title}: panel-no-targets-rule`);
-      for (const { expr, datasource } of panel.targets!) {
-        t.strictSame(datasource, PROMETHEUS);
-        for (const [selector] of expr.matchAll(/\w+\{[^}]*\}/g)) {
-          t.match(selector, /job=~"\$job"/, `${panel.title}: target-job-rule`);
-          t.match(selector, /instance=~"\$instance"/, `${panel.title}: target-instance-rule`);
-        }
-        t.ok(/heapwarden_\w+\{/.test(expr), `${panel.title}: asks heapwarden`);
-        for (const [, range] of expr.matchAll(/\[([^\]]+)\]/g)) {
-          t.ok(range === '$__rate_interval' || OVER_A_DAY.test(`[${range}]`), `${panel.title}: target-rate-interval-rule`);
-        }
-        for (const { index } of expr.matchAll(COUNTER)) {
-          t.match(expr.slice(0, index), /\b(rate|irate|increase)\([^()]*$/, `${panel.title}: target-counter-agg-rule`);
-        }
-      }
+  t.test(`${file}: the queries`, async (t) => {
+    for (const { panel, target } of targetsOf(dashboard)) {
+      const name = `${panel.title} / ${target.refId}`;
+      t.strictSame(target.datasource, PROMETHEUS, name);
+      t.match(target.expr, /heapwarden_\w+\{/, `${name}: asks heapwarden`);
+      const isGraph = panel.type === 'timeseries';
+      t.strictSame([target.instant, target.range], [!isGraph, isGraph], `${name}: what is now is asked for once`);
+      t.equal(target.format, panel.type === 'table' ? 'table' : 'time_series', name);
+      if (isGraph) t.not(target.legendFormat, '__auto', `${name}: has a legend for people`);
+    }
+    const bytes = dashboard.panels.filter(({ fieldConfig }) => fieldConfig?.defaults.unit === 'bytes').map(({ title }) => title);
+    t.strictSame(bytes, [], 'decimal, as heapwarden.yml and the incidents have them: decbytes');
+  });
+
+  t.test(`${file}: the links`, async (t) => {
+    const addresses = addressesOf(dashboard);
+    const uids = FILES.map((one) => modelOf(one).uid);
+    t.ok(addresses.includes(`/d/${uids.find((uid) => uid !== dashboard.uid)}`), 'to the other dashboard');
+    t.ok(addresses.some((url) => /^http:\/\/\$\{__(field\.labels|data\.fields)\.instance\}\/$/.test(url)), 'to the status page');
+    const app = modelOf('heapwarden-app.json').templating.list.map(({ name }) => name);
+    for (const url of addresses.filter((one) => !one.startsWith('http'))) {
+      const [, uid, query = ''] = /^\/d\/([\w-]+)(?:\?(.*))?$/.exec(url)!;
+      t.ok(uids.includes(uid!), url);
+      const chosen = [...query.matchAll(/var-(\w+)=/g)].map(([, name]) => name!);
+      t.strictSame(chosen.filter((name) => !app.includes(name)), [], `${url}: variables that are there`);
+    }
+    // A link in a table fills in columns of its row, and those have to be there.
+    for (const { title, type, transformations, fieldConfig } of dashboard.panels) {
+      if (type !== 'table') continue;
+      const columns = Object.keys(transformations!.find(({ id }) => id === 'organize')!.options.indexByName!);
+      const named = [...JSON.stringify(fieldConfig).matchAll(/__data\.fields\.(\w+)/g)].map(([, name]) => name!);
+      t.strictSame(named.filter((name) => !columns.includes(name)), [], title);
     }
   });
 
   t.test(`${file}: no panel lies on another`, async (t) => {
-    const { panels } = JSON.parse(text) as { panels: LintedPanel[] };
-    for (const [i, { gridPos: a, title }] of panels.entries()) {
+    for (const [i, { gridPos: a, title }] of dashboard.panels.entries()) {
       t.ok(a.x + a.w <= 24, `${title} fits the page`);
-      const below = panels.slice(i + 1).find(({ gridPos: b }) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h);
+      const below = dashboard.panels.slice(i + 1).find(({ gridPos: b }) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h);
       t.equal(below, undefined, title);
     }
   });
