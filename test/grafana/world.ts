@@ -61,6 +61,7 @@ const EVENTS: Readonly<Record<string, string>> = {
   'a refusal': 'increase(heapwarden_restart_refusals_total{app="pair", refusal="cooldown"}[5m]) > 0',
   'an alert': 'rate(heapwarden_alerts_received_total[5m]) > 0',
   'a block': 'heapwarden_restarts_blocked{app="pair", refusal="paused"} > 0',
+  'a death': 'increase(heapwarden_out_of_memory_deaths_total{app="frail"}[5m]) > 0',
   'a major collection': 'rate(heapwarden_nodejs_gc_duration_seconds_count{app="shop", kind="major"}[5m]) > 0',
   'an app without limits': 'heapwarden_process_up{app="pair"} unless on (app) heapwarden_limit_bytes',
   'a job of others': 'up{job="others"} == 0',

@@ -79,7 +79,7 @@ export class WardenProcess {
     await waitFor(`the warden to be ready; it said:\n${this.log}`, () => {
       if (!this.isAlive) throw new Error(`the warden has ended:\n${this.log}`);
       return fetch(`${this.url}/-/ready`).then(({ ok }) => ok, () => false);
-    });
+    }, 60_000);
     return this;
   }
 
