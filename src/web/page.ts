@@ -20,7 +20,7 @@ const beside = (path: string): string => fileURLToPath(new URL(path, import.meta
 const ofUplot = (file: string): string => fileURLToPath(import.meta.resolve(`uplot/dist/${file}`));
 
 const MODULES = [
-  'actions', 'api', 'app-section', 'chart', 'dom', 'incident-list', 'main', 'stream', 'token', 'words', 'worker-card',
+  'actions', 'api', 'app-section', 'chart', 'dom', 'incident-list', 'main', 'stream', 'token', 'trace', 'words', 'worker-card',
 ];
 
 /** What the page consists of: paths as the browser asks for them, and files. Nothing else is served. */

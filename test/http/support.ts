@@ -93,7 +93,7 @@ export class FakeWarden implements WardenPort {
     return { version: this.version, now_seconds: 1000, sample_interval_seconds: 5, trigger: 'embedded', ...state };
   }
 
-  history(app: string, range: Range): AppHistory {
+  history(app: string, range: Range, _worker?: string): AppHistory {
     return { app, start_seconds: 0, step_seconds: range === '1h' ? 10 : 120, workers: [] };
   }
 
