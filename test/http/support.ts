@@ -117,7 +117,8 @@ export function answerOf(action: 'restart' | 'refuse', reason: Answer['reason'],
   return { action, reason, sentence: `shop/${worker}: about it`, app: 'shop', worker, incident: 'one' } as Answer;
 }
 
-export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
+/** `page`: of dist/, where a browser is to run it; src/ has no JavaScript. */
+export function serverOf(t: Test, { metricsPath = '/metrics', page = pageRoutes } = {}) {
   const warden = new FakeWarden();
   const log = new MemoryLog();
   const clock = new FakeClock();
@@ -132,7 +133,7 @@ export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
     streamRoute(warden),
     evidenceRoute(warden),
     adviceRoute(warden),
-    pageRoutes({ metricsPath }),
+    page({ metricsPath }),
   ];
   const server: FastifyInstance = createServer(routes, { version: warden.version, log });
   t.teardown(() => server.close());

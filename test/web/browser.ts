@@ -26,12 +26,17 @@ export interface Visit {
   checkClean(): void;
 }
 
+export interface SlowConnection {
+  latencyMs: number;
+  bytesPerSecond: number;
+}
+
 /** `expected`: messages of the browser's own that this visit brings about, such as that of a 401. */
 export async function visit(
   t: Test,
   browser: Browser,
   url: string,
-  { expected = [], ...options }: BrowserContextOptions & { expected?: readonly RegExp[] } = {},
+  { expected = [], slow, ...options }: BrowserContextOptions & { expected?: readonly RegExp[]; slow?: SlowConnection } = {},
 ): Promise<Visit> {
   const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'UTC', ...options });
   t.teardown(() => context.close());
@@ -48,6 +53,12 @@ export async function visit(
     const asked = new URL(request.url());
     if (!['data:', 'blob:'].includes(asked.protocol) && asked.origin !== origin) elsewhere.push(request.url());
   });
+  if (slow) {
+    const network = await context.newCDPSession(page);
+    const { latencyMs, bytesPerSecond } = slow;
+    const throughput = { downloadThroughput: bytesPerSecond, uploadThroughput: bytesPerSecond };
+    await network.send('Network.emulateNetworkConditions', { offline: false, latency: latencyMs, ...throughput });
+  }
   await page.goto(url);
   return {
     page,
