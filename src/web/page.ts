@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { takesGzip } from '../http/encoding.js';
 
 /** Nothing from elsewhere, nothing inline, no frame around it; the icon is an empty data: URL. */
 const POLICY = [
@@ -82,8 +83,7 @@ function send({ type, etag, plain, zipped }: Asset, { headers }: FastifyRequest,
   reply.header('ETag', etag).header('Vary', 'Accept-Encoding');
   if (headers['if-none-match']?.includes(etag)) return reply.code(304).send();
   reply.type(type);
-  const takesGzip = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/.test(headers['accept-encoding'] ?? '');
-  return takesGzip ? reply.header('Content-Encoding', 'gzip').send(zipped) : reply.send(plain);
+  return takesGzip(headers) ? reply.header('Content-Encoding', 'gzip').send(zipped) : reply.send(plain);
 }
 
 function escaped(text: string): string {

@@ -13,7 +13,7 @@ type Figure = (typeof FIGURES)[number];
 /** Milliseconds between two looks at the past: what was measured meanwhile came with the stream, GC apart. */
 const REFRESH_MS = 60_000;
 
-/** One worker. Its chart and its past are there only while it can be seen: there may be hundreds. */
+/** One worker. Out of sight its state alone is kept up to date, and no chart is there: there may be hundreds. */
 export class WorkerCard {
   readonly element: HTMLElement;
   readonly #state = h('span', { class: 'state' });
@@ -45,14 +45,23 @@ export class WorkerCard {
       this.#words,
       h('dl', {}, ...figures),
     );
+    this.#write(worker, app);
   }
 
   /** `atSeconds`: the warden's time, since the Unix epoch. */
   update(worker: WorkerStatus, app: AppStatus, atSeconds: number): void {
     this.#latest = [worker, app];
     const [tone, words] = stateOf(worker, app);
-    this.element.dataset['tone'] = tone;
+    setAttribute(this.element, 'data-tone', tone);
     setText(this.#state, words);
+    this.#trace.push(atSeconds, [worker.resident_memory_bytes, worker.heap_used_bytes, worker.heap_live_bytes]);
+    if (!this.#chart) return;
+    this.#write(worker, app);
+    this.#chart.draw(app.limits);
+    this.#refresh();
+  }
+
+  #write(worker: WorkerStatus, app: AppStatus): void {
     const limit = app.limits.rss?.restart;
     const memory = worker.resident_memory_bytes;
     setText(this.#memory, bytes(memory));
@@ -71,9 +80,6 @@ export class WorkerCard {
     };
     for (const [name, text] of Object.entries(figures)) setText(this.#figures[name as Figure], text);
     setAttribute(this.#plot, 'aria-label', `memory of ${app.app}/${worker.worker} over time; now ${bytes(memory)}`);
-    this.#trace.push(atSeconds, [memory, worker.heap_used_bytes, worker.heap_live_bytes]);
-    this.#chart?.draw(app.limits);
-    this.#refresh();
   }
 
   /** `restarts`: when it was restarted, in seconds since the Unix epoch. */
@@ -91,6 +97,7 @@ export class WorkerCard {
 
   show(): void {
     if (this.#chart) return;
+    this.#write(...this.#latest);
     this.#chart = new Chart(this.#plot, this.#trace, this.#latest[1].limits);
     this.#chart.mark(this.#restarts);
     this.#refresh();
