@@ -118,7 +118,7 @@ export function answerOf(action: 'restart' | 'refuse', reason: Answer['reason'],
 }
 
 /** `page`: of dist/, where a browser is to run it; src/ has no JavaScript. */
-export function serverOf(t: Test, { metricsPath = '/metrics', page = pageRoutes } = {}) {
+export function serverOf(t: Pick<Test, 'teardown'>, { metricsPath = '/metrics', page = pageRoutes } = {}) {
   const warden = new FakeWarden();
   const log = new MemoryLog();
   const clock = new FakeClock();

@@ -31,10 +31,11 @@ function say(text: string, tone: string): void {
   answer.dataset['tone'] = tone;
   setText(byId('said'), text);
   away.hidden = false;
-  away.onclick = () => {
+  const putAway = (): void => {
     setText(byId('said'), '');
     away.hidden = true;
   };
+  away.addEventListener('click', putAway, { once: true });
 }
 
 /** The buttons of an app, or of one of its workers. */

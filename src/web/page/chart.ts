@@ -43,7 +43,7 @@ export class Chart {
         ...size(),
         legend: { show: false },
         cursor: { show: false },
-        padding: [8, 12, 0, 0],
+        padding: [8, 18, 0, 0],
         scales: {
           x: { range: () => trace.window },
           y: { range: (_plot, _min, max) => [0, Math.max(max || 0, this.#top()) * 1.08 || 1] },
