@@ -189,8 +189,8 @@ export class Warden implements WardenPort {
     };
   }
 
-  history(app: string, range: Range): AppHistory {
-    return appHistory(this.#parts.days.book, app, range, this.#options.clock.now());
+  history(app: string, range: Range, worker?: string): AppHistory {
+    return appHistory(this.#parts.days.book, app, range, this.#options.clock.now(), worker);
   }
 
   onChange(listener: (changes: readonly Change[]) => void): () => void {

@@ -4,7 +4,10 @@ import { RANGES } from '../publish/day.js';
 import { OPEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 
-const Query = Type.Object({ range: Type.Optional(Type.Enum(RANGES, { description: 'default: 1h' })) });
+const Query = Type.Object({
+  range: Type.Optional(Type.Enum(RANGES, { description: 'default: 1h' })),
+  worker: Type.Optional(Type.String({ maxLength: 200, description: 'a slot such as "0"; without it, every worker' })),
+});
 
 const Params = Type.Object({ app: Type.String() });
 
@@ -14,9 +17,9 @@ export function historyRoute(warden: WardenPort): FastifyPluginAsync {
     server.get<{ Params: { app: string }; Querystring: Static<typeof Query> }>(
       '/api/v1/apps/:app/history',
       { schema: { ...OPEN, summary: "its workers' memory, heap, event-loop delay and GC over the last hour or day", params: Params, querystring: Query } },
-      async ({ params: { app }, query: { range = '1h' } }, reply) => {
+      async ({ params: { app }, query: { range = '1h', worker } }, reply) => {
         const isKnown = warden.apps().some((status) => status.app === app);
-        if (isKnown) return warden.history(app, range);
+        if (isKnown) return warden.history(app, range, worker);
         return reply.code(404).send({ error: 'not_found', message: `no app ${JSON.stringify(app)} is known` });
       },
     );

@@ -56,8 +56,8 @@ export interface WardenPort {
   /** Where a file of an incident's evidence was put; null for one that the incident does not name. */
   evidenceFile(incident: string, file: string): string | null;
   status(): WardenStatus;
-  /** Of an app that is known, or was. */
-  history(app: string, range: Range): AppHistory;
+  /** Of an app that is known, or was: of all its workers, or of this one. */
+  history(app: string, range: Range, worker?: string): AppHistory;
   /** Calls after each change, and returns what ends that. */
   onChange(listener: (changes: readonly Change[]) => void): () => void;
   /** The token as it is on disk now. */

@@ -24,10 +24,11 @@ export interface AppHistory {
   workers: WorkerHistory[];
 }
 
-export function appHistory(book: DayBook, app: string, range: Range, nowMs: number): AppHistory {
+/** Of all its workers, or of this one. */
+export function appHistory(book: DayBook, app: string, range: Range, nowMs: number, worker?: string): AppHistory {
   const ringOf = ({ hour, day }: DayPage) => (range === '1h' ? hour : day);
   const read = book.pages
-    .filter((page) => page.app === app)
+    .filter((page) => page.app === app && (worker === undefined || page.worker === worker))
     .toSorted((a, b) => a.worker.localeCompare(b.worker, 'en', { numeric: true }))
     .map((page) => ({ worker: page.worker, values: ringOf(page).read(nowMs) }));
   const { startMs, sliceMs } = read[0]?.values ?? { startMs: nowMs, sliceMs: 1000 };

@@ -1,6 +1,10 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type { FastifyPluginAsync } from 'fastify';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { takesGzip } from '../http/encoding.js';
 
 /** Nothing from elsewhere, nothing inline, no frame around it; the icon is an empty data: URL. */
 const POLICY = [
@@ -20,7 +24,7 @@ const beside = (path: string): string => fileURLToPath(new URL(path, import.meta
 const ofUplot = (file: string): string => fileURLToPath(import.meta.resolve(`uplot/dist/${file}`));
 
 const MODULES = [
-  'actions', 'api', 'app-section', 'chart', 'dom', 'incident-list', 'main', 'stream', 'token', 'words', 'worker-card',
+  'actions', 'api', 'app-section', 'chart', 'dom', 'incident-list', 'main', 'stream', 'token', 'trace', 'words', 'worker-card',
 ];
 
 /** What the page consists of: paths as the browser asks for them, and files. Nothing else is served. */
@@ -32,20 +36,54 @@ const FILES: Readonly<Record<string, () => string>> = {
   ...Object.fromEntries(MODULES.map((name) => [`/assets/web/page/${name}.js`, () => beside(`page/${name}.js`)])),
 };
 
+/** All at once: a module that is found by another's import would each cost a slow connection a round trip. */
+const PRELOADS = ['uplot', ...MODULES].map((name) => `<link rel="modulepreload" href="assets/web/page/${name}.js">`).concat('<link rel="modulepreload" href="assets/units.js">');
+
+interface Asset {
+  type: string;
+  etag: string;
+  plain: Buffer;
+  zipped: Buffer;
+}
+
 /** The status page: works offline, and asks no other origin for anything. */
 export function pageRoutes({ metricsPath }: { metricsPath: string }): FastifyPluginAsync {
   return async (server) => {
     server.addHook('onSend', async (_request, reply) => {
       reply.header('Content-Security-Policy', POLICY).header('Referrer-Policy', 'no-referrer').header('Cache-Control', 'no-cache');
     });
-    server.get('/', { schema: { hide: true } }, async (_request, reply) => {
-      const page = await readFile(beside('page/index.html'), 'utf8');
-      return reply.type(TYPES.html).send(page.replace('href="metrics"', `href="${escaped(metricsPath.replace(/^\//, ''))}"`));
-    });
-    for (const [path, fileOf] of Object.entries(FILES)) {
-      server.get(path, { schema: { hide: true } }, async (_request, reply) => reply.type(path.endsWith('.css') ? TYPES.css : TYPES.js).send(await readFile(fileOf())));
+    const makers: Record<string, () => Promise<Asset>> = {
+      '/': async () => {
+        const page = await readFile(beside('page/index.html'), 'utf8');
+        const linked = page.replace('href="metrics"', `href="${escaped(metricsPath.replace(/^\//, ''))}"`);
+        return assetOf(TYPES.html, Buffer.from(linked.replace('<script ', `${PRELOADS.join('\n')}\n<script `)));
+      },
+      ...Object.fromEntries(
+        Object.entries(FILES).map(([path, fileOf]) => [path, async () => assetOf(path.endsWith('.css') ? TYPES.css : TYPES.js, await readFile(fileOf()))]),
+      ),
+    };
+    // Read once: an update under way must not mix two versions of the page.
+    const assets = new Map<string, Asset>();
+    for (const [path, make] of Object.entries(makers)) {
+      server.get(path, { schema: { hide: true } }, async (request, reply) => {
+        const asset = assets.get(path) ?? (await make());
+        assets.set(path, asset);
+        return send(asset, request, reply);
+      });
     }
   };
+}
+
+async function assetOf(type: string, plain: Buffer): Promise<Asset> {
+  const etag = `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"`;
+  return { type, etag, plain, zipped: await promisify(gzip)(plain) };
+}
+
+function send({ type, etag, plain, zipped }: Asset, { headers }: FastifyRequest, reply: FastifyReply): FastifyReply {
+  reply.header('ETag', etag).header('Vary', 'Accept-Encoding');
+  if (headers['if-none-match']?.includes(etag)) return reply.code(304).send();
+  reply.type(type);
+  return takesGzip(headers) ? reply.header('Content-Encoding', 'gzip').send(zipped) : reply.send(plain);
 }
 
 function escaped(text: string): string {

@@ -1,5 +1,6 @@
 import { request, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createGunzip } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { until } from '../observe/support.js';
 import { serverOf } from './support.js';
@@ -8,11 +9,12 @@ async function listening(t: Test) {
   const { server, warden } = serverOf(t);
   await server.listen({ host: '127.0.0.1', port: 0 });
   const { port } = server.server.address() as AddressInfo;
-  const open = (): Promise<{ response: IncomingMessage; text(): string }> =>
+  const open = (headers: Record<string, string> = {}): Promise<{ response: IncomingMessage; text(): string }> =>
     new Promise((resolve, reject) => {
-      const asked = request({ host: '127.0.0.1', port, path: '/api/v1/stream', agent: false }, (response) => {
+      const asked = request({ host: '127.0.0.1', port, path: '/api/v1/stream', agent: false, headers }, (response) => {
         let text = '';
-        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk)).on('error', () => {});
+        const body = response.headers['content-encoding'] === 'gzip' ? response.pipe(createGunzip()) : response;
+        body.setEncoding('utf8').on('data', (chunk: string) => (text += chunk)).on('error', () => {});
         resolve({ response, text: () => text });
       });
       asked.on('error', reject).end();
@@ -35,6 +37,19 @@ t.test('everything at once, and then what has changed', async (t) => {
   warden.changes.tell('apps');
   await until('the change', () => text().length > before);
   t.equal(text().slice(before), 'event: apps\ndata: {"apps":[]}\n\n');
+});
+
+t.test('zipped for who takes it: each event whole, as soon as it is there', async (t) => {
+  const { warden, open } = await listening(t);
+  const { response, text } = await open({ 'accept-encoding': 'br, gzip' });
+  t.equal(response.headers['content-encoding'], 'gzip');
+  await until('the first events', () => text().includes('event: incidents') && text().endsWith('\n\n'));
+  const before = text().length;
+  warden.apps = () => [];
+  warden.changes.tell('apps');
+  await until('the change', () => text().length > before);
+  t.equal(text().slice(before), 'event: apps\ndata: {"apps":[]}\n\n');
+  t.equal((await open({ 'accept-encoding': 'gzip;q=0' })).response.headers['content-encoding'], undefined);
 });
 
 t.test('one who does not read is sent the newest when he does', async (t) => {
@@ -72,9 +87,11 @@ t.test('so many and no more; a server that closes ends them', async (t) => {
 });
 
 t.test('the history of an app', async (t) => {
-  const { server } = serverOf(t);
+  const { server, warden } = serverOf(t);
   t.match((await server.inject('/api/v1/apps/shop/history')).json(), { app: 'shop', step_seconds: 10 });
   t.match((await server.inject('/api/v1/apps/shop/history?range=24h')).json(), { step_seconds: 120 });
+  warden.history = (app, _range, worker) => ({ app: `${app}/${worker}`, start_seconds: 0, step_seconds: 10, workers: [] });
+  t.match((await server.inject('/api/v1/apps/shop/history?worker=1')).json(), { app: 'shop/1' });
   t.equal((await server.inject('/api/v1/apps/shop/history?range=2h')).statusCode, 400);
   const unknown = await server.inject('/api/v1/apps/nobody/history');
   t.equal(unknown.statusCode, 404);

@@ -100,7 +100,7 @@ export class FakeWarden implements WardenPort {
     return { version: this.version, now_seconds: 1000, sample_interval_seconds: 5, trigger: 'embedded', ...state };
   }
 
-  history(app: string, range: Range): AppHistory {
+  history(app: string, range: Range, _worker?: string): AppHistory {
     return { app, start_seconds: 0, step_seconds: range === '1h' ? 10 : 120, workers: [] };
   }
 
@@ -124,7 +124,8 @@ export function answerOf(action: 'restart' | 'refuse', reason: Answer['reason'],
   return { action, reason, sentence: `shop/${worker}: about it`, app: 'shop', worker, incident: 'one' } as Answer;
 }
 
-export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
+/** `page`: of dist/, where a browser is to run it; src/ has no JavaScript. */
+export function serverOf(t: Pick<Test, 'teardown'>, { metricsPath = '/metrics', page = pageRoutes } = {}) {
   const warden = new FakeWarden();
   const log = new MemoryLog();
   const clock = new FakeClock();
@@ -139,7 +140,7 @@ export function serverOf(t: Test, { metricsPath = '/metrics' } = {}) {
     streamRoute(warden),
     evidenceRoute(warden),
     adviceRoute(warden),
-    pageRoutes({ metricsPath }),
+    page({ metricsPath }),
   ];
   const server: FastifyInstance = createServer(routes, { version: warden.version, log });
   t.teardown(() => server.close());

@@ -25,7 +25,7 @@ export const SYSTEMD_PARTS = {
   polkitd: ['usr/lib/polkit-1/polkitd', 'usr/libexec/polkitd'],
 } as const;
 type SystemdPart = keyof typeof SYSTEMD_PARTS;
-export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | 'docker' | (typeof PROMETHEUS_TOOLS)[number] | SystemdPart;
+export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | 'docker' | 'chromium' | (typeof PROMETHEUS_TOOLS)[number] | SystemdPart;
 
 /** Path of a part's program, `dockerd` for docker, or null where it could not be had on this machine. */
 export function findPart(name: PartName): string | null {

@@ -126,6 +126,16 @@ function unpackSupervisor(): void {
   }
 }
 
+/**
+ * Really installed, unlike the others: its wrapper, its sandbox and some hundred libraries stand at absolute paths, and
+ * unpacked elsewhere it would be a Chromium that nobody has.
+ */
+function installChromium(): void {
+  if (process.getuid?.() !== 0) throw new Error('it takes root; as root: apt-get install chromium');
+  run('apt-get', ['update', '-qq'], here);
+  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium', 'fonts-dejavu-core'], here);
+}
+
 if (!npmPartsAreCurrent()) {
   attempt('PM2 and Node 18 to 26 from npm (about 350 MB)', installNpmParts);
 }
@@ -135,6 +145,7 @@ if (PROMETHEUS_TOOLS.some((tool) => !findPart(tool))) {
 if (!findPart('docker')) attempt('Docker from Debian (65 MB, unpacked 250 MB)', unpackDocker);
 
 if (!findPart('supervisord')) attempt('supervisord from Debian', unpackSupervisor);
+if (!findPart('chromium')) attempt('Chromium from Debian (about 350 MB)', installChromium);
 const systemdParts = Object.keys(SYSTEMD_PARTS) as (keyof typeof SYSTEMD_PARTS)[];
 if (process.platform === 'linux' && process.getuid?.() !== 0) {
   console.error('setup: only root can boot a systemd of his own, so its suites do not run here');
@@ -143,7 +154,8 @@ if (process.platform === 'linux' && process.getuid?.() !== 0) {
 }
 
 const all: PartName[] = [
-  ...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord', 'docker', ...systemdParts,
+  ...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord', 'docker', 'chromium',
+  ...systemdParts,
 ];
 const missing = all.filter((name) => !findPart(name));
 console.error(missing.length === 0 ? 'setup: every real part is here' : `setup: NOT here: ${missing.join(', ')}; the suites that need them will say so`);

@@ -3,8 +3,10 @@ import type { AppHistory, Range } from '../../publish/day.js';
 /** Relative, so that the page also works behind a proxy's prefix. */
 const path = (...parts: string[]): string => ['api', 'v1', ...parts.map(encodeURIComponent)].join('/');
 
-export async function history(app: string, range: Range): Promise<AppHistory | null> {
-  const response = await fetch(`${path('apps', app, 'history')}?range=${range}`).catch(() => null);
+/** Of one worker; null where it is not to be had now. */
+export async function history(app: string, worker: string, range: Range): Promise<AppHistory | null> {
+  const query = new URLSearchParams({ range, worker });
+  const response = await fetch(`${path('apps', app, 'history')}?${query}`).catch(() => null);
   return response?.ok ? ((await response.json()) as AppHistory) : null;
 }
 

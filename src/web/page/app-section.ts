@@ -2,7 +2,6 @@ import type { IncidentStatus } from '../../publish/incidents.js';
 import type { Range } from '../../publish/day.js';
 import type { AppStatus } from '../../publish/status.js';
 import { pauseButtons, restartButtons } from './actions.js';
-import { history } from './api.js';
 import { h, setText } from './dom.js';
 import { WorkerCard } from './worker-card.js';
 import { elapsed, time } from './words.js';
@@ -12,9 +11,6 @@ const BLOCK_WORDS: Record<AppStatus['workers'][number]['blocked'][number], strin
   outside_window: 'outside its windows',
   ineffective: 'restarts do not help: resume it, or release a cure',
 };
-
-/** Milliseconds between two looks at the past: what was measured meanwhile came with the stream, GC apart. */
-const REFRESH_MS = 60_000;
 
 /** One app with its workers. */
 export class AppSection {
@@ -26,8 +22,6 @@ export class AppSection {
   readonly #pause: ReturnType<typeof pauseButtons>;
   readonly #seen: IntersectionObserver;
   #range: Range;
-  #loadedAt = -Infinity;
-  #visible = 0;
 
   constructor(status: AppStatus, range: Range) {
     this.#app = status.app;
@@ -62,12 +56,12 @@ export class AppSection {
         known.update(worker, status, atSeconds);
         continue;
       }
-      const card = new WorkerCard(worker, status);
+      const card = new WorkerCard(worker, status, this.#range);
+      card.update(worker, status, atSeconds);
       this.#cards.set(worker.worker, card);
       this.#grid.append(card.element);
       this.#seen.observe(card.element);
     }
-    if (this.#visible > 0 && performance.now() - this.#loadedAt > REFRESH_MS) void this.#load();
   }
 
   mark(incidents: readonly IncidentStatus[]): void {
@@ -77,10 +71,10 @@ export class AppSection {
     }
   }
 
-  show(range: Range): void {
+  /** The past anew, over this range. */
+  reload(range: Range): void {
     this.#range = range;
-    if (this.#visible > 0) void this.#load();
-    else this.#loadedAt = -Infinity;
+    for (const card of this.#cards.values()) card.reload(range);
   }
 
   matches(words: string): boolean {
@@ -94,32 +88,20 @@ export class AppSection {
   }
 
   #look(entries: readonly IntersectionObserverEntry[]): void {
+    const cards = new Map<Element, WorkerCard>([...this.#cards.values()].map((card) => [card.element, card]));
     for (const { target, isIntersecting } of entries) {
-      const card = [...this.#cards.values()].find(({ element }) => element === target);
-      if (isIntersecting) card?.show();
-      else card?.hide();
-      this.#visible = Math.max(0, this.#visible + (isIntersecting ? 1 : -1));
+      if (isIntersecting) cards.get(target)?.show();
+      else cards.get(target)?.hide();
     }
-    if (this.#visible > 0 && this.#loadedAt === -Infinity) void this.#load();
-  }
-
-  async #load(): Promise<void> {
-    this.#loadedAt = performance.now();
-    const range = this.#range;
-    const past = await history(this.#app, range);
-    if (!past) this.#loadedAt = -Infinity;
-    else if (range === this.#range) for (const card of this.#cards.values()) card.load(past, range);
   }
 }
 
 function factsOf({ supervisor, managed, dry_run, paused, restart_budget, restart_budget_remaining, workers }: AppStatus): string {
   if (!managed) return 'reports in, and is not in the config: it is shown, and never restarted';
   const blocks = new Set(workers.flatMap(({ blocked }) => blocked.filter((block) => block !== 'paused')));
-  const cooldown = Math.max(0, ...workers.map(({ cooldown_seconds }) => cooldown_seconds));
   const facts = [
     supervisor,
     restart_budget && `${restart_budget_remaining} of ${restart_budget.count} restarts left in ${elapsed(restart_budget.window_seconds)}`,
-    cooldown > 0 && `cooldown: ${elapsed(cooldown)}`,
     dry_run && 'dry run: nothing is touched',
     paused && (paused.until_seconds === null ? 'paused by a person' : `paused by a person until ${time(paused.until_seconds)}`),
     ...[...blocks].map((block) => BLOCK_WORDS[block]),

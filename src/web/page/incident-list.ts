@@ -2,7 +2,7 @@ import type { IncidentStatus } from '../../publish/incidents.js';
 import { withToken } from './actions.js';
 import { evidence as fetchEvidence } from './api.js';
 import { h } from './dom.js';
-import { bytes, time } from './words.js';
+import { bytes, leakWords, time } from './words.js';
 
 /** Of a text file so many lines are shown; the whole is to be downloaded. */
 const FIRST_LINES = 24;
@@ -37,8 +37,10 @@ export class IncidentList {
   }
 
   #replace(old: HTMLElement | undefined, incident: IncidentStatus): HTMLElement {
+    const wasFocused = old?.querySelector('summary') === document.activeElement;
     const element = itemOf(incident, old?.querySelector('details')?.open ?? false);
     old?.replaceWith(element);
+    if (old && wasFocused) element.querySelector('summary')?.focus();
     return element;
   }
 }
@@ -47,10 +49,12 @@ function itemOf(incident: IncidentStatus, open: boolean): HTMLElement {
   const { id, app, worker, action, reason, sentence, timestamp_seconds, before, outcome, death } = incident;
   const result = outcome?.result ?? { restart: 'under way', refuse: 'refused', death: 'died' }[action];
   const evidence = outcome?.evidence ?? death?.evidence;
+  const leak = leakWords(incident);
   const facts = [
     h('p', {}, sentence),
     outcome && h('p', {}, outcome.sentence),
-    h('p', { class: 'soft' }, `Memory ${bytes(before?.resident_memory_bytes ?? null)} before, ${bytes(outcome?.after?.resident_memory_bytes ?? null)} after.`),
+    before && h('p', { class: 'soft' }, `Memory ${memoryWords(before.resident_memory_bytes, outcome?.after?.resident_memory_bytes ?? null)}.`),
+    leak && h('p', {}, `Then ${leak}.`),
     evidence?.finding ? h('p', { class: 'finding' }, `${evidence.finding}.`) : null,
     ...(evidence?.notes ?? []).map((note) => h('p', { class: 'soft' }, note)),
     filesOf(id, evidence?.files ?? []),
@@ -67,6 +71,10 @@ function itemOf(incident: IncidentStatus, open: boolean): HTMLElement {
   return h('li', { 'data-tone': toneOf(incident) }, h('details', { open }, summary, ...facts));
 }
 
+function memoryWords(before: number, after: number | null): string {
+  return after === null ? bytes(before) : `${bytes(before)} before, ${bytes(after)} after`;
+}
+
 function toneOf({ action, outcome }: IncidentStatus): string {
   if (action === 'death') return 'critical';
   if (action !== 'restart' || outcome?.result === 'cancelled') return 'notice';
@@ -74,26 +82,33 @@ function toneOf({ action, outcome }: IncidentStatus): string {
   return outcome.result === 'recovered' ? 'good' : 'critical';
 }
 
+/** With the token: output and heap hold what the app holds. */
 function filesOf(incident: string, files: readonly string[]): HTMLElement | null {
   if (files.length === 0) return null;
-  const shown = h('pre', { hidden: true, tabindex: '0', 'aria-label': 'first lines' });
-  const buttons = files.map((file) => {
-    const isText = TEXTS.includes(file);
-    const button = h('button', { type: 'button' }, isText ? `Show ${file}` : `Download ${file}`);
-    button.addEventListener('click', () => {
-      void withToken(`Read ${file}`, async (token) => {
-        const blob = await fetchEvidence(token, incident, file);
-        if (!isText) return download(blob, `${incident}-${file}`);
-        const lines = (await blob.text()).split('\n');
-        const rest = lines.length - FIRST_LINES;
-        shown.replaceChildren(lines.slice(0, FIRST_LINES).join('\n'), rest > 1 ? `\n… ${rest} more lines; the file is in the evidence folder` : '');
-        shown.hidden = false;
-        return `${file} is shown below its incident`;
-      });
+  const shown = h('pre', { hidden: true, tabindex: '0', role: 'region', 'aria-label': 'first lines' });
+  const button = (verb: string, file: string, take: (blob: Blob) => Promise<string>): HTMLElement => {
+    const element = h('button', { type: 'button' }, `${verb} ${file}`);
+    element.addEventListener('click', () => {
+      void withToken(`${verb} ${file}`, async (token) => take(await fetchEvidence(token, incident, file)));
     });
-    return button;
-  });
-  return h('div', {}, h('div', { class: 'buttons' }, ...buttons), shown);
+    return element;
+  };
+  const show = (file: string) => async (blob: Blob): Promise<string> => {
+    const lines = (await blob.text()).trimEnd().split('\n');
+    const rest = lines.length - FIRST_LINES;
+    shown.textContent = lines.slice(0, FIRST_LINES).join('\n') + (rest > 0 ? `\n… and ${rest} more; download the file to read them` : '');
+    shown.setAttribute('aria-label', `first lines of ${file}`);
+    shown.hidden = false;
+    return `${file} is shown at its incident`;
+  };
+  const save = (file: string) => async (blob: Blob): Promise<string> => download(blob, `${incident}-${file}`);
+  const texts = TEXTS.filter((file) => files.includes(file));
+  return h(
+    'div',
+    {},
+    h('div', { class: 'buttons' }, ...texts.map((file) => button('Show', file, show(file))), ...files.map((file) => button('Download', file, save(file)))),
+    shown,
+  );
 }
 
 function download(blob: Blob, name: string): string {

@@ -15,18 +15,23 @@ class Page {
   readonly #filter = byId<HTMLInputElement>('filter');
   #known: readonly IncidentStatus[] = [];
   #range: Range = '1h';
+  /** The warden's clock, in seconds since the Unix epoch: this machine's may be wrong. */
+  #now = Date.now() / 1000;
 
   constructor() {
     this.#filter.addEventListener('input', () => this.#sift());
+    // Enter would send the form, which the page's policy forbids.
+    this.#filter.form?.addEventListener('submit', (event) => event.preventDefault());
     for (const choice of document.querySelectorAll<HTMLInputElement>('input[name=range]')) {
       choice.addEventListener('change', () => {
         this.#range = choice.value as Range;
-        for (const section of this.#sections.values()) section.show(this.#range);
+        for (const section of this.#sections.values()) section.reload(this.#range);
       });
     }
   }
 
-  status({ version, config_ok, state_writable, trigger, sample_interval_seconds }: WardenStatus): void {
+  status({ version, now_seconds, config_ok, state_writable, trigger, sample_interval_seconds }: WardenStatus): void {
+    this.#now = now_seconds;
     setText(byId('version'), version);
     const facts = [`measured every ${sample_interval_seconds} s`, `trigger: ${trigger}`];
     const troubles = [
@@ -38,7 +43,6 @@ class Page {
   }
 
   apps(apps: readonly AppStatus[]): void {
-    const now = Date.now() / 1000;
     const host = byId('apps');
     const present = new Set(apps.map(({ app }) => app));
     for (const [name, section] of this.#sections) {
@@ -52,12 +56,14 @@ class Page {
         section = new AppSection(status, this.#range);
         this.#sections.set(status.app, section);
         host.append(section.element);
-        section.update(status, now);
+        section.update(status, this.#now);
         section.mark(this.#known);
-      } else section.update(status, now);
+      } else section.update(status, this.#now);
     }
     byId('nothing').hidden = apps.length > 0;
-    setText(byId('summary'), summaryOf(apps));
+    const summary = summaryOf(apps);
+    setText(byId('summary'), summary);
+    document.title = `${summary} – heapwarden`;
     this.#sift();
   }
 
@@ -70,9 +76,9 @@ class Page {
 
   live(isLive: boolean): void {
     document.body.dataset['live'] = String(isLive);
-    setText(byId('connection'), isLive ? 'live' : 'heapwarden cannot be reached; what is shown is old. Trying again …');
+    setText(byId('connection'), isLive ? 'live' : 'heapwarden cannot be reached or is silent; what is shown is old. Trying again …');
     // Gaps in what was seen are filled from the warden's own memory.
-    if (isLive) for (const section of this.#sections.values()) section.show(this.#range);
+    if (isLive) for (const section of this.#sections.values()) section.reload(this.#range);
   }
 
   #sift(): void {

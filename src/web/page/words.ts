@@ -1,6 +1,13 @@
 /** Pure: what the page says of a worker. */
+import type { Resource } from '../../config/schema.js';
 import type { AppStatus, WorkerStatus } from '../../publish/status.js';
 import { formatBytes, formatElapsed } from '../../units.js';
+
+/** A time on an axis whose ticks are so many seconds apart. */
+export function clock(atSeconds: number, stepSeconds: number): string {
+  const second = stepSeconds < 60 ? ({ second: '2-digit' } as const) : {};
+  return new Date(ms(atSeconds)).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', ...second });
+}
 
 export const ms = (seconds: number): number => seconds * 1000;
 
@@ -19,6 +26,8 @@ export function forecastWords({ forecast_seconds }: WorkerStatus, limits: AppSta
   return `reaches ${formatBytes(limit)} in about ${roughly(forecast_seconds)}`;
 }
 
+const RESOURCE_WORDS: Record<Resource, string> = { rss: 'memory', heap: 'heap', freeze: 'event loop', uptime: 'uptime' };
+
 const CLASS_WORDS: Record<NonNullable<WorkerStatus['leak']>['class'], string> = {
   heap: 'its heap leaks',
   buffers: 'its buffers leak',
@@ -29,7 +38,7 @@ const CLASS_WORDS: Record<NonNullable<WorkerStatus['leak']>['class'], string> = 
 
 const HOUR = 3600;
 
-export function leakWords({ leak }: WorkerStatus): string | null {
+export function leakWords({ leak }: Pick<WorkerStatus, 'leak'>): string | null {
   if (!leak) return null;
   const companions = leak.companions.map(({ type, from, to }) => `, ${type}: ${from} → ${to}`).join('');
   return `${CLASS_WORDS[leak.class]}, ${formatBytes(leak.bytes_per_second * HOUR)} an hour${companions}`;
@@ -41,8 +50,8 @@ export type Tone = 'good' | 'notice' | 'warning' | 'critical' | 'down';
 export function stateOf(worker: WorkerStatus, app: AppStatus): [Tone, string] {
   if (worker.restarting) return ['notice', 'restarting'];
   if (!worker.up) return ['down', worker.state === 'crash_loop' ? 'crash loop' : worker.state];
-  const levels = Object.entries(worker.levels);
-  const at = (level: string): string => levels.filter(([, reached]) => reached === level).map(([resource]) => resource).join(', ');
+  const levels = Object.entries(worker.levels) as [Resource, string][];
+  const at = (level: string): string => levels.filter(([, reached]) => reached === level).map(([resource]) => RESOURCE_WORDS[resource]).join(', ');
   if (at('restart')) return ['critical', `over its limit: ${at('restart')}`];
   if (at('critical')) return ['critical', `critical: ${at('critical')}`];
   if (at('warning')) return ['warning', `warning: ${at('warning')}`];
@@ -52,6 +61,12 @@ export function stateOf(worker: WorkerStatus, app: AppStatus): [Tone, string] {
 
 export const bytes = (value: number | null): string => (value === null ? '–' : formatBytes(value));
 export const elapsed = (seconds: number | null): string => (seconds === null ? '–' : formatElapsed(ms(seconds)));
+/** Of the event loop. */
+export function delay(seconds: number | null): string {
+  if (seconds === null) return '–';
+  return seconds < 1 ? `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms` : `${seconds.toFixed(1)} s`;
+}
+
 export const percent = (ratio: number | null): string => (ratio === null ? '–' : `${(ratio * 100).toFixed(ratio < 0.1 ? 1 : 0)} %`);
 
 export function time(seconds: number): string {
