@@ -63,7 +63,7 @@ export function carriedOn(history: AppHistory, { workers }: AppStatus, nowMs: nu
   const { start_seconds: start, step_seconds: step } = history;
   const slice = Math.floor((nowMs / 1000 - start) / step);
   const length = history.workers[0]?.resident_memory_bytes.length ?? 0;
-  if (slice < 0 || slice > length * 2) return history;
+  if (slice < 0 || slice >= length * 2) return history;
   const shift = Math.max(0, slice - length + 1);
   const moved = <T>(values: readonly (T | null)[]): (T | null)[] => [...values.slice(shift), ...Array<null>(shift).fill(null)];
   return {
