@@ -78,7 +78,8 @@ export function wrap(text: string, width: number, most: number, look: Pick<Look,
   while (widthOf(rest) > width && lines.length < most - 1) {
     const fitting = head(rest, width + 1);
     const space = fitting.lastIndexOf(' ');
-    const line = space > 0 ? fitting.slice(0, space) : head(rest, width) || [...rest][0]!;
+    const line = space > 0 ? fitting.slice(0, space) : head(rest, width);
+    if (line === '') break; // one cell, and a character of two
     lines.push(line);
     rest = rest.slice(line.length).trimStart();
   }

@@ -26,7 +26,10 @@ export function healthOf({ status, apps }: Pick<Told, 'status' | 'apps'>): Healt
   const spent = apps.filter(({ restart_budget_remaining: left }) => left === 0).map(
     ({ app }): Wrong => ({ app, worker: null, level: 'warning', sentence: 'its restart budget is used up: nothing of it is restarted until some of it is back' }),
   );
-  const wrong = [...rows.flatMap(wrongOf), ...spent];
+  const missing = apps.filter(({ workers }) => workers.length === 0).map(
+    ({ app, supervisor }): Wrong => ({ app, worker: null, level: 'down', sentence: `it has no worker: ${supervisor} knows of none` }),
+  );
+  const wrong = [...rows.flatMap(wrongOf), ...missing, ...spent];
   const notes = rows.flatMap((row) => {
     const sentence = row.tone === 'good' ? forecastWords(row.worker, row.app) : null;
     return sentence === null ? [] : [{ app: row.app.app, worker: row.worker.worker, sentence: `its memory ${sentence}` }];

@@ -119,5 +119,5 @@ export async function monitor({ feed, clock, look, terminal }: MonitorParts): Pr
 }
 
 export function emptyView(url: string, nowMs: number): View {
-  return { url, nowMs, heardAtMs: null, lost: null, advice: [], histories: new Map(), range: '1h', selected: null, help: false };
+  return { url, nowMs, heardAtMs: null, lost: null, advice: null, histories: new Map(), range: '1h', selected: null, help: false };
 }

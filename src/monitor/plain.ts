@@ -2,7 +2,7 @@
 import { clean, paint, type Look } from './cells.js';
 import { savedWords } from './render.js';
 import { tableLines, type Column } from './table.js';
-import { adviceLine, rowsOf, summaryOf, troublesOf, type Row, type View } from './view.js';
+import { adviceLine, missingOf, rowsOf, summaryOf, troublesOf, type Row, type View } from './view.js';
 import { resultOf, timeOrDay } from './words.js';
 import { FIGURES, memoryLine } from './worker-columns.js';
 
@@ -13,11 +13,11 @@ export function plainLines(view: View, look: Look): string[] {
   const { status, url, incidents = [], nowMs } = view;
   const rows = rowsOf(view);
   const head = [`heapwarden ${status?.version ?? ''} at ${url}: ${summaryOf(rows)}; ${savedWords(view)}`];
-  const troubles = status ? troublesOf(status) : [];
+  const troubles = [...(status ? troublesOf(status) : []), ...missingOf(view)];
   const past = incidents.slice(0, INCIDENTS).map((incident) => {
     const [tone, result] = resultOf(incident);
     const told = [incident.sentence, ...(incident.outcome ? [incident.outcome.sentence] : [])].join(' → ');
-    return `${timeOrDay(incident.timestamp_seconds, nowMs)}  ${paint(result, tone, look)}  ${clean(told, look)}`;
+    return `${timeOrDay(incident.timestamp_seconds, nowMs)}  ${paint(result.padEnd(11), tone, look)}  ${clean(told, look)}`;
   });
   const advice = adviceLine(view, null);
   return [
@@ -32,7 +32,7 @@ export function plainLines(view: View, look: Look): string[] {
 
 function monitorColumns(rows: readonly Row[], look: Look): Column[] {
   const [name, state] = nameAndState(rows);
-  const hour: Column = { title: '', cells: rows.map((row) => ({ text: memoryLine(row, SPARK, look), style: row.tone })) };
+  const hour: Column = { title: 'LAST HOUR', cells: rows.map((row) => ({ text: memoryLine(row, SPARK, look), style: row.tone })) };
   return [name, state, hour, ...figureColumns(rows)];
 }
 
@@ -54,7 +54,7 @@ function figureColumns(rows: readonly Row[], without: readonly string[] = []): C
 /** What runs: the apps and their workers, as a table. */
 export function appLines(apps: NonNullable<View['apps']>, look: Look): string[] {
   const rows = rowsOf({ apps, histories: new Map() });
-  const empty = apps.filter(({ workers }) => workers.length === 0).map(({ app }) => clean(`${app} has no worker now`, look));
+  const empty = missingOf({ apps }).map((line) => clean(line, look));
   if (rows.length === 0) return empty.length > 0 ? empty : ['no app is configured, and no agent reports in'];
   const of = (title: string, text: (row: Row) => string, align: 'left' | 'right' = 'left'): Column => ({
     title,

@@ -1,7 +1,7 @@
 /** Pure: the whole screen, as lines. */
 import { clean, cutTo, fit, paint, widthOf, wrap, type Look, type Style } from './cells.js';
 import { chart } from './sparkline.js';
-import { adviceLine, gcOf, rowsOf, selectedIndex, summaryOf, troublesOf, type Row, type View } from './view.js';
+import { adviceLine, gcOf, missingOf, rowsOf, selectedIndex, summaryOf, troublesOf, type Row, type View } from './view.js';
 import { bytes, delay, elapsed, gateWords, heapShare, memoryWords, percent, resultOf, timeOf, timeOrDay } from './words.js';
 import { FIGURES, memoryLine, topOf, widthsOf } from './worker-columns.js';
 import { formatBytes } from '../units.js';
@@ -14,9 +14,9 @@ export interface Size {
 /** At most `rows` lines of at most `columns` cells. */
 export function render(view: View, { columns, rows }: Size, look: Look): string[] {
   const page = new Page(columns, look);
-  if (view.help) return [...headOf(view, [], page), '', ...HELP.map((line) => page.line(line))].slice(0, rows);
   const workers = rowsOf(view);
   const head = headOf(view, workers, page);
+  if (view.help) return [...head, '', ...HELP.map((line) => page.line(line))].slice(0, rows);
   if (!view.status) return [...head, ...waitingLines(view, page)].slice(0, rows);
   if (workers.length === 0) return [...head, '', ...page.lines(NOTHING, 3)].slice(0, rows);
   const index = selectedIndex(workers, view);
@@ -26,9 +26,9 @@ export function render(view: View, { columns, rows }: Size, look: Look): string[
   const list = listOf(workers, index, inList, page);
   const foot = [...adviceOf(view, workers[index]!, page), page.line(KEYS, 'soft')];
   if (below < 2) return [...head, ...list, ...foot].slice(0, rows);
-  const mostIncidents = Math.min(Math.max(1, view.incidents?.length ?? 0), Math.max(2, Math.floor(below / 3)));
-  const incidents = incidentLines(view, mostIncidents, page);
-  const detail = detailOf(view, workers[index]!, below - incidents.length, page);
+  const kept = 1 + Math.min(Math.max(1, view.incidents?.length ?? 0), LEAST_INCIDENTS);
+  const detail = detailOf(view, workers[index]!, below - kept, page);
+  const incidents = incidentLines(view, below - detail.length - 1, page);
   const filled = [...head, ...list, ...detail, ...incidents];
   const gap = Array<string>(Math.max(0, rows - filled.length - foot.length)).fill('');
   return [...filled, ...gap, ...foot].slice(0, rows);
@@ -39,6 +39,7 @@ const KEYS = ' q quit   ↑↓ j k select   t hour/day   ? help';
 const FOOT = 2;
 /** Lines of the detail and the incidents that workers leave room for. */
 const LEAST_BELOW = 11;
+const LEAST_INCIDENTS = 3;
 const NOTHING = ' no app is configured, and no agent reports in. Write a config file: heapwarden init';
 const HELP = [
   ' ↑ ↓ j k      the worker before, the next one',
@@ -97,7 +98,7 @@ function headOf(view: View, workers: readonly Row[], page: Page): string[] {
   if (!status) return [first];
   const second = page.ends(` ${summaryOf(workers)}`, savedWords(view), [null, status.state_writable ? 'soft' : 'critical']);
   const silent = lost === null ? silenceOf(view) : `${lost}; what is shown is old, trying again ...`;
-  const trouble = [silent, ...troublesOf(status)].filter((words) => words !== null);
+  const trouble = [silent, ...troublesOf(status), ...missingOf(view)].filter((words) => words !== null);
   return [first, second, ...(trouble.length === 0 ? [] : page.lines(trouble.join('. '), 2, 'critical'))];
 }
 
@@ -127,16 +128,19 @@ function waitingLines({ url, lost }: View, page: Page): string[] {
 function listOf(workers: readonly Row[], index: number, count: number, page: Page): string[] {
   const { look, width } = page;
   const names = workers.map(({ key }) => page.clean(key));
+  const states = workers.map(({ state }) => page.clean(state));
   const figures = FIGURES.map((figure) => {
     const texts = workers.map((row) => page.clean(figure.text(row)));
     return { ...figure, texts, width: texts.reduce((most, text) => Math.max(most, text.length), Math.max(figure.least, figure.title.length)) };
   });
   const fixed = 1 + figures.reduce((sum, figure) => sum + figure.width + 1, 0);
-  const widths = widthsOf(names, workers.map(({ state }) => state), width - fixed);
+  const isCut = count < workers.length;
+  const longest = isCut ? [`WORKER ${workers.length}-${workers.length}/${workers.length}`] : [];
+  const widths = widthsOf([...names, ...longest], states, width - fixed);
   const line = (name: string, state: string, spark: string, texts: readonly string[]): string[] =>
     [fit(name, widths.name, look), fit(state, widths.state, look), fit(spark, widths.spark, look), ...figures.map((figure, i) => fit(texts[i]!, figure.width, look, 'right'))];
   const first = Math.min(Math.max(0, index - Math.floor(count / 2)), workers.length - count);
-  const shown = count < workers.length ? `WORKER ${first + 1}-${first + count}/${workers.length}` : 'WORKER';
+  const shown = isCut ? `WORKER ${first + 1}-${first + count}/${workers.length}` : 'WORKER';
   // Where it is too narrow, what stands at the right is cut off; colours are put in after that.
   const drawn = (cells: string[], marker: string, styles: readonly (Style | null)[]): string => {
     let room = width - 1;
@@ -150,12 +154,20 @@ function listOf(workers: readonly Row[], index: number, count: number, page: Pag
   const title = paint(drawn(line(shown, 'STATE', '', figures.map((figure) => figure.title)), ' ', []), 'soft', look);
   const rows = workers.slice(first, first + count).map((row, i) => {
     const at = first + i;
-    const cells = line(names[at]!, row.state, memoryLine(row, widths.spark, look), figures.map(({ texts }) => texts[at]!));
+    const cells = line(nameIn(widths.name, row, page), states[at]!, memoryLine(row, widths.spark, look), figures.map(({ texts }) => texts[at]!));
     const isSelected = at === index;
     const marker = isSelected ? (look.unicode ? '▸' : '>') : ' ';
     return drawn(cells, marker, [isSelected ? 'selected' : null, row.tone, row.tone, row.tone === 'good' ? null : row.tone]);
   });
   return [title, ...rows];
+}
+
+/** Cut where it does not fit; but for its slot, by which it differs from its neighbours. */
+function nameIn(width: number, { app, worker }: Row, page: Page): string {
+  const slot = page.clean(`/${worker.worker}`);
+  const name = page.clean(app.app);
+  const room = width - widthOf(slot);
+  return room > 1 ? cutTo(name, room, page.look) + slot : name + slot;
 }
 
 function detailOf(view: View, row: Row, room: number, page: Page): string[] {
@@ -174,10 +186,11 @@ function detailOf(view: View, row: Row, room: number, page: Page): string[] {
   const lines: string[] = [];
   texts.forEach((text, i) => lines.push(...page.lines(text, Math.min(2, room - 1 - lines.length - (texts.length - 1 - i)))));
   const left = room - 1 - lines.length;
-  return [title, ...lines.slice(0, room - 1), ...(left >= LEAST_CHART ? chartLines(row, view, Math.min(left, MOST_CHART), page) : [])];
+  return [title, ...lines.slice(0, room - 1), ...(left >= LEAST_CHART && page.width >= LEAST_CHART_WIDTH ? chartLines(row, view, Math.min(left, MOST_CHART), page) : [])];
 }
 
 const LEAST_CHART = 4;
+const LEAST_CHART_WIDTH = 30;
 const MOST_CHART = 16;
 const AXIS = 9;
 
@@ -188,7 +201,7 @@ function chartLines(row: Row, { range }: View, rows: number, { width, look }: Pa
   const bar = look.unicode ? '│' : '|';
   const lines = drawn.map((line, i) => {
     const label = i === 0 ? formatBytes(top) : i === rowsOfChart - 1 ? '0 B' : '';
-    return `${paint(`${label.padStart(AXIS)}${bar}`, 'soft', look)}${paint(line, row.tone === 'good' ? 'notice' : row.tone, look)}`.trimEnd();
+    return `${paint(`${label.padStart(AXIS)}${bar}`, 'soft', look)}${paint(line.trimEnd(), row.tone === 'good' ? 'notice' : row.tone, look)}`;
   });
   const ago = range === '1h' ? '1 hour ago' : '24 hours ago';
   return [...lines, paint(`${' '.repeat(AXIS + 1)}${ago}${'now'.padStart(Math.max(4, width - AXIS - 2 - ago.length))}`, 'soft', look)];
@@ -223,7 +236,7 @@ function incidentLines({ incidents = [], nowMs }: View, most: number, page: Page
   const lines = incidents.slice(0, most).map((incident) => {
     const [tone, result] = resultOf(incident);
     const time = ` ${timeOrDay(incident.timestamp_seconds, nowMs)} `;
-    const word = fit(result, 12, page.look);
+    const word = fit(page.clean(result), 12, page.look);
     const outcome = incident.outcome ? ` → ${incident.outcome.sentence}` : '';
     const room = page.width - time.length - word.length;
     if (room < 10) return page.line(`${time}${word}`, tone);
@@ -233,6 +246,7 @@ function incidentLines({ incidents = [], nowMs }: View, most: number, page: Page
 }
 
 function adviceOf(view: View, row: Row, page: Page): string[] {
+  if (!view.advice) return [''];
   const advice = adviceLine(view, row);
   return [advice === null ? page.line(' advice: nothing to change', 'soft') : page.line(` advice: ${advice}`, 'notice')];
 }

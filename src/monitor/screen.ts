@@ -79,7 +79,8 @@ export class Screen {
     for (let row = 0; row < rows; row++) {
       const line = lines[row] ?? '';
       if (this.#shown[row] === line) continue;
-      text += `\x1b[${row + 1};1H\x1b[0m${line}\x1b[0m\x1b[K`;
+      // Erased before it is written: after a full line the cursor stands on its last character.
+      text += `\x1b[${row + 1};1H\x1b[0m\x1b[2K${line}\x1b[0m`;
       this.#shown[row] = line;
     }
     if (text !== '') this.#write(text);

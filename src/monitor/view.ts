@@ -22,7 +22,8 @@ export interface View extends Partial<Told> {
   heardAtMs: number | null;
   /** Why it is not heard now; null where it is, or has not been asked yet. */
   lost: string | null;
-  advice: readonly AppAdvice[];
+  /** null: not known yet. */
+  advice: readonly AppAdvice[] | null;
   /** By app. */
   histories: ReadonlyMap<string, AppHistory>;
   range: Range;
@@ -87,6 +88,11 @@ export function troublesOf({ config_ok, state_writable }: WardenStatus): string[
   return troubles;
 }
 
+/** Apps that are configured, and of which their supervisors have nothing. */
+export function missingOf({ apps = [] }: Pick<View, 'apps'>): string[] {
+  return apps.filter(({ workers }) => workers.length === 0).map(({ app, supervisor }) => `${app} has no worker: ${supervisor} knows of none`);
+}
+
 export function summaryOf(rows: readonly Row[]): string {
   const count = (tone: Tone): number => rows.filter((row) => row.tone === tone).length;
   const parts = [`${rows.filter(({ worker }) => worker.up).length} of ${rows.length} workers up`];
@@ -98,7 +104,7 @@ export function summaryOf(rows: readonly Row[]): string {
 
 /** The most urgent that somebody can do something about: of the selected worker first, then of any. */
 export function adviceLine({ advice }: Pick<View, 'advice'>, row: Row | null): string | null {
-  const all = advice.flatMap(({ app, advice: own }) => own.filter(({ change }) => change !== null).map((one) => ({ app, ...one })));
+  const all = (advice ?? []).flatMap(({ app, advice: own }) => own.filter(({ change }) => change !== null).map((one) => ({ app, ...one })));
   const mine = all.find(({ app, workers }) => app === row?.app.app && workers.includes(row.worker.worker));
   const found = mine ?? all[0];
   if (!found) return null;

@@ -25,7 +25,12 @@ export function stateOf(worker: WorkerStatus, { managed }: AppStatus): [Tone, st
 const NONE = '–';
 
 export const bytes = (value: number | null | undefined): string => (value === null || value === undefined ? NONE : formatBytes(value));
-export const elapsed = (seconds: number | null): string => (seconds === null ? NONE : describeTime(Math.floor(seconds) * 1000));
+/** To the second, from a minute on to the minute. */
+export function elapsed(seconds: number | null): string {
+  if (seconds === null) return NONE;
+  return seconds < 60 ? `${Math.floor(seconds)} s` : describeTime(seconds * 1000);
+}
+
 export const percent = (ratio: number | null): string => (ratio === null ? NONE : `${(ratio * 100).toFixed(ratio < 0.0995 && ratio > 0 ? 1 : 0)}%`);
 
 /** Of the event loop. */

@@ -12,7 +12,7 @@ export const SUPERVISOR_ROOT = join(here, '.parts', 'supervisor');
 
 export const NODE_MAJORS = [18, 20, 22, 24, 26] as const;
 export const PROMETHEUS_TOOLS = ['prometheus', 'promtool', 'prometheus-alertmanager', 'amtool'] as const;
-export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | (typeof PROMETHEUS_TOOLS)[number];
+export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | 'tmux' | (typeof PROMETHEUS_TOOLS)[number];
 
 /** Path of a part's program, or null where it could not be had on this machine. */
 export function findPart(name: PartName): string | null {

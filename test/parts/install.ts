@@ -101,8 +101,10 @@ if (PROMETHEUS_TOOLS.some((tool) => !findPart(tool))) {
   attempt('Prometheus and Alertmanager from Debian', unpackDebian);
 }
 
+// Its libraries are those of a system that has a terminal: libevent, ncurses, utempter.
+if (!findPart('tmux')) attempt('tmux from Debian', () => unpack(['tmux'], DEBIAN_ROOT));
 if (!findPart('supervisord')) attempt('supervisord from Debian', unpackSupervisor);
 
-const all: PartName[] = [...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord'];
+const all: PartName[] = [...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord', 'tmux'];
 const missing = all.filter((name) => !findPart(name));
 console.error(missing.length === 0 ? 'setup: every real part is here' : `setup: NOT here: ${missing.join(', ')}; the suites that need them will say so`);
