@@ -9,6 +9,8 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 export const DEBIAN_ROOT = join(here, '.debian');
 /** The same for supervisord, apart: its wrapper is ours. */
 export const SUPERVISOR_ROOT = join(here, '.parts', 'supervisor');
+/** And tmux, with the libraries that it takes. */
+export const TMUX_ROOT = join(here, '.parts', 'tmux');
 
 export const NODE_MAJORS = [18, 20, 22, 24, 26] as const;
 export const PROMETHEUS_TOOLS = ['prometheus', 'promtool', 'prometheus-alertmanager', 'amtool'] as const;
@@ -22,7 +24,7 @@ export function findPart(name: PartName): string | null {
       ? [join(here, 'node_modules', 'pm2', 'bin', 'pm2')]
       : name === 'supervisord'
         ? [join(SUPERVISOR_ROOT, 'usr', 'bin', 'supervisord')]
-        : [...(process.env['PATH'] ?? '').split(delimiter), join(DEBIAN_ROOT, 'usr', 'bin')].map((dir) => join(dir, name));
+        : [...(process.env['PATH'] ?? '').split(delimiter), join(DEBIAN_ROOT, 'usr', 'bin'), join(TMUX_ROOT, 'usr', 'bin')].map((dir) => join(dir, name));
   return candidates.find((path) => existsSync(path)) ?? null;
 }
 

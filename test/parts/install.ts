@@ -4,7 +4,7 @@ import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DEBIAN_ROOT, NODE_MAJORS, PROMETHEUS_TOOLS, SUPERVISOR_ROOT, findPart, type PartName } from './index.js';
+import { DEBIAN_ROOT, NODE_MAJORS, PROMETHEUS_TOOLS, SUPERVISOR_ROOT, TMUX_ROOT, findPart, type PartName } from './index.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
@@ -94,6 +94,21 @@ function unpackSupervisor(): void {
   }
 }
 
+/** With the packages that it names as its own needs: what they are called differs from one Debian to the next. */
+function unpackTmux(): void {
+  if (process.getuid?.() === 0) run('apt-get', ['update', '-qq'], here);
+  const told = execFileSync('apt-cache', ['depends', '--important', 'tmux'], { encoding: 'utf8' });
+  const needs = [...told.matchAll(/^ *Depends: ([\w.+-]+)$/gm)].map(([, name]) => name!);
+  unpack(['tmux', ...needs.filter((name) => name !== 'libc6')], TMUX_ROOT);
+  const program = join(TMUX_ROOT, 'usr', 'bin', 'tmux');
+  renameSync(program, `${program}.real`);
+  const libraries = ['usr/lib', 'lib'].flatMap((folder) => {
+    const at = join(TMUX_ROOT, folder);
+    return existsSync(at) ? readdirSync(at).filter((name) => name.includes('-linux-')).map((name) => join(at, name)) : [];
+  });
+  writeFileSync(program, `#!/bin/sh\nLD_LIBRARY_PATH='${libraries.join(':')}' exec '${program}.real' "$@"\n`, { mode: 0o755 });
+}
+
 if (!npmPartsAreCurrent()) {
   attempt('PM2 and Node 18 to 26 from npm (about 350 MB)', installNpmParts);
 }
@@ -101,8 +116,7 @@ if (PROMETHEUS_TOOLS.some((tool) => !findPart(tool))) {
   attempt('Prometheus and Alertmanager from Debian', unpackDebian);
 }
 
-// Its libraries are those of a system that has a terminal: libevent, ncurses, utempter.
-if (!findPart('tmux')) attempt('tmux from Debian', () => unpack(['tmux'], DEBIAN_ROOT));
+if (!findPart('tmux')) attempt('tmux from Debian', unpackTmux);
 if (!findPart('supervisord')) attempt('supervisord from Debian', unpackSupervisor);
 
 const all: PartName[] = [...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord', 'tmux'];
