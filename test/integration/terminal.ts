@@ -66,7 +66,7 @@ export class Terminal {
   /** The settings of the line, as the shell sees them. */
   async settings(): Promise<string> {
     this.type('clear; stty -a; echo stty-is-"done"');
-    return (await this.shows(/^stty-is-done/m)).split('stty-is-done')[0]!;
+    return (await this.shows(/stty-is-done/)).split('stty-is-done')[0]!;
   }
 
   #run(...args: string[]): string {
