@@ -18,7 +18,7 @@ Usage:
   heapwarden pause APP [flags]     no automatic restarts of an app, until it is resumed
   heapwarden resume APP [flags]    allow them again; also after restarts that did not help
   heapwarden monitor               watch the apps in this terminal, live; in a pipe: once, as lines
-  heapwarden status                one look: what is not as it should be; the exit status tells it too
+  heapwarden status                one look: what is not as it should be; also by its exit status
   heapwarden apps                  what runs: a line for each worker
   heapwarden incidents [APP]       what was restarted or not, and why; newest first
   heapwarden doctor                find what is wrong with the installation, and the line to change

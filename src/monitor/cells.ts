@@ -8,7 +8,7 @@ export interface Look {
 }
 
 /** What terminals do not agree on: joiners, direction marks and tags, presentation, tones of skin. */
-const DROPPED = /[\p{Cf}\u{fe00}-\u{fe0f}\u{e0100}-\u{e01ef}\u{1f3fb}-\u{1f3ff}]/gu;
+const DROPPED = /[\p{Cf}\u{fe00}-\u{fe0f}\u{e0100}-\u{e01ef}]|\p{Emoji_Modifier}/gu;
 /** Flags are pairs of letters, one or two cells wide each. */
 const FLAG_LETTER = /[\u{1f1e6}-\u{1f1ff}]/gu;
 const FLAG_OFFSET = 0x1f1e6 - 0x41;
