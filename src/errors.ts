@@ -54,3 +54,9 @@ export class ConfigError extends HeapwardenError {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Why fetch failed: it puts that into `cause`, which is an AggregateError without a message where a name has several addresses. */
+export function fetchFailure(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  return cause instanceof AggregateError ? cause.errors.map(messageOf).join(', ') : messageOf(cause);
+}

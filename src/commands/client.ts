@@ -1,4 +1,4 @@
-import { HeapwardenError, messageOf } from '../errors.js';
+import { HeapwardenError, fetchFailure } from '../errors.js';
 import { readToken } from '../http/token.js';
 import { readConfig } from './config.js';
 import type { ClientOptions } from './options.js';
@@ -37,19 +37,13 @@ async function send({ url }: ClientOptions, path: string, init: RequestInit): Pr
   try {
     response = await fetch(new URL(path, url.replace(/\/?$/, '/')), init);
   } catch (error) {
-    throw failed(`no heapwarden answers at ${url} (${reasonOf(error)}). Is it running? Name its address with --url`);
+    throw failed(`no heapwarden answers at ${url} (${fetchFailure(error)}). Is it running? Name its address with --url`);
   }
   const body: unknown = await response.json().catch(() => null);
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) {
     return { status: response.status, body: body as Reply['body'] };
   }
   throw failed(`what answers at ${url} (HTTP ${response.status}) is not heapwarden. Name its address with --url`);
-}
-
-/** fetch puts it into `cause`; where a name has several addresses, that is an AggregateError without a message. */
-function reasonOf(error: unknown): string {
-  const cause = error instanceof Error ? (error.cause ?? error) : error;
-  return cause instanceof AggregateError ? cause.errors.map(messageOf).join(', ') : messageOf(cause);
 }
 
 function failed(message: string): HeapwardenError {

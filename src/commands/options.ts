@@ -18,6 +18,9 @@ Usage:
   heapwarden restart APP [flags]   ask a running heapwarden to restart an app
   heapwarden pause APP [flags]     no automatic restarts of an app, until it is resumed
   heapwarden resume APP [flags]    allow them again; also after restarts that did not help
+  heapwarden monitor               watch the apps in this terminal, live; in a pipe: once, as lines
+  heapwarden status                one look: what is not as it should be; also by its exit status
+  heapwarden apps                  what runs: a line for each worker
   heapwarden incidents [APP]       what was restarted or not, and why; newest first
   heapwarden relay [flags]         pass Alertmanager's word on to the heapwardens of many machines
   heapwarden doctor                find what is wrong with the installation, and the line to change
@@ -55,6 +58,13 @@ Flags of restart:
 Flags of pause:
   --for=DURATION                   such as 2h; default: until it is resumed
 
+Flags of monitor:
+  --once                           print what is to be seen and end
+  --json                           the same as JSON: status, apps, incidents, advice
+
+Flags of status and apps:
+  --json                           for programs
+
 Flags of incidents:
   --limit=N                        how many (default: 20, at most 1000)
   --json                           as /api/v1/incidents has them
@@ -72,13 +82,15 @@ Flags of attach:
   --app=NAME                       default: the name that PM2, npm or the script has for it
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}; it names the agent socket
 
-Flags of restart, pause, resume, incidents, advise and doctor:
+Flags of restart, pause, resume, monitor, status, apps, incidents, advise and doctor:
   --url=URL                        of the running heapwarden (default: http://${DEFAULT_LISTEN_ADDRESS})
   --token.file=FILE                not of doctor; default: the one that the config file means
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}
 
 Exit status: 0 done, 1 failed, refused, or doctor found a problem (0 with warnings and notes alone),
-2 the command line makes no sense.
+2 the command line makes no sense. Of status: 0 all is normal; 1 something is not: a worker that
+is down or at a warning, critical or restart limit, restarts that did not help or are used up, a
+state file that cannot be written, a config that failed to reload; 3 no heapwarden answers.
 `;
 
 export interface ServeOptions {
@@ -116,6 +128,16 @@ export interface ResumeOptions extends ClientOptions {
 export interface IncidentsOptions extends ClientOptions {
   app: string | null;
   limit: number;
+  json: boolean;
+}
+
+export interface MonitorOptions extends ClientOptions {
+  once: boolean;
+  json: boolean;
+}
+
+/** Of status and apps. */
+export interface LookOptions extends ClientOptions {
   json: boolean;
 }
 
@@ -166,6 +188,9 @@ export type Command =
   | { name: 'restart'; options: RestartOptions }
   | { name: 'pause'; options: PauseOptions }
   | { name: 'resume'; options: ResumeOptions }
+  | { name: 'monitor'; options: MonitorOptions }
+  | { name: 'status'; options: LookOptions }
+  | { name: 'apps'; options: LookOptions }
   | { name: 'incidents'; options: IncidentsOptions }
   | { name: 'doctor'; options: DoctorOptions }
   | { name: 'advise'; options: AdviseOptions }
@@ -195,6 +220,11 @@ export function parseCommand(argv: readonly string[]): Command {
       return { name, options: pauseOptions(rest) };
     case 'resume':
       return { name, options: resumeOptions(rest) };
+    case 'monitor':
+      return { name, options: monitorOptions(rest) };
+    case 'status':
+    case 'apps':
+      return { name, options: lookOptions(rest) };
     case 'incidents':
       return { name, options: incidentsOptions(rest) };
     case 'doctor':
@@ -273,6 +303,17 @@ function pauseOptions(args: string[]): PauseOptions {
 function resumeOptions(args: string[]): ResumeOptions {
   const { values, positionals } = parse(args, CLIENT_FLAGS, 1);
   return { ...clientOptions(values), app: appOf('resume', positionals) };
+}
+
+function monitorOptions(args: string[]): MonitorOptions {
+  const flags = { ...CLIENT_FLAGS, once: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } } as const;
+  const { values } = parse(args, flags, 0);
+  return { ...clientOptions(values), once: values.once, json: values.json };
+}
+
+function lookOptions(args: string[]): LookOptions {
+  const { values } = parse(args, { ...CLIENT_FLAGS, json: { type: 'boolean', default: false } }, 0);
+  return { ...clientOptions(values), json: values.json };
 }
 
 function incidentsOptions(args: string[]): IncidentsOptions {

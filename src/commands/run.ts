@@ -1,18 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { HeapwardenError } from '../errors.js';
 import { advise } from './advise.js';
+import { apps } from './apps.js';
 import { attach } from './attach.js';
 import { check } from './check.js';
 import { doctor } from './doctor.js';
 import { init } from './init.js';
 import { USAGE, parseCommand } from './options.js';
 import { incidents } from './incidents.js';
+import { monitor } from './monitor.js';
 import { pause, resume } from './pause.js';
 import { relay } from './relay.js';
 import { restart } from './restart.js';
 import { serve } from './serve.js';
+import { status } from './status.js';
 
-/** Does what the arguments ask for. Resolves to the exit status: 0 done, 1 failed or refused, 2 wrong usage. */
+/** Does what the arguments ask for. Resolves to the exit status: 0 done, 1 failed or refused, 2 wrong usage; status has more. */
 export async function run(argv: readonly string[]): Promise<number> {
   const print = (line: string): void => console.log(line);
   const version = versionOf(new URL('../../package.json', import.meta.url));
@@ -39,6 +42,12 @@ export async function run(argv: readonly string[]): Promise<number> {
         return await pause(command.options, print);
       case 'resume':
         return await resume(command.options, print);
+      case 'monitor':
+        return await monitor(command.options, print);
+      case 'status':
+        return await status(command.options, { print, printError: (line) => console.error(line) });
+      case 'apps':
+        return await apps(command.options, print);
       case 'incidents':
         return await incidents(command.options, print);
       case 'doctor':

@@ -114,6 +114,20 @@ t.test('advise', async (t) => {
   t.throws(() => parseCommand(['advise', 'shop', 'api']), { code: 'USAGE', message: /^what is "api" for\?/ });
 });
 
+t.test('monitor, status and apps', async (t) => {
+  const client = { url: 'http://127.0.0.1:9973', tokenFile: null, configFile: null };
+  t.strictSame(parseCommand(['monitor']), { name: 'monitor', options: { ...client, once: false, json: false } });
+  t.strictSame(parseCommand(['monitor', '--once', '--json', '--url=http://box:1']), {
+    name: 'monitor',
+    options: { ...client, url: 'http://box:1', once: true, json: true },
+  });
+  for (const name of ['status', 'apps'] as const) {
+    t.strictSame(parseCommand([name]), { name, options: { ...client, json: false } });
+    t.strictSame(parseCommand([name, '--json']), { name, options: { ...client, json: true } });
+    t.throws(() => parseCommand([name, 'shop']), { code: 'USAGE', message: /^what is "shop" for/ });
+  }
+});
+
 t.test('what makes no sense', async (t) => {
   const cases: [string[], string | RegExp][] = [
     [[], 'say what to do'],
@@ -163,7 +177,7 @@ t.test('what makes no sense', async (t) => {
 t.test('the help names every flag there is', async (t) => {
   for (const flag of [
     '--config.file', '--web.listen-address', '--web.telemetry-path', '--log.level', '--log.format', '--worker',
-    '--reason', '--force', '--dry-run', '--url', '--token.file', '--app', '--prometheus.url', '--alertmanager.url', '--json',
+    '--reason', '--force', '--dry-run', '--url', '--token.file', '--app', '--prometheus.url', '--alertmanager.url', '--json', '--once',
   ]) {
     t.match(USAGE, new RegExp(`^  ${flag.replaceAll('.', '\\.')}[= ]`, 'm'));
   }

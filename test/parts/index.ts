@@ -9,6 +9,8 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 export const DEBIAN_ROOT = join(here, '.debian');
 /** The same for supervisord, apart: its wrapper is ours. */
 export const SUPERVISOR_ROOT = join(here, '.parts', 'supervisor');
+/** And tmux, with the libraries that it takes. */
+export const TMUX_ROOT = join(here, '.parts', 'tmux');
 
 /** A root of its own: it is laid over the machine's, in a mount namespace. */
 export const DEBIAN_SYSTEMD = join(here, '.parts', 'systemd');
@@ -25,7 +27,7 @@ export const SYSTEMD_PARTS = {
   polkitd: ['usr/lib/polkit-1/polkitd', 'usr/libexec/polkitd'],
 } as const;
 type SystemdPart = keyof typeof SYSTEMD_PARTS;
-export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | 'docker' | 'chromium' | (typeof PROMETHEUS_TOOLS)[number] | SystemdPart;
+export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | 'docker' | 'chromium' | 'tmux' | (typeof PROMETHEUS_TOOLS)[number] | SystemdPart;
 
 /** Path of a part's program, `dockerd` for docker, or null where it could not be had on this machine. */
 export function findPart(name: PartName): string | null {
@@ -40,7 +42,7 @@ export function findPart(name: PartName): string | null {
       ? [join(here, 'node_modules', 'pm2', 'bin', 'pm2')]
       : name === 'supervisord'
         ? [join(SUPERVISOR_ROOT, 'usr', 'bin', 'supervisord')]
-        : [...(process.env['PATH'] ?? '').split(delimiter), join(DEBIAN_ROOT, 'usr', 'bin')].map((dir) => join(dir, name));
+        : [...(process.env['PATH'] ?? '').split(delimiter), join(DEBIAN_ROOT, 'usr', 'bin'), join(TMUX_ROOT, 'usr', 'bin')].map((dir) => join(dir, name));
   return candidates.find((path) => existsSync(path)) ?? null;
 }
 

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
-  DEBIAN_ROOT, DEBIAN_SYSTEMD, DOCKER_ROOT, NODE_MAJORS, PROMETHEUS_TOOLS, SUPERVISOR_ROOT, SYSTEMD_PARTS, findPart,
-  type PartName,
+  DEBIAN_ROOT, DEBIAN_SYSTEMD, DOCKER_ROOT, NODE_MAJORS, PROMETHEUS_TOOLS, SUPERVISOR_ROOT, SYSTEMD_PARTS, TMUX_ROOT,
+  findPart, type PartName,
 } from './index.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -136,6 +136,21 @@ function installChromium(): void {
   run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium', 'fonts-dejavu-core'], here);
 }
 
+/** With the packages that it names as its own needs: what they are called differs from one Debian to the next. */
+function unpackTmux(): void {
+  if (process.getuid?.() === 0) run('apt-get', ['update', '-qq'], here);
+  const told = execFileSync('apt-cache', ['depends', '--important', 'tmux'], { encoding: 'utf8' });
+  const needs = [...told.matchAll(/^ *Depends: ([\w.+-]+)$/gm)].map(([, name]) => name!);
+  unpackDebian(['tmux', ...needs.filter((name) => name !== 'libc6')], TMUX_ROOT);
+  const program = join(TMUX_ROOT, 'usr', 'bin', 'tmux');
+  renameSync(program, `${program}.real`);
+  const libraries = ['usr/lib', 'lib'].flatMap((folder) => {
+    const at = join(TMUX_ROOT, folder);
+    return existsSync(at) ? readdirSync(at).filter((name) => name.includes('-linux-')).map((name) => join(at, name)) : [];
+  });
+  writeFileSync(program, `#!/bin/sh\nLD_LIBRARY_PATH='${libraries.join(':')}' exec '${program}.real' "$@"\n`, { mode: 0o755 });
+}
+
 if (!npmPartsAreCurrent()) {
   attempt('PM2 and Node 18 to 26 from npm (about 350 MB)', installNpmParts);
 }
@@ -144,6 +159,7 @@ if (PROMETHEUS_TOOLS.some((tool) => !findPart(tool))) {
 }
 if (!findPart('docker')) attempt('Docker from Debian (65 MB, unpacked 250 MB)', unpackDocker);
 
+if (!findPart('tmux')) attempt('tmux from Debian', unpackTmux);
 if (!findPart('supervisord')) attempt('supervisord from Debian', unpackSupervisor);
 if (!findPart('chromium')) attempt('Chromium from Debian (about 350 MB)', installChromium);
 const systemdParts = Object.keys(SYSTEMD_PARTS) as (keyof typeof SYSTEMD_PARTS)[];
@@ -154,7 +170,7 @@ if (process.platform === 'linux' && process.getuid?.() !== 0) {
 }
 
 const all: PartName[] = [
-  ...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord', 'docker', 'chromium',
+  ...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord', 'docker', 'chromium', 'tmux',
   ...systemdParts,
 ];
 const missing = all.filter((name) => !findPart(name));

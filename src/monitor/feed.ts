@@ -1,0 +1,154 @@
+import type { Clock } from '../clock.js';
+import { HeapwardenError, fetchFailure, messageOf } from '../errors.js';
+import type { WardenStatus } from '../http/port.js';
+import type { AppAdvice } from '../publish/advice.js';
+import type { AppHistory, Range } from '../publish/day.js';
+import type { IncidentStatus } from '../publish/incidents.js';
+import type { AppStatus } from '../publish/status.js';
+import { EventParser } from './events.js';
+import type { Told } from './view.js';
+
+export interface Listener {
+  status(status: WardenStatus): void;
+  apps(apps: AppStatus[]): void;
+  incidents(incidents: IncidentStatus[]): void;
+  /** Something was heard, be it a comment. */
+  heard(): void;
+  /** Why it is heard no more; it is asked again. */
+  lost(reason: string): void;
+}
+
+/** Milliseconds until it is asked again. */
+const AGAIN_MS = 2000;
+/** Milliseconds of silence after which a connection counts as broken: the warden sends a comment every 15 s. */
+const SILENCE_MS = 45_000;
+/** Milliseconds that one answer may take. */
+const ANSWER_MS = 10_000;
+
+/** The API of a warden, near or far. */
+export class Feed {
+  readonly url: string;
+  readonly #clock: Clock;
+
+  constructor(url: string, clock: Clock) {
+    this.url = url;
+    this.#clock = clock;
+  }
+
+  /** Follows the stream, again and again, until `over` aborts. */
+  async follow(listener: Listener, over: AbortSignal): Promise<void> {
+    while (!over.aborted) {
+      try {
+        await this.#read(listener, over, SILENCE_MS);
+        listener.lost(`the heapwarden at ${this.url} has ended the connection`);
+      } catch (error) {
+        if (over.aborted) return;
+        if (!(error instanceof HeapwardenError)) throw error;
+        listener.lost(error.message);
+      }
+      await this.#clock.sleep(AGAIN_MS, over);
+    }
+  }
+
+  /** What the stream tells at first. Throws HeapwardenError REQUEST_FAILED. */
+  async look(): Promise<Told> {
+    const over = new AbortController();
+    const told: Partial<Told> = {};
+    const take = (part: Partial<Told>): void => {
+      Object.assign(told, part);
+      if (isComplete(told)) over.abort();
+    };
+    const listener: Listener = {
+      status: (status) => take({ status }),
+      apps: (apps) => take({ apps }),
+      incidents: (incidents) => take({ incidents }),
+      heard: () => {},
+      lost: () => {},
+    };
+    try {
+      await this.#read(listener, over.signal, ANSWER_MS);
+    } catch (error) {
+      if (!isComplete(told)) {
+        throw error instanceof HeapwardenError ? failed(`${error.message}. Is it running? Name its address with --url`) : error;
+      }
+    }
+    if (isComplete(told)) return told;
+    throw failed(`the heapwarden at ${this.url} has ended the connection; try again in a moment`);
+  }
+
+  /** Empty where it does not tell. */
+  async advice(over?: AbortSignal): Promise<AppAdvice[]> {
+    const answer = (await this.#get('api/v1/advice', over)) as { apps: AppAdvice[] } | null;
+    return answer?.apps ?? [];
+  }
+
+  /** null where it does not tell. */
+  async history(app: string, range: Range, over?: AbortSignal): Promise<AppHistory | null> {
+    return (await this.#get(`api/v1/apps/${encodeURIComponent(app)}/history?range=${range}`, over)) as AppHistory | null;
+  }
+
+  async #get(path: string, over?: AbortSignal): Promise<unknown> {
+    const inTime = AbortSignal.timeout(ANSWER_MS);
+    try {
+      const response = await fetch(this.#at(path), { signal: over ? AbortSignal.any([over, inTime]) : inTime });
+      if (response.ok) return await response.json();
+      await response.body?.cancel();
+      return null;
+    } catch {
+      return null; // the stream tells why
+    }
+  }
+
+  /** Throws HeapwardenError REQUEST_FAILED where it ends otherwise than by the warden's will. */
+  async #read(listener: Listener, over: AbortSignal, silenceMs: number): Promise<void> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), silenceMs);
+    try {
+      const response = await fetch(this.#at('api/v1/stream'), { signal: AbortSignal.any([over, silence.signal]) });
+      if (!response.headers.get('content-type')?.startsWith('text/event-stream')) throw await this.#refusalOf(response);
+      const [parser, decoder] = [new EventParser(), new TextDecoder()];
+      for await (const chunk of response.body!) {
+        timer.refresh();
+        listener.heard();
+        for (const { event, data } of parser.push(decoder.decode(chunk as Uint8Array, { stream: true }))) this.#tell(listener, event, data);
+      }
+    } catch (error) {
+      if (error instanceof HeapwardenError) throw error;
+      const reason = silence.signal.aborted ? `nothing was heard for ${silenceMs / 1000} s` : fetchFailure(error);
+      throw failed(`no heapwarden answers at ${this.url} (${reason})`);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #tell(listener: Listener, event: string, data: string): void {
+    try {
+      tell(listener, event, JSON.parse(data));
+    } catch (error) {
+      const message = `what the heapwarden at ${this.url} tells cannot be understood: ${messageOf(error)}. Are both of one version?`;
+      throw new HeapwardenError('REQUEST_FAILED', message, { cause: error });
+    }
+  }
+
+  async #refusalOf(response: Response): Promise<HeapwardenError> {
+    const body: unknown = await response.json().catch(() => null);
+    const message = typeof body === 'object' && body !== null && 'message' in body ? body.message : null;
+    if (typeof message === 'string') return failed(`heapwarden at ${this.url} said: ${message}`);
+    return failed(`what answers at ${this.url} (HTTP ${response.status}) is not heapwarden`);
+  }
+
+  /** Relative, so that it also works behind a proxy's prefix. */
+  #at(path: string): URL {
+    return new URL(path, this.url.replace(/\/?$/, '/'));
+  }
+}
+
+function tell(listener: Listener, event: string, data: unknown): void {
+  if (event === 'status') listener.status(data as WardenStatus);
+  else if (event === 'apps') listener.apps((data as { apps: AppStatus[] }).apps);
+  else if (event === 'incidents') listener.incidents((data as { incidents: IncidentStatus[] }).incidents);
+}
+
+const isComplete = (told: Partial<Told>): told is Told => Boolean(told.status && told.apps && told.incidents);
+
+const failed = (message: string): HeapwardenError => new HeapwardenError('REQUEST_FAILED', message);
