@@ -2,7 +2,8 @@
  * The answers of PowerShell are not recorded, but written by hand after Microsoft's documentation of Win32_Process and
  * ConvertTo-Json: nothing here has met a Windows.
  */
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { processFinder, WindowsFinder } from '../../src/observe/finder.js';
 import { powershellArguments, runPowershell } from '../../src/observe/powershell.js';
@@ -142,11 +143,27 @@ t.test('how PowerShell is run', async (t) => {
   t.match(script, /^\$ErrorActionPreference = 'Stop'; .*OutputEncoding.*; Get-CimInstance -ClassName Win32_Process \|/);
   t.notMatch(script, /"/, 'which would take escaping');
   t.strictSame(powershellArguments('x').slice(0, -1), ['-NoLogo', '-NoProfile', '-NonInteractive', '-Command']);
-  const { SystemRoot } = process.env;
-  t.teardown(() => (SystemRoot === undefined ? delete process.env['SystemRoot'] : (process.env['SystemRoot'] = SystemRoot)));
+});
+
+t.test('a PowerShell that fails, hangs, or is not there', async (t) => {
+  const { SystemRoot, PATH } = process.env;
+  t.teardown(() => {
+    process.env['PATH'] = PATH;
+    if (SystemRoot === undefined) delete process.env['SystemRoot'];
+    else process.env['SystemRoot'] = SystemRoot;
+  });
   process.env['SystemRoot'] = 'Z:\\Windows';
   const path = String.raw`Z:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe`;
-  await t.rejects(runPowershell(PROCESS_QUERY), { message: `${path} failed: ENOENT` }, 'by its whole path');
+  await t.rejects(runPowershell('x'), { message: `${path} failed: ENOENT` }, 'it is asked for by its whole path');
+  // To this machine that is a name like any other.
+  const folder = t.testdir({
+    [path]: '#!/bin/sh\nfor last; do :; done\ncase "$last" in *hang) exec sleep 1000;; *fail) echo denied >&2; exit 1;; esac\necho "$last"\n',
+  });
+  chmodSync(join(folder, path), 0o755);
+  process.env['PATH'] = `${folder}:${PATH}`;
+  t.match(await runPowershell('it works'), /; it works\n$/);
+  await t.rejects(runPowershell('it must fail'), { message: `${path} failed: denied` });
+  await t.rejects(runPowershell('it must hang', 200), { message: `${path} failed: it had not ended after 0.2 s` });
 });
 
 t.test('which source a system has', async (t) => {
