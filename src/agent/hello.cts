@@ -1,3 +1,4 @@
+/** What an agent says first. Only Linux tells namespace and start, by which it is known from outside: proc(5). */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { AGENT_VERSION, MAX_APP_NAME, PROTOCOL_VERSION, type HelloFrame } from './protocol.cjs';

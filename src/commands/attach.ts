@@ -21,7 +21,8 @@ export async function attach({ pid, app, configFile }: AttachOptions, print: (li
       print(`process ${pid} does not answer; should its inspector open after all, it is closed again. Ctrl-C ends the wait`);
       print((await result.closedLater) ? 'no inspector is open' : 'it has not opened for ten minutes');
     }
-    throw new HeapwardenError('ATTACH_REFUSED', `process ${pid} was not attached to: ${result.why}`);
+    const instead = result.refusal === 'unsupported_platform' ? '; start it with the agent: node --import heapwarden/agent' : '';
+    throw new HeapwardenError('ATTACH_REFUSED', `process ${pid} was not attached to: ${result.why}${instead}`);
   }
   if (!result.isClosed) print(`the inspector of process ${pid} is still open: it closes when the call that the process is in ends`);
   if (!result.isNew) {

@@ -7,8 +7,15 @@ interface StopRequest {
   message: string;
 }
 
-/** SIGHUP, from the very start on: one that comes before there is anything to reload is kept until there is. */
-export function reloadRequests(): { serveWith(reload: () => void): void; close(): void } {
+/**
+ * SIGHUP, from the very start on: one that comes before there is anything to reload is kept until there is. Windows has
+ * none that means this: see stopRequests.
+ */
+export function reloadRequests(platform: NodeJS.Platform = process.platform): {
+  serveWith(reload: () => void): void;
+  close(): void;
+} {
+  if (platform === 'win32') return { serveWith: () => {}, close: () => {} };
   let serve = (): void => void (early = true);
   let early = false;
   const hadTerminal = hasTerminal();
@@ -38,7 +45,10 @@ function hasTerminal(): boolean {
 }
 
 /** Turns the first of the signals and unhandled failures into a request to stop. */
-export function stopRequests(log: Log): { requested: Promise<StopRequest>; close(): void } {
+export function stopRequests(
+  log: Log,
+  platform: NodeJS.Platform = process.platform,
+): { requested: Promise<StopRequest>; close(): void } {
   let resolve: (request: StopRequest) => void;
   const requested = new Promise<StopRequest>((fulfil) => (resolve = fulfil));
   let asked = false;
@@ -54,7 +64,14 @@ export function stopRequests(log: Log): { requested: Promise<StopRequest>; close
   const onFailure = (error: unknown) => {
     if (!asked) ask({ status: 1, message: `heapwarden has failed and stops: ${stackOf(error)}` });
   };
-  const listeners = { SIGTERM: onSignal, SIGINT: onSignal, uncaughtException: onFailure, unhandledRejection: onFailure } as const;
+  const listeners = {
+    SIGTERM: onSignal,
+    SIGINT: onSignal,
+    // Ctrl-Break, and that the console window is being closed: nodejs.org/api/process.html#signal-events.
+    ...(platform === 'win32' ? { SIGBREAK: onSignal, SIGHUP: onSignal } : {}),
+    uncaughtException: onFailure,
+    unhandledRejection: onFailure,
+  } as const;
   for (const [event, listener] of Object.entries(listeners)) process.on(event, listener);
   return {
     requested,

@@ -15,7 +15,7 @@ export interface Notice {
 }
 
 /** Settings that are accepted and do not do what one may expect: this version does not act on them, or not everywhere. */
-export function noticesOf(config: Config): Notice[] {
+export function noticesOf(config: Config, platform: NodeJS.Platform = process.platform): Notice[] {
   return config.apps.flatMap((app) => {
     const notices: Notice[] = [];
     const add = (key: string, what: string) => notices.push(notice(app, key, what));
@@ -32,6 +32,10 @@ export function noticesOf(config: Config): Notice[] {
       const who = "the unit's TimeoutStopSec= says when it is killed";
       add('restart.stop_timeout', `only bounds how long requests may take to end; ${who}`);
     }
+    const signal = signalOf(app);
+    if (signal !== null && platform === 'win32') {
+      add('supervisor.external.restart.signal', `(${signal}) is nothing that Windows has: the process is ended, as taskkill does it`);
+    }
     for (const resource of ['rss', 'heap'] as const) {
       const hold = app.limits[resource]?.for ?? RULES_HOLD_MS;
       if (config.trigger === 'embedded' || hold === RULES_HOLD_MS) continue;
@@ -43,9 +47,9 @@ export function noticesOf(config: Config): Notice[] {
 }
 
 /** Settings that are accepted and that cannot be done at all, in this version or together: it does not start with them. */
-export function unsupportedIn(config: Config): Notice[] {
+export function unsupportedIn(config: Config, platform: NodeJS.Platform = process.platform): Notice[] {
   return config.apps.flatMap((app) => {
-    const notices: Notice[] = [];
+    const notices = absentFrom(platform, app).map(([key, what]) => notice(app, key, what));
     const takeAgent = {
       'supervisor.child.listen': app.supervisor.child?.listen !== undefined,
       'restart.ready.agent': app.restart.ready?.agent === true,
@@ -58,6 +62,25 @@ export function unsupportedIn(config: Config): Notice[] {
     }
     return notices;
   });
+}
+
+/** What takes a system that this one is not, by its key. */
+function absentFrom(platform: NodeJS.Platform, { supervisor, runtime }: AppConfig): [key: string, what: string][] {
+  const absent: [key: string, what: string][] = [];
+  if (platform === 'win32' && supervisor.child?.listen !== undefined) {
+    absent.push(['supervisor.child.listen', 'takes POSIX: Windows hands no socket on; take it out, and the app opens its port itself']);
+  }
+  if (platform === 'linux') return absent;
+  if (runtime === 'inspector') absent.push(['runtime', 'inspector works on Linux only; use agent, which is preloaded into the app']);
+  if (supervisor.systemd !== undefined) absent.push(['supervisor.systemd', 'takes Linux, which alone has systemd']);
+  if (supervisor.docker !== undefined) {
+    absent.push(['supervisor.docker', 'takes Linux: elsewhere containers run in a virtual machine; run heapwarden in there']);
+  }
+  return absent;
+}
+
+function signalOf({ supervisor: { external } }: AppConfig): string | null {
+  return external === undefined || Array.isArray(external.restart) ? null : external.restart.signal;
 }
 
 function notice({ name }: AppConfig, key: string, what: string): Notice {

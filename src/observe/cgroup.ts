@@ -1,4 +1,4 @@
-/** What bounds the memory of a process: its control group and those around it, of both versions (cgroups(7)). */
+/** What bounds the memory of a process: its control group and those around it, of both versions (Linux: cgroups(7)). */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cgroupFolders, memoryCgroup, readBytes } from '../supervisors/memory-cgroup.js';

@@ -1,8 +1,10 @@
+/** Who runs what, and who listens where: for Linux (/proc), macOS and the BSDs (ps, lsof), Windows (PowerShell). */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { ProcessFinder, SeenProcess } from '../supervisors/contract.js';
 import { listeningBeside, socketsOf } from './listening.js';
+import { runPowershell, type RunScript } from './powershell.js';
 import type { ProcessSource } from './processes.js';
 
 /** Each read holds a descriptor, of which we may have fewer than the machine has processes. */
@@ -12,6 +14,7 @@ type WithLines = ReadonlyMap<number, SeenProcess & { commandLine: string | null 
 type Snapshot = Pick<ProcessSource, 'snapshot'>;
 
 export function processFinder(processes: Snapshot, platform: NodeJS.Platform = process.platform): ProcessFinder {
+  if (platform === 'win32') return new WindowsFinder(processes);
   return platform === 'linux' ? new LinuxFinder(processes) : new PsFinder(processes);
 }
 
@@ -106,12 +109,39 @@ export class PsFinder implements ProcessFinder {
   }
 }
 
+/** By Win32_Process, whose looks have the command lines in them, and Get-NetTCPConnection. */
+export class WindowsFinder implements ProcessFinder {
+  readonly #source: Snapshot;
+  readonly #run: RunScript;
+
+  constructor(processes: Snapshot, run: RunScript = runPowershell) {
+    this.#source = processes;
+    this.#run = run;
+  }
+
+  processes(): Promise<ReadonlyMap<number, SeenProcess>> {
+    return this.#source.snapshot();
+  }
+
+  async withCommandLines(): Promise<WithLines> {
+    const all = await this.#source.snapshot();
+    return new Map([...all].map(([pid, found]) => [pid, { ...found, commandLine: found.commandLine ?? null }]));
+  }
+
+  /** Windows names the owner of every socket: nobody is hidden. */
+  async listenersOn(port: number): Promise<{ pids: number[]; hidden: boolean }> {
+    // Asked for this port alone, it would fail where nobody listens. https://learn.microsoft.com/powershell/module/nettcpip
+    const query = 'Get-NetTCPConnection -State Listen | Where-Object LocalPort -eq';
+    return { pids: parsePids(await this.#run(`${query} ${port} | ForEach-Object OwningProcess`)), hidden: false };
+  }
+}
+
 /** One process a line: `pid args`. */
 export function parseCommandLines(text: string): Map<number, string> {
   return new Map([...text.matchAll(/^\s*(\d+) (.*\S)\s*$/gm)].map(([, pid, line]) => [Number(pid), line!]));
 }
 
-/** lsof -t: one pid a line. */
+/** lsof -t, and PowerShell: one pid a line. */
 export function parsePids(text: string): number[] {
   return [...new Set([...text.matchAll(/^(\d+)$/gm)].map(([, pid]) => Number(pid)))];
 }

@@ -1,7 +1,7 @@
 /**
- * A process in a container calls itself by another pid than the machine outside does: often all of them by 1. Which
- * one it is from here, the kernel tells: NSpid in /proc/PID/status (proc_pid_status(5)) lists a process's pids from our
- * namespace to its own, and a start time in clock ticks since boot is the same inside and outside.
+ * Linux. A process in a container calls itself by another pid than the machine outside does: often all of them by 1.
+ * Which one it is from here, the kernel tells: NSpid in /proc/PID/status (proc_pid_status(5)) lists a process's pids
+ * from our namespace to its own, and a start time in clock ticks since boot is the same inside and outside.
  */
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Linux: SIGUSR1, and /proc to know beforehand what it would do. Elsewhere every process is refused. */
 import { readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.js';

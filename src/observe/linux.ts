@@ -1,3 +1,4 @@
+/** Linux: proc(5). Other systems have ps.ts and windows.ts. */
 import { readFile, readdir } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import type { ProcessId } from '../supervisors/contract.js';

@@ -1,3 +1,4 @@
+/** Linux: who listens where, by /proc. */
 import { readFile, readdir, readlink } from 'node:fs/promises';
 
 /** A TCP socket that waits for connections. */

@@ -1,3 +1,4 @@
+/** Linux: whom the kernel has killed for want of memory. Elsewhere nobody is known to have been. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { memoryCgroup } from '../supervisors/memory-cgroup.js';

@@ -1,3 +1,4 @@
+/** Linux: it reads another process's memory through /proc. */
 import { open, readFile, readlink, type FileHandle } from 'node:fs/promises';
 import { findSymbol } from './elf.js';
 

@@ -1,6 +1,7 @@
 import type { ProcessId, ProcessTable } from '../supervisors/contract.js';
 import { LinuxProcesses } from './linux.js';
 import { PsProcesses } from './ps.js';
+import { WindowsProcesses } from './windows.js';
 
 /** What one process uses by itself. */
 export interface Usage {
@@ -19,10 +20,14 @@ export interface ProcessFacts extends ProcessId {
   threads: number | null;
   /** null where it takes pidusage to know. */
   usage: Usage | null;
+  /** Only where the system tells it in the same breath; null where this one has or shows none. */
+  commandLine?: string | null;
 }
 
 /** The machine's processes. A zombie is not among them: it holds no memory and will not run again. */
 export interface ProcessSource extends ProcessTable {
+  /** A snapshot's `usage` is all there is to know: pidusage need not be asked. */
+  readonly measures?: boolean;
   /**
    * All processes that have memory now, by pid. One that the kernel is taking apart has none any more, though it may
    * hold its ports for another moment: it still has an identity, and a place in `tree`. Rejects where the system
@@ -34,5 +39,6 @@ export interface ProcessSource extends ProcessTable {
 }
 
 export function processSource(platform: NodeJS.Platform = process.platform): ProcessSource {
+  if (platform === 'win32') return new WindowsProcesses();
   return platform === 'linux' ? new LinuxProcesses() : new PsProcesses();
 }

@@ -76,7 +76,9 @@ export class Sampler {
       const root = all.get(pid);
       return root ? [withDescendants(root, children) as unknown as Tree] : [];
     });
-    const measured = await this.#ask(trees.flatMap(([root, ...rest]) => [root, ...rest.filter(({ usage }) => !usage)]));
+    const measured = this.processes.measures
+      ? new Map(trees.flat().flatMap(({ pid, usage }) => (usage ? [[pid, usage] as const] : [])))
+      : await this.#ask(trees.flatMap(([root, ...rest]) => [root, ...rest.filter(({ usage }) => !usage)]));
     const alive = await this.#stillAlive(trees, measured);
     const readings = await Promise.all(alive.map((tree) => this.#reading(tree, measured)));
     return new Map(readings.map((reading) => [reading.root.pid, reading]));

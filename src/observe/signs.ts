@@ -1,4 +1,7 @@
-/** What the system tells of a process that does not turn its event loop. Read only of those that are silent. */
+/**
+ * What the system tells of a process that does not turn its event loop. Read only of those that are silent. Linux tells
+ * most, macOS and the BSDs one thing, Windows nothing.
+ */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -19,6 +22,7 @@ export interface Signs {
 export type ReadSigns = (pid: number, inspectorPort: number | null) => Promise<Signs | null>;
 
 export function signReader(platform: NodeJS.Platform = process.platform): ReadSigns {
+  if (platform === 'win32') return async () => null; // Win32_Process.ExecutionState is never filled in
   return platform === 'linux' ? readLinuxSigns : readPsSigns;
 }
 

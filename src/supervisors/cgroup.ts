@@ -1,3 +1,4 @@
+/** Linux: cgroups(7). */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 

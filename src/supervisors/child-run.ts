@@ -1,3 +1,4 @@
+/** POSIX: a process group of its own for each process. Windows has none: there the tree alone is stopped. */
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import type { Clock } from '../clock.js';
@@ -183,6 +184,7 @@ export class ChildRun {
   async #stop(stopTimeoutMs: number): Promise<StopOutcome> {
     const { processes, clock } = this.#parts;
     if (this.id) return stopTree(this.id, { processes, clock, stopTimeoutMs, ownsGroup: true });
+    if (process.platform === 'win32') this.#child.kill('SIGKILL'); // by its handle: it cannot be another one
     this.killGroup();
     await this.untilOver();
     return 'killed';
@@ -211,7 +213,7 @@ function start({ command: [program = '', ...args], cwd, env }: ChildSpec, share:
   // A session of its own: Ctrl-C in heapwarden's terminal must not reach it past a graceful stop.
   const detached = process.platform !== 'win32';
   const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
-  if (!share) return spawn(program, args, { cwd, env, stdio, detached });
+  if (!share) return spawn(program, args, { cwd, env, stdio, detached, windowsHide: true });
   const { port, door, hold } = share;
   const order = port.order({ fd: PORT_FD, ready: door, hold: hold ? HOLD_FD : null });
   return spawn(program, args, {

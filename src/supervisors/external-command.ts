@@ -62,7 +62,8 @@ export async function runCommand(
 ): Promise<CommandReport & { holdsPipe: boolean }> {
   const startedAt = clock.monotonic();
   const lines = new LastLines();
-  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true, windowsHide: true });
+  const detached = process.platform !== 'win32'; // there it would mean a console window
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached, windowsHide: true });
   const over = new AbortController();
   let timedOut = false;
   const streams = [child.stdout, child.stderr];

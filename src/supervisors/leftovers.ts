@@ -1,3 +1,4 @@
+/** Only Linux has an id of each boot, and needs it: elsewhere start times are times of day. */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Clock } from '../clock.js';
 import { messageOf } from '../errors.js';

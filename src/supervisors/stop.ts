@@ -1,6 +1,9 @@
+/** POSIX: signals, and process groups. Windows has neither: there it is taskkill.ts. */
 import type { Clock } from '../clock.js';
 import { isAlive } from './alive.js';
 import type { ProcessId, ProcessTable, StopOutcome } from './contract.js';
+import { taskkillTree } from './taskkill.js';
+import { untilGone, withNewChildren } from './tree.js';
 
 const POLL_MS = 50;
 /** The kernel needs a moment to take a killed process apart, more where it holds gigabytes. */
@@ -21,7 +24,8 @@ export interface StopOptions {
 
 /**
  * Stops a process with all its descendants: SIGTERM, then SIGKILL for whatever is left after the timeout, so that no
- * orphan keeps the port. Every signal goes to a process whose start time has just been checked.
+ * orphan keeps the port. Every signal goes to a process whose start time has just been checked. On Windows, which has no
+ * signals, taskkill does it, and `stopSignal` and `ownsGroup` mean nothing.
  *
  * SIGTERM goes to the root alone at first. npm and cluster primaries pass it on, and a child that is told twice breaks
  * off its last work. Those whom the root leaves behind are told when it has gone, those whom it does not tell after
@@ -29,28 +33,22 @@ export interface StopOptions {
  */
 export async function stopTree(root: ProcessId, options: StopOptions): Promise<StopOutcome> {
   const { processes, clock, stopTimeoutMs, stopSignal = 'SIGTERM', ownsGroup } = options;
+  if (process.platform === 'win32') return taskkillTree(root, stopTimeoutMs, options);
   const atFirst = await processes.tree(root);
   if (atFirst.length === 0) return 'gone';
   const toldAt = clock.monotonic();
   await signal([root], stopSignal, options);
-  await untilGone([root], toldAt + stopTimeoutMs / 2, options);
-  const tree = await withNewChildren(atFirst, options);
+  await untilGone([root], toldAt + stopTimeoutMs / 2, POLL_MS, options);
+  const tree = await withNewChildren(atFirst, processes);
   await signal(tree.slice(1), 'SIGTERM', options);
-  const inTime = await untilGone(tree, toldAt + stopTimeoutMs, options);
+  const inTime = await untilGone(tree, toldAt + stopTimeoutMs, POLL_MS, options);
   if (!inTime) {
-    const rest = await withNewChildren(tree, options);
+    const rest = await withNewChildren(tree, processes);
     await signal(rest, 'SIGKILL', options);
-    await untilGone(rest, clock.monotonic() + KILL_TIMEOUT_MS, options);
+    await untilGone(rest, clock.monotonic() + KILL_TIMEOUT_MS, POLL_MS, options);
   }
   if (ownsGroup) await killGroup(root, clock);
   return inTime ? 'exited' : 'killed';
-}
-
-/** The members and the children that they have by now; the root stays first. */
-async function withNewChildren(members: readonly ProcessId[], { processes }: StopOptions): Promise<ProcessId[]> {
-  const alive = await Promise.all(members.map((member) => isAlive(member, processes)));
-  const trees = await Promise.all(members.filter((_, i) => alive[i]).map((member) => processes.tree(member)));
-  return [...new Map([...members, ...trees.flat()].map((id) => [id.pid, id])).values()];
 }
 
 async function signal(ids: readonly ProcessId[], name: NodeJS.Signals, { processes }: StopOptions): Promise<void> {
@@ -64,7 +62,6 @@ async function signal(ids: readonly ProcessId[], name: NodeJS.Signals, { process
  * lives, and where none does, pids do not come round in the moment since.
  */
 async function killGroup(leader: ProcessId, clock: Clock): Promise<void> {
-  if (process.platform === 'win32') return;
   const deadline = clock.monotonic() + GROUP_TIMEOUT_MS;
   while (kill(-leader.pid, 'SIGKILL') && clock.monotonic() < deadline) await clock.sleep(POLL_MS);
 }
@@ -75,18 +72,5 @@ function kill(pid: number, name: NodeJS.Signals): boolean {
     return process.kill(pid, name);
   } catch {
     return false;
-  }
-}
-
-async function untilGone(
-  ids: readonly ProcessId[],
-  deadlineMs: number,
-  { processes, clock }: StopOptions,
-): Promise<boolean> {
-  for (;;) {
-    const alive = await Promise.all(ids.map((id) => isAlive(id, processes)));
-    if (!alive.includes(true)) return true;
-    if (clock.monotonic() >= deadlineMs) return false;
-    await clock.sleep(POLL_MS);
   }
 }

@@ -84,3 +84,36 @@ t.test('settings this version cannot serve', async (t) => {
     'app "shop": restart.ready.pm2 is for apps under PM2; use http, tcp or agent',
   ]);
 });
+
+t.test('what takes another system than this one', async (t) => {
+  const on = (platform: NodeJS.Platform, app: string) =>
+    unsupportedIn(parse(app), platform).map(({ key, message }) => [key, message.replace(`app "shop": ${key} `, '')]);
+  const listen = 'supervisor: { child: { command: [node], listen: "127.0.0.1:3000" } }';
+  const takesPosix = 'takes POSIX: Windows hands no socket on; take it out, and the app opens its port itself';
+  t.strictSame(on('win32', listen), [['supervisor.child.listen', takesPosix]]);
+  const linuxOnly: [string, string, string][] = [
+    [`${pm2}, runtime: inspector`, 'runtime', 'inspector works on Linux only; use agent, which is preloaded into the app'],
+    ['supervisor: { systemd: shop }', 'supervisor.systemd', 'takes Linux, which alone has systemd'],
+    [
+      'supervisor: { docker: shop }',
+      'supervisor.docker',
+      'takes Linux: elsewhere containers run in a virtual machine; run heapwarden in there',
+    ],
+  ];
+  for (const [app, key, what] of linuxOnly) {
+    for (const platform of ['win32', 'darwin'] as const) t.strictSame(on(platform, app), [[key, what]], `${app} on ${platform}`);
+  }
+  for (const app of [listen, ...linuxOnly.map(([config]) => config)]) t.strictSame(on('linux', app), [], app);
+  t.strictSame(on('darwin', listen), []);
+  const anywhere = [pm2, 'supervisor: { child: { command: [node] } }', 'supervisor: { external: { match: shop, restart: [x] } }'];
+  for (const app of anywhere) t.strictSame(on('win32', app), [], app);
+});
+
+t.test('a signal on Windows', async (t) => {
+  const app = 'supervisor: { external: { match: shop, restart: { signal: SIGHUP } } }';
+  const message =
+    'app "shop": supervisor.external.restart.signal (SIGHUP) is nothing that Windows has: the process is ended, as taskkill does it';
+  t.strictSame(noticesOf(parse(app), 'win32').map((notice) => notice.message), [message]);
+  t.strictSame(noticesOf(parse(app), 'linux'), []);
+  t.strictSame(noticesOf(parse('supervisor: { external: { match: shop, restart: [x] } }'), 'win32'), []);
+});

@@ -1,3 +1,4 @@
+/** Linux tells what memory is available; elsewhere it is what is free, which is less. */
 import { readFile, statfs } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { memoryBounds } from '../../observe/cgroup.js';

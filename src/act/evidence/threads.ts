@@ -1,3 +1,4 @@
+/** Linux: proc(5). Elsewhere there are no threads to tell of. */
 import { readFile, readdir } from 'node:fs/promises';
 import { parseProcStat } from '../../observe/linux.js';
 

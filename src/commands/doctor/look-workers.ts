@@ -1,3 +1,4 @@
+/** How the workers of one app are set, as far as Linux tells of them (proc(5)). */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { AppConfig } from '../../config/schema.js';
