@@ -11,9 +11,8 @@ module.exports = {
       name: 'heapwarden',
       script: join(heapwarden, 'dist/cli.js'),
       args: ['serve', `--config.file=${join(__dirname, 'heapwarden.yml')}`],
-      // One is enough, and a second one finds the state folder taken.
+      // Once: a second one would find the state folder taken, and end.
       exec_mode: 'fork',
-      instances: 1,
       // A restart that is under way is seen through first, and child apps are stopped, each in its stop_timeout. PM2's
       // default of 1.6 s would cut that off.
       kill_timeout: 60_000,
