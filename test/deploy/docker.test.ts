@@ -2,7 +2,7 @@
  * The files of deploy/docker, as far as they can be tried without a registry: compose.yml by its own logic (no docker
  * compose is on the test machines), the Dockerfile by what it takes from the repository.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, posix, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -32,12 +32,10 @@ interface Service {
   pid?: string;
   user?: string;
   volumes?: (string | Volume)[];
-  configs?: { source: string; target: string }[];
 }
 
 interface Compose {
   services: Record<string, Service>;
-  configs: Record<string, { content: string }>;
   volumes: Record<string, null>;
 }
 
@@ -54,13 +52,11 @@ t.test('compose: what is named is there', async (t) => {
     t.equal(service.network_mode, 'host', `${name} listens on loopback, as deploy/*.yml have it`);
     t.match(service.image, /^heapwarden$|:v?\d+\.\d+\.\d+$/, `${name}: an image that does not change by itself`);
     for (const { source } of mountsOf(service)) {
-      // The dashboards come with grafana/, which has a folder of its own.
-      if (source === '../../grafana' || source === '/var/run/docker.sock') continue;
+      if (source === '/var/run/docker.sock') continue;
       const isThere = source.startsWith('.') ? existsSync(resolve(folder, source)) : source in compose.volumes;
       t.ok(isThere, `${name}: ${source}`);
     }
     for (const other of service.depends_on ?? []) t.ok(other in compose.services, `${name}: ${other}`);
-    for (const { source } of service.configs ?? []) t.ok(parse(compose.configs[source]!.content), `${name}: ${source}`);
   }
   const { context, dockerfile } = compose.services['heapwarden']!.build!;
   t.equal(resolve(folder, context, dockerfile), join(folder, 'Dockerfile'));
@@ -99,12 +95,28 @@ t.test('compose: its parts find each other', async (t) => {
   t.match(read('Dockerfile'), new RegExp(`^USER ${alertmanager!.user}$`, 'm'), 'and is readable by its user');
 });
 
+t.test('compose: Grafana finds data source and dashboards where its provisioning says', async (t) => {
+  const grafana = compose.services['grafana']!;
+  const hostPath = (inside: string) => {
+    const mount = mountsOf(grafana).find(({ target }) => inside === target || inside.startsWith(`${target}/`));
+    return mount ? join(resolve(folder, mount.source), inside.slice(mount.target.length)) : null;
+  };
+  const provisioned = (file: string) => readFileSync(hostPath(`/etc/grafana/provisioning/${file}`)!, 'utf8');
+  const { datasources } = parse(provisioned('datasources/heapwarden.yml')) as { datasources: { url: string }[] };
+  const listens = compose.services['prometheus']!.command!.find((text) => text.startsWith('--web.listen-address='))!;
+  t.equal(datasources[0]!.url, `http://${listens.slice('--web.listen-address='.length)}`);
+  const { providers } = parse(provisioned('dashboards/heapwarden.yml')) as { providers: { options: { path: string } }[] };
+  const dashboards = readdirSync(hostPath(providers[0]!.options.path)!).filter((name) => name.endsWith('.json'));
+  t.ok(dashboards.includes('heapwarden-overview.json'), dashboards.join());
+});
+
 t.test('Dockerfile: all that it copies is in its context, and no more than one process of one user runs', async (t) => {
   const lines = read('Dockerfile').replaceAll('\\\n', ' ').split('\n');
   const allowed = readFileSync(join(repository, '.dockerignore'), 'utf8').split('\n').filter((line) => line.startsWith('!')).map((line) => line.slice(1));
   const copied = lines.filter((line) => /^COPY (?!--from)/.test(line)).flatMap((line) => line.split(/\s+/).slice(1, -1));
   t.strictSame(copied.toSorted(), allowed.toSorted());
   for (const path of copied) t.ok(existsSync(join(repository, path)), path);
+  t.ok(lines.some((line) => line.startsWith('RUN npm run build')), 'built as everywhere else, with the status page');
   const last = lines.slice(lines.findLastIndex((line) => line.startsWith('FROM ')));
   t.notMatch(last.join('\n'), /npm (ci|install)|apt-get|apk add/, 'nothing is installed in the image itself');
   t.match(last.find((line) => line.startsWith('USER '))!, /^USER [1-9]/, 'not root');
