@@ -30,8 +30,8 @@ export interface Growth {
   leak: Leak | null;
   /** Bytes a second of each class that is measured; 0 where it does not grow beyond doubt. */
   rates: Partial<Record<LeakClass, number>>;
-  /** Of the memory as a whole; null where there is no leak. */
-  trend: Trend | null;
+  /** Of the memory as a whole, and by which column; null where there is no leak. */
+  trend: (Trend & { column: Column }) | null;
 }
 
 export interface LeakSettings {
@@ -85,7 +85,7 @@ export function growthOf(
   for (const column of columns) {
     const search = { now, atCollections: column === 'collected', shortestMs: settings.shortestMs, leastGrowth };
     const trend = findTrend((from) => history.read(column, from), search);
-    const growth = trend && attribute(history, trend, known, isBlind);
+    const growth = trend && attribute(history, { ...trend, column }, known, isBlind);
     if (growth) return growth;
   }
   return { leak: null, rates: Object.fromEntries(known.map((name) => [name, 0])), trend: null };
@@ -97,7 +97,7 @@ export function leastOf(life: readonly Point[]): number {
   return medianOf(sorted.subarray(0, Math.ceil(sorted.length / 8)));
 }
 
-function attribute(history: History, trend: Trend, known: readonly LeakClass[], isBlind: boolean): Growth | null {
+function attribute(history: History, trend: NonNullable<Growth['trend']>, known: readonly LeakClass[], isBlind: boolean): Growth | null {
   const slopes = known.map((name) => ({ name, slope: classSlope(history, name, trend) }));
   const explained = slopes.reduce((sum, { slope }) => sum + slope, 0) / trend.slope;
   const most = slopes.reduce<{ name: Leak['class']; slope: number }>(
