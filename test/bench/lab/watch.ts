@@ -60,7 +60,7 @@ export async function watch(scope: Ground, session: Session, recordTo: string | 
 }
 
 /** One whose memory was below its limit again when its turn came was called off: its process lives on, untold. */
-export const wasRestarted = ({ outcome }: Pick<IncidentStatus, 'outcome'>): boolean =>
+export const wasRestarted = ({ outcome }: { outcome: Pick<NonNullable<IncidentStatus['outcome']>, 'result'> | null }): boolean =>
   outcome !== null && outcome.result !== 'cancelled';
 
 type Worker = Awaited<ReturnType<WardenProcess['apps']>>[number]['workers'][number];
