@@ -30,11 +30,11 @@ export function outlookOf(history: History, app: Terms | null, settings: LeakSet
 const PEAKS = 0.9;
 /** Slices whose peaks count, 8 min by default: each is carried on to now, and the error of the slope with it. */
 const LEVELS = 16;
-/** Of a trend's time. What fills once (V8's reserve, pools, compiled code) is in the rest of it, and not to come again. */
+/** Of a trend's time. What fills once (V8's reserve, pools, compiled code) is in the rest of it, and does not recur. */
 const LATE = 2 / 3;
 /** Garbage and reserve grow with a heap that leaks, and resident memory faster than what lives in it; to so much. */
 const MOST_RESERVE = 2;
-/** In standard deviations: the height of a stair (√12 for a uniform distribution), which is no growth of the reserve. */
+/** In standard deviations: the height of a stair, by a uniform distribution, which is no growth of the reserve. */
 const STAIR = Math.sqrt(12);
 
 /** From the peaks of the last slices, each carried on to now. */

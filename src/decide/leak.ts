@@ -104,7 +104,12 @@ export function leastOf(life: readonly Point[]): number {
   return medianOf(sorted.subarray(0, Math.ceil(sorted.length / 8)));
 }
 
-function attribute(history: History, trend: NonNullable<Growth['trend']>, known: readonly LeakClass[], isBlind: boolean): Growth | null {
+function attribute(
+  history: History,
+  trend: NonNullable<Growth['trend']>,
+  known: readonly LeakClass[],
+  isBlind: boolean,
+): Growth | null {
   const slopes = known.map((name) => ({ name, slope: classSlope(history, name, trend) }));
   const explained = slopes.reduce((sum, { slope }) => sum + slope, 0) / trend.slope;
   const most = slopes.reduce<{ name: Leak['class']; slope: number }>(

@@ -38,7 +38,11 @@ async function scoped<T>(work: (scope: Scope) => Promise<T>): Promise<T> {
 
 type Choice = (name: string) => boolean;
 
-async function runAll(sessions: readonly Session[], isChosen: Choice, recordTo: string | null): Promise<Map<string, Watched>> {
+async function runAll(
+  sessions: readonly Session[],
+  isChosen: Choice,
+  recordTo: string | null,
+): Promise<Map<string, Watched>> {
   const all = new Map<string, Watched>();
   for (const session of sessions) {
     const apps = session.apps.filter(({ name }) => isChosen(name));

@@ -33,14 +33,18 @@ export interface Session {
 type Ground = Pick<Scope, 'teardown' | 'passing' | 'comment' | 'signal'>;
 
 /** By app. `recordTo`: an existing folder for the samples that the warden judged by. */
-export async function watch(scope: Ground, session: Session, recordTo: string | null = null): Promise<Map<string, Watched>> {
+export async function watch(
+  scope: Ground,
+  session: Session,
+  recordTo: string | null = null,
+): Promise<Map<string, Watched>> {
   const { apps, until, mostMs, leastMs } = session;
   const warden = await startLabWarden(scope, apps, recordTo);
   const words = new Map(apps.map(({ name }) => [name, new Life()]));
   const hours = new Map(apps.map(({ name, pace }) => [name, pace / 3600]));
   const startedAt = performance.now();
   for (;;) {
-    const done = new Set((await warden.restarts()).flatMap((incident) => (wasRestarted(incident) ? [incident.app] : [])));
+    const done = new Set((await warden.restarts()).filter(wasRestarted).map(({ app }) => app));
     const took = performance.now() - startedAt;
     if (took >= mostMs || (took >= leastMs && [...until].every((name) => done.has(name)))) break;
     for (const { app, workers } of await warden.apps()) {
@@ -59,8 +63,10 @@ export async function watch(scope: Ground, session: Session, recordTo: string | 
   return watched;
 }
 
+type Result = NonNullable<IncidentStatus['outcome']>['result'];
+
 /** One whose memory was below its limit again when its turn came was called off: its process lives on, untold. */
-export const wasRestarted = ({ outcome }: { outcome: Pick<NonNullable<IncidentStatus['outcome']>, 'result'> | null }): boolean =>
+export const wasRestarted = ({ outcome }: { outcome: { result: Result } | null }): boolean =>
   outcome !== null && outcome.result !== 'cancelled';
 
 type Worker = Awaited<ReturnType<WardenProcess['apps']>>[number]['workers'][number];
