@@ -1,6 +1,6 @@
 /** Pure: when a process that leaks reaches its restart limit for resident memory, and the words for it. */
 import { LEAK_DEFAULTS, growthOf, type Companion, type Growth, type Leak, type LeakSettings } from './leak.js';
-import { spanOf, theilSen, type Trend } from './trend.js';
+import { changesOf, scatterOf, spanOf, theilSen } from './trend.js';
 import type { AppConfig } from '../config/schema.js';
 import type { History } from '../observe/series.js';
 import { formatBytes, formatDuration, formatElapsed } from '../units.js';
@@ -14,6 +14,7 @@ export interface Outlook extends Pick<Growth, 'leak' | 'rates'> {
 }
 
 type Terms = Pick<AppConfig, 'limits' | 'memory'>;
+type MeasuredTrend = NonNullable<Growth['trend']>;
 
 /** `app`: null where none is configured, which has no limit. */
 export function outlookOf(history: History, app: Terms | null, settings: LeakSettings = LEAK_DEFAULTS): Outlook {
@@ -27,24 +28,43 @@ export function outlookOf(history: History, app: Terms | null, settings: LeakSet
 
 /** The peaks of noise and of a sawtooth reach a limit first. */
 const PEAKS = 0.9;
-
+/** Slices whose peaks count, 8 min by default: each is carried on to now, and the error of the slope with it. */
+const LEVELS = 16;
+/** Of a trend's time. What fills once (V8's reserve, pools, compiled code) is in the rest of it, and does not recur. */
+const LATE = 2 / 3;
 /** Garbage and reserve grow with a heap that leaks, and resident memory faster than what lives in it; to so much. */
 const MOST_RESERVE = 2;
+/** In standard deviations: the height of a stair, by a uniform distribution, which is no growth of the reserve. */
+const STAIR = Math.sqrt(12);
 
-/** From the peaks of the last slices, each carried on to now by the trend. */
-function timeUntil(limitBytes: number, history: History, memory: AppConfig['memory'], trend: Trend): number {
+/** From the peaks of the last slices, each carried on to now. */
+function timeUntil(limitBytes: number, history: History, memory: AppConfig['memory'], trend: MeasuredTrend): number {
   const { at: now, treeRss, rootRss } = history.latest!;
   if ((memory === 'tree' ? treeRss : rootRss) >= limitBytes) return 0;
   const column = memory === 'tree' ? 'tree' : 'root';
-  const resident = theilSen(history.read(column, trend.from));
-  const slope = Math.min(Math.max(trend.slope, resident || 0), trend.slope * MOST_RESERVE);
+  const slope = slopeAhead(history, column, trend);
   const levels = history
     .recent(column)
     .filter(({ at }) => at >= trend.from)
+    .slice(-LEVELS)
     .map(({ at, value }) => value + slope * (now - at))
     .toSorted((a, b) => a - b);
   const level = levels[Math.floor(levels.length * PEAKS)] ?? 0;
   return Math.max(0, (limitBytes - level) / slope);
+}
+
+/**
+ * Bytes a millisecond that are to be expected of resident memory: as what lives has grown lately, or as resident memory
+ * has, where that was more than V8's stairs explain. V8 takes memory for a heap in stairs, so that by its slope alone a
+ * forecast comes too early after each.
+ */
+function slopeAhead(history: History, column: 'tree' | 'root', trend: MeasuredTrend): number {
+  const from = history.latest!.at - LATE * (history.latest!.at - trend.from);
+  const [lived, resident] = [history.read(trend.column, from), history.read(column, from)];
+  const slope = theilSen(trend.column === 'collected' ? changesOf(lived) : lived) || trend.slope;
+  const ofResident = theilSen(resident);
+  const beyondStairs = ofResident - (STAIR * scatterOf(resident, ofResident)) / spanOf(resident) || 0;
+  return Math.min(trend.slope * MOST_RESERVE, Math.max(trend.slope / MOST_RESERVE, slope, beyondStairs));
 }
 
 /** What people call Node's resource types; the others go by Node's own names. */

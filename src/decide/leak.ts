@@ -30,8 +30,8 @@ export interface Growth {
   leak: Leak | null;
   /** Bytes a second of each class that is measured; 0 where it does not grow beyond doubt. */
   rates: Partial<Record<LeakClass, number>>;
-  /** Of the memory as a whole; null where there is no leak. */
-  trend: Trend | null;
+  /** Of the memory as a whole, and by which column; null where there is no leak. */
+  trend: (Trend & { column: Column }) | null;
 }
 
 export interface LeakSettings {
@@ -48,8 +48,13 @@ export const LEAK_DEFAULTS: LeakSettings = { shortestMs: 600_000, dayMs: 86_400_
  * has had. What has grown evenly for longer than a day is explained by neither.
  */
 const WITHIN_A_DAY = 0.4;
-/** Where the restart limit is close, a share of what there is between: else the word would come too late. */
-const OF_HEADROOM = 0.4;
+/**
+ * Where the restart limit is close, a share of what there is between: else the word would come too late. A growth must
+ * be seen whole, and none is seen before the startup is over: a third of the way is known before half of it.
+ */
+const OF_HEADROOM = 1 / 3;
+/** Where nobody knows garbage from live objects: a sawtooth whose teeth reach for the limit is none. */
+const OF_HEADROOM_BLIND = 0.8;
 const AT_ALL = 0.1;
 /** Without an agent nobody knows garbage from live objects. */
 const BLIND_FACTOR = 2;
@@ -76,16 +81,18 @@ export function growthOf(
   const known = LEAK_CLASSES.filter((name) => (memory === 'tree' || name !== 'children') && hasValues(history, name, now, settings));
   const isBlind = !known.includes('native');
   const leastGrowth = (spanMs: number): number => {
-    const headroom = limitBytes === null ? Infinity : OF_HEADROOM * (limitBytes - base);
-    const least = spanMs > settings.dayMs ? AT_ALL * base : Math.max(AT_ALL * base, Math.min(WITHIN_A_DAY * base, headroom));
-    return isBlind ? least * BLIND_FACTOR : least;
+    const factor = isBlind ? BLIND_FACTOR : 1;
+    const share = isBlind ? OF_HEADROOM_BLIND : OF_HEADROOM;
+    const headroom = limitBytes === null ? Infinity : share * (limitBytes - base);
+    const atAll = factor * AT_ALL * base;
+    return spanMs > settings.dayMs ? atAll : Math.max(atAll, Math.min(factor * WITHIN_A_DAY * base, headroom));
   };
   // Memory without garbage shows a leak first, from GC to GC where they are few; then all that is resident.
   const columns: Column[] = isBlind || memory === 'process' ? [measured] : ['live', 'collected', measured];
   for (const column of columns) {
     const search = { now, atCollections: column === 'collected', shortestMs: settings.shortestMs, leastGrowth };
     const trend = findTrend((from) => history.read(column, from), search);
-    const growth = trend && attribute(history, trend, known, isBlind);
+    const growth = trend && attribute(history, { ...trend, column }, known, isBlind);
     if (growth) return growth;
   }
   return { leak: null, rates: Object.fromEntries(known.map((name) => [name, 0])), trend: null };
@@ -97,7 +104,12 @@ export function leastOf(life: readonly Point[]): number {
   return medianOf(sorted.subarray(0, Math.ceil(sorted.length / 8)));
 }
 
-function attribute(history: History, trend: Trend, known: readonly LeakClass[], isBlind: boolean): Growth | null {
+function attribute(
+  history: History,
+  trend: NonNullable<Growth['trend']>,
+  known: readonly LeakClass[],
+  isBlind: boolean,
+): Growth | null {
   const slopes = known.map((name) => ({ name, slope: classSlope(history, name, trend) }));
   const explained = slopes.reduce((sum, { slope }) => sum + slope, 0) / trend.slope;
   const most = slopes.reduce<{ name: Leak['class']; slope: number }>(

@@ -178,7 +178,7 @@ function rise(points: readonly Point[], parts: number): number {
 }
 
 /** Standard deviation about the trend, by the median: 1.4826 times the median absolute deviation, for normal noise. */
-function scatterOf(points: readonly Point[], slope: number): number {
+export function scatterOf(points: readonly Point[], slope: number): number {
   const rest = points.map(({ at, value }) => value - slope * (at - points[0]!.at));
   const middle = medianOf(rest);
   return 1.4826 * medianOf(rest.map((value) => Math.abs(value - middle)));

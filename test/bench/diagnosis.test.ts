@@ -6,7 +6,7 @@ import { measureCost } from './lab/profiler-cost.js';
 import { costLine, expectationList, freezeTable, healthyTable, leakTable, misses } from './lab/report.js';
 import { freezeSession, memorySession } from './lab/sessions.js';
 import { costShare, expectations, freezeRow, healthyRow, leakRow, type Findings } from './lab/verdicts.js';
-import { watch } from './lab/watch.js';
+import { wasRestarted, watch } from './lab/watch.js';
 
 const turnOf = (perSecond: number) => ({ perSecond, perCpuSecond: 2 * perSecond });
 /** `told` is a letter an hour: h for heap, n for native, a dot for nothing. */
@@ -20,6 +20,12 @@ t.test('a leak is judged by most words of the second half of its life, and by th
   t.strictSame(judgeLeak('native', words, 3.5), { told: 'native', isRight: true, knownFrom: 2 / 3.5, forecastError: null }, 'what came after counts for nothing');
   t.strictSame(judgeLeak('heap', [], -1), { told: null, isRight: false, knownFrom: null, forecastError: null });
   t.strictSame(falseAlarms(wordsOf('..hnh.')), { alarms: 3, of: 6, classes: ['heap', 'native'] });
+});
+
+t.test('a restart that was called off is none: the process lives on, and has left no evidence', async (t) => {
+  const outcomes = ['cancelled', 'recovered', 'ineffective', 'not_ready', 'failed'] as const;
+  t.strictSame(outcomes.map((result) => wasRestarted({ outcome: { result } })), [false, true, true, true, true]);
+  t.notOk(wasRestarted({ outcome: null }), 'under way');
 });
 
 t.test('the rank is that of the row that names the function, or that it was called by', async (t) => {

@@ -2,8 +2,9 @@
  * `npm run bench:diagnosis`: the leak lab. Small services with one disease each, or none, under a real warden: what it
  * says of them, beside the truth. Exit status: 0 all was measured, well or badly; 1 a part of it could not be run.
  */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/errors.js';
 import { formatBytes } from '../../src/units.js';
@@ -18,7 +19,8 @@ import { Scope } from './scope.js';
 
 const USAGE = `npm run bench:diagnosis -- [flags]   (some 11 minutes)
   --only=TEXT    only programs whose name matches this regular expression; "profiler" is the cost of the profiler
-  --json=FILE    every finding, as JSON`;
+  --json=FILE    every finding, as JSON
+  --record=DIR   the memory of each process over its life, as the warden saw it: APP.PID.jsonl, a sample a line`;
 
 const COST = { rounds: 8, turnMs: 4000 };
 
@@ -36,14 +38,18 @@ async function scoped<T>(work: (scope: Scope) => Promise<T>): Promise<T> {
 
 type Choice = (name: string) => boolean;
 
-async function runAll(sessions: readonly Session[], isChosen: Choice): Promise<Map<string, Watched>> {
+async function runAll(
+  sessions: readonly Session[],
+  isChosen: Choice,
+  recordTo: string | null,
+): Promise<Map<string, Watched>> {
   const all = new Map<string, Watched>();
   for (const session of sessions) {
     const apps = session.apps.filter(({ name }) => isChosen(name));
     if (apps.length === 0) continue;
     console.error(`${apps.map(({ name }) => name).join(', ')} …`);
     const until = new Set([...session.until].filter(isChosen));
-    const lives = await scoped((scope) => watch(scope, { ...session, apps, until }));
+    const lives = await scoped((scope) => watch(scope, { ...session, apps, until }, recordTo));
     for (const [name, watched] of lives) all.set(name, watched);
   }
   return all;
@@ -60,6 +66,7 @@ async function main(): Promise<number> {
     options: {
       only: { type: 'string', default: '' },
       json: { type: 'string' },
+      record: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -71,7 +78,9 @@ async function main(): Promise<number> {
   const pattern = new RegExp(values.only);
   const isChosen = (name: string) => pattern.test(name);
   const before = loadavg()[0]!;
-  const lives = await runAll([...memorySessions(), ...freezeSessions()], isChosen);
+  const recordTo = values.record === undefined ? null : resolve(values.record);
+  if (recordTo !== null) mkdirSync(recordTo, { recursive: true });
+  const lives = await runAll([...memorySessions(), ...freezeSessions()], isChosen, recordTo);
   const chosen = <T extends { file: string }>(programs: readonly T[]) => programs.filter(({ file }) => isChosen(file));
   const findings: Findings = {
     leaks: chosen(LEAKS).map((program) => leakRow(program, lives.get(program.file))),

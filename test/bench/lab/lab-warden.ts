@@ -25,10 +25,16 @@ const PACE = fileURLToPath(new URL('pace.mjs', import.meta.url));
 
 type Scope = Parameters<typeof WardenProcess.start>[0];
 
-export async function startLabWarden(scope: Scope, apps: readonly LabApp[]): Promise<WardenProcess> {
+/** `recordTo`: the folder that gets the samples of each process; null: none. */
+export async function startLabWarden(
+  scope: Scope,
+  apps: readonly LabApp[],
+  recordTo: string | null,
+): Promise<WardenProcess> {
+  const pace = JSON.stringify(Object.fromEntries(apps.map(({ name, pace: times }) => [name, times])));
   const setup: WardenSetup = {
     config: `sample_interval: ${SAMPLE_MS}ms\napps:\n${apps.map(yamlOf).join('')}`,
-    env: { LAB_PACE: JSON.stringify(Object.fromEntries(apps.map(({ name, pace }) => [name, pace]))) },
+    env: { LAB_PACE: pace, ...(recordTo !== null && { LAB_RECORD: recordTo }) },
     runner: [process.execPath, `--import=${PACE}`],
   };
   const warden = await WardenProcess.start(scope, setup);

@@ -32,15 +32,19 @@ export interface Session {
 
 type Ground = Pick<Scope, 'teardown' | 'passing' | 'comment' | 'signal'>;
 
-/** By app. */
-export async function watch(scope: Ground, session: Session): Promise<Map<string, Watched>> {
+/** By app. `recordTo`: an existing folder for the samples that the warden judged by. */
+export async function watch(
+  scope: Ground,
+  session: Session,
+  recordTo: string | null = null,
+): Promise<Map<string, Watched>> {
   const { apps, until, mostMs, leastMs } = session;
-  const warden = await startLabWarden(scope, apps);
+  const warden = await startLabWarden(scope, apps, recordTo);
   const words = new Map(apps.map(({ name }) => [name, new Life()]));
   const hours = new Map(apps.map(({ name, pace }) => [name, pace / 3600]));
   const startedAt = performance.now();
   for (;;) {
-    const done = new Set((await warden.restarts()).flatMap(({ app, outcome }) => (outcome ? [app] : [])));
+    const done = new Set((await warden.restarts()).filter(wasRestarted).map(({ app }) => app));
     const took = performance.now() - startedAt;
     if (took >= mostMs || (took >= leastMs && [...until].every((name) => done.has(name)))) break;
     for (const { app, workers } of await warden.apps()) {
@@ -52,12 +56,18 @@ export async function watch(scope: Ground, session: Session): Promise<Map<string
   const restarts = (await warden.restarts()).toReversed();
   const watched = new Map<string, Watched>();
   for (const { name } of apps) {
-    const incident = restarts.find(({ app }) => app === name) ?? null;
+    const incident = restarts.find((one) => one.app === name && wasRestarted(one)) ?? null;
     watched.set(name, await told(words.get(name)!, incident, hours.get(name)!));
   }
   await warden.stop();
   return watched;
 }
+
+type Result = NonNullable<IncidentStatus['outcome']>['result'];
+
+/** One whose memory was below its limit again when its turn came was called off: its process lives on, untold. */
+export const wasRestarted = ({ outcome }: { outcome: { result: Result } | null }): boolean =>
+  outcome !== null && outcome.result !== 'cancelled';
 
 type Worker = Awaited<ReturnType<WardenProcess['apps']>>[number]['workers'][number];
 
