@@ -57,6 +57,10 @@ t.test('a death: nobody asked for it, and it has no outcome', async (t) => {
     alert: null,
     before: { pid: 7, start_time_seconds: 1000.5, resident_memory_bytes: 9e6, heap_used_bytes: 5e6, heap_limit_bytes: 8e6, heartbeat_timestamp_seconds: null },
     death: { measured_timestamp_seconds: 2000.5, evidence },
+    measured_seconds: null,
+    forecast_seconds: null,
+    leak: null,
+    gain: null,
     outcome: null,
   });
   t.equal(incidentStatus(incidentOf({ id: 'two' })).death, null);

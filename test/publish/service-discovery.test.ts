@@ -4,7 +4,7 @@ import { metricsTargetsOf } from '../../src/publish/service-discovery.js';
 
 const groupsOf = (...urls: string[]) =>
   metricsTargetsOf(
-    parseConfig(urls.map((url, i) => `  - { name: a${i}, supervisor: { pm2: a }, metrics: "${url}" }`).reduce((text, line) => `${text}${line}\n`, 'apps:\n'), {
+    parseConfig(urls.map((url, i) => `  - { name: a${i}, supervisor: { pm2: a${i} }, metrics: "${url}" }`).reduce((text, line) => `${text}${line}\n`, 'apps:\n'), {
       file: '/etc/heapwarden.yml',
     }).apps,
   );
