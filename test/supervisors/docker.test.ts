@@ -1,5 +1,5 @@
 /** The supervisor against a real Docker. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,10 @@ import { DockerEngine } from '../../src/supervisors/docker-engine.js';
 import { needDocker, realDocker, type ContainerSetup, type Docker } from '../parts/docker.js';
 import { identify, lives, procTable, running, until } from '../parts/pm2.js';
 import { memoryLog, stopFirst } from './options.js';
+
+/** State T of proc_pid_stat(5): a daemon of many threads does not stop all at once. */
+const areStopped = (pid: number): boolean =>
+  readdirSync(`/proc/${pid}/task`).every((task) => /\) T /.test(readFileSync(`/proc/${pid}/task/${task}/stat`, 'latin1')));
 
 const APP = fileURLToPath(new URL('../apps/container-app.cjs', import.meta.url));
 const signal = new AbortController().signal;
@@ -170,6 +174,7 @@ t.test('containers of a real Docker', async (t) => {
     const shop = supervise(t, docker, 'shop-2', { engine });
     await running(shop);
     process.kill(docker.pid, 'SIGSTOP');
+    await until('all its threads to stop', () => areStopped(docker.pid));
     await t.rejects(shop.slots(), {
       code: 'SUPERVISOR_UNREACHABLE',
       message: 'Docker cannot be asked: Docker did not answer /containers/shop-2/json within 0.3 s; its own log says more (journalctl -u docker)',
@@ -180,7 +185,8 @@ t.test('containers of a real Docker', async (t) => {
     process.kill(docker.pid, 'SIGKILL');
     await until('Docker to die', async () => !(await lives(daemon)));
     const gone = `Docker cannot be asked: Docker does not run any more: nobody listens on ${docker.socketPath}; systemctl start docker`;
-    await t.rejects(shop.slots(), { code: 'SUPERVISOR_UNREACHABLE', message: gone });
+    // What was still under way on a connection of before is broken off first.
+    await until('nobody to listen', () => shop.slots().then(() => false, (error: Error) => error.message === gone));
     await t.rejects(shop.restart('0', stopFirst({ stopTimeoutMs: 1000, signal })), { code: 'SUPERVISOR_UNREACHABLE', message: gone });
   });
 });
