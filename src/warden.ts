@@ -134,7 +134,7 @@ export class Warden implements WardenPort {
   }
 
   async pause(app: string, forMs: number | null): Promise<Pause | null> {
-    if (!this.#isConfigured(app)) return null;
+    if (!this.isConfigured(app)) return null;
     const { log, clock } = this.#options;
     const pause = await this.#parts.notes.pause(app, forMs, clock.now());
     this.#parts.changes.tell('apps');
@@ -143,11 +143,15 @@ export class Warden implements WardenPort {
   }
 
   async resume(app: string): Promise<boolean> {
-    if (!this.#isConfigured(app)) return false;
+    if (!this.isConfigured(app)) return false;
     await this.#parts.notes.resume(app, this.#options.clock.now());
     this.#parts.changes.tell('apps');
     this.#options.log.info(`${app}: resumed by a person: automatic restarts are allowed`, { app });
     return true;
+  }
+
+  isConfigured(app: string): boolean {
+    return this.#options.config.current.apps.some(({ name }) => name === app);
   }
 
   apps(): AppStatus[] {
@@ -189,7 +193,9 @@ export class Warden implements WardenPort {
     };
   }
 
-  history(app: string, range: Range, worker?: string): AppHistory {
+  history(app: string, range: Range, worker?: string): AppHistory | null {
+    const isKnown = this.isConfigured(app) || this.#workers().some((state) => state.app === app);
+    if (!isKnown) return null;
     return appHistory(this.#parts.days.book, app, range, this.#options.clock.now(), worker);
   }
 
@@ -216,10 +222,6 @@ export class Warden implements WardenPort {
 
   token(): Promise<string> {
     return readToken(this.#options.config.current.auth.token_file);
-  }
-
-  #isConfigured(app: string): boolean {
-    return this.#options.config.current.apps.some(({ name }) => name === app);
   }
 
   async #start(): Promise<void> {

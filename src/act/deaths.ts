@@ -61,14 +61,14 @@ export class Deaths {
     this.#heard.set(key, death.atMs);
     if (!this.#hasLooked || death.cause === 'other') return;
     const alive = (this.#known.get(key) ?? []).filter(({ reading }) => reading && reading.startedAtMs < death.atMs);
-    const state = alive.find(({ agent }) => agent?.stats) ?? alive[0] ?? null;
+    const state = lastOf(alive);
     await this.#record(app, { worker, atMs: death.atMs, words: '' }, { reason: death.cause, evidence: death.detail }, state);
   }
 
   async #examine(app: AppConfig, ending: Ending): Promise<void> {
     const known = this.#known.get(workerKey(app.name, ending.worker)) ?? [];
     const alive = known.filter(({ reading }) => reading?.root.pid === ending.pid);
-    const state = alive.find(({ agent }) => agent?.stats) ?? alive[0] ?? null;
+    const state = lastOf(alive);
     const tree = [ending.pid, ...(state?.reading?.tree ?? []).map(({ pid }) => pid)];
     const kill = mayBeKilled(ending) ? await this.#parts.kills.of(tree) : null;
     const cause = causeOfDeath(ending, kill);
@@ -92,6 +92,11 @@ export class Deaths {
     log.error(sentence, { app: app.name, worker, action: 'death', reason, incident: id, evidence });
     await journal.record(death).catch((error: unknown) => log.error(messageOf(error)));
   }
+}
+
+/** With its agent's word where one has it. `states`: newest first. */
+function lastOf(states: readonly WorkerState[]): WorkerState | null {
+  return states.find(({ agent }) => agent?.stats) ?? states[0] ?? null;
 }
 
 const DIED_OF: Record<DeathReason, string> = {

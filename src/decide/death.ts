@@ -1,6 +1,7 @@
 /** Pure: what a worker's process died of. Certain, or not claimed. */
 import type { OomKill } from '../observe/oom-kills.js';
 import type { Ending } from '../supervisors/contract.js';
+import { heapOomReason } from '../supervisors/heap-words.js';
 
 export const DEATH_REASONS = [
   'oom_heap', // V8 ended it: its heap was at its limit
@@ -21,20 +22,11 @@ export interface Cause {
 const BY_V8 = new Map([['SIGABRT', 134], ['SIGTRAP', 133]]);
 const KILLED = new Map([['SIGKILL', 137]]);
 
-/**
- * `FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory` (Node's api/environment.cc), or
- * `# Fatal JavaScript out of memory: GC during deserialization` (V8's base/logging.cc). One array or table that is
- * larger than V8 has them is refused in nearly the same words and has nothing to do with the limit.
- */
-const WORDS =
-  /FATAL ERROR: (?!invalid (?:array|table|string) )(.{0,200}?)(?: Allocation failed)? - JavaScript heap out of memory|# Fatal JavaScript out of memory: (.{0,200})/;
-
 /** `tree`: what is known of the kernel's part in it; asked for only where it may have had one. */
 export function causeOfDeath(ending: Pick<Ending, 'code' | 'signal' | 'words'>, kernel: OomKill | null): Cause | null {
-  const words = WORDS.exec(ending.words);
-  const said = words?.[1] ?? words?.[2];
-  if (said !== undefined && endedBy(ending, BY_V8)) {
-    return { reason: 'oom_heap', evidence: `V8 said "${said.trim()}" and it ${howEnded(ending)}` };
+  const said = heapOomReason(ending.words);
+  if (said !== null && endedBy(ending, BY_V8)) {
+    return { reason: 'oom_heap', evidence: `V8 said "${said}" and it ${howEnded(ending)}` };
   }
   if (!kernel || !mayBeKilled(ending)) return null;
   const names = kernel.pid === null ? null : `the kernel's log names process ${kernel.pid}`;

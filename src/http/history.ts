@@ -18,8 +18,8 @@ export function historyRoute(warden: WardenPort): FastifyPluginAsync {
       '/api/v1/apps/:app/history',
       { schema: { ...OPEN, summary: "its workers' memory, heap, event-loop delay and GC over the last hour or day", params: Params, querystring: Query } },
       async ({ params: { app }, query: { range = '1h', worker } }, reply) => {
-        const isKnown = warden.apps().some((status) => status.app === app);
-        if (isKnown) return warden.history(app, range, worker);
+        const history = warden.history(app, range, worker);
+        if (history) return history;
         return reply.code(404).send({ error: 'not_found', message: `no app ${JSON.stringify(app)} is known` });
       },
     );

@@ -46,6 +46,7 @@ export interface WardenPort {
   pause(app: string, forMs: number | null): Promise<Pause | null>;
   /** Also forgives restarts that did not help; false where no such app is configured. Throws as pause does. */
   resume(app: string): Promise<boolean>;
+  isConfigured(app: string): boolean;
   apps(): AppStatus[];
   /** Where the apps' own metrics are, for Prometheus. */
   metricsTargets(): TargetGroup[];
@@ -56,8 +57,8 @@ export interface WardenPort {
   /** Where a file of an incident's evidence was put; null for one that the incident does not name. */
   evidenceFile(incident: string, file: string): string | null;
   status(): WardenStatus;
-  /** Of an app that is known, or was: of all its workers, or of this one. */
-  history(app: string, range: Range, worker?: string): AppHistory;
+  /** Of all the app's workers, or of this one; null for an app that is neither configured nor running. */
+  history(app: string, range: Range, worker?: string): AppHistory | null;
   /** Calls after each change, and returns what ends that. */
   onChange(listener: (changes: readonly Change[]) => void): () => void;
   /** The token as it is on disk now. */

@@ -40,7 +40,7 @@ export function restartRoute(warden: WardenPort, parts: { clock: Clock; log: Log
     const limit = new RateLimit(MOST_A_MINUTE, MINUTE_MS, parts.clock);
     const log = new SparseLog(parts.log);
     const limited = async ({ params }: { params: { app: string } }, reply: FastifyReply): Promise<unknown> => {
-      const isConfigured = warden.apps().some(({ app, managed }) => managed && app === params.app);
+      const isConfigured = warden.isConfigured(params.app);
       const app = isConfigured ? params.app : NOT_CONFIGURED;
       const waitMs = limit.take(app);
       if (waitMs === 0) return undefined;

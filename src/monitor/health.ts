@@ -1,6 +1,7 @@
 /** Pure: whether all is as it should be. */
+import { forecastWords } from '../publish/leak-words.js';
 import { rowsOf, summaryOf, troublesOf, type Row, type Told } from './view.js';
-import { forecastWords, memoryWords, type Tone } from './words.js';
+import { memoryWords, roughly, type Tone } from './words.js';
 
 /** What is not as it should be; `worker` null: of the whole app. */
 export interface Wrong {
@@ -31,7 +32,7 @@ export function healthOf({ status, apps }: Pick<Told, 'status' | 'apps'>): Healt
   );
   const wrong = [...rows.flatMap(wrongOf), ...missing, ...spent];
   const notes = rows.flatMap((row) => {
-    const sentence = row.tone === 'good' ? forecastWords(row.worker, row.app) : null;
+    const sentence = row.tone === 'good' ? forecastWords(row.worker, row.app.limits.rss?.restart, roughly) : null;
     return sentence === null ? [] : [{ app: row.app.app, worker: row.worker.worker, sentence: `its memory ${sentence}` }];
   });
   return { ok: troubles.length === 0 && wrong.length === 0, summary: summaryOf(rows), troubles, wrong, notes };

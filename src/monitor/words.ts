@@ -1,6 +1,7 @@
 /** Pure: what the terminal says of a worker. */
 import { describeCompanion, describeTime } from '../decide/forecast.js';
 import type { IncidentStatus } from '../publish/incidents.js';
+import { forecastWords, leakWords } from '../publish/leak-words.js';
 import type { AppStatus, WorkerStatus } from '../publish/status.js';
 import { formatBytes, formatDuration } from '../units.js';
 import type { Style } from './cells.js';
@@ -43,26 +44,7 @@ export function heapShare({ heap_used_bytes: used, heap_limit_bytes: limit }: Wo
   return used === null || !limit ? null : used / limit;
 }
 
-/** To the minute: a forecast is no more exact. */
-export function forecastWords({ forecast_seconds: seconds }: WorkerStatus, { limits }: AppStatus): string | null {
-  const limit = limits.rss?.restart;
-  if (seconds === null || limit === undefined) return null;
-  if (seconds === 0) return `has reached ${formatBytes(limit)}`;
-  return `reaches ${formatBytes(limit)} in about ${describeTime(Math.max(60, seconds) * 1000)}`;
-}
-
-const CLASS_WORDS: Record<NonNullable<WorkerStatus['leak']>['class'], string> = {
-  heap: 'its heap leaks',
-  buffers: 'its buffers leak',
-  native: 'its native memory leaks',
-  children: 'its children leak',
-  unknown: 'its memory grows',
-};
-
-export function leakWords({ leak }: WorkerStatus): string | null {
-  if (!leak) return null;
-  return [`${CLASS_WORDS[leak.class]}, ${formatBytes(leak.bytes_per_second * 3600)} an hour`, ...leak.companions.map(describeCompanion)].join(', ');
-}
+export const roughly = (seconds: number): string => describeTime(Math.max(60, seconds) * 1000);
 
 /** Memory with its limits, and where it is heading. */
 export function memoryWords(worker: WorkerStatus, app: AppStatus): string {
@@ -72,7 +54,7 @@ export function memoryWords(worker: WorkerStatus, app: AppStatus): string {
   const lower = [['warning', warning], ['critical', critical]] as const;
   const levels = lower.flatMap(([level, at]) => (at === undefined ? [] : [`${level} ${formatBytes(at)}`]));
   const of = restart === undefined ? ', no restart limit' : ` of ${formatBytes(restart)}${share}`;
-  return [`${bytes(memory)}${of}`, ...levels, forecastWords(worker, app), leakWords(worker)].filter((part) => part !== null).join(', ');
+  return [`${bytes(memory)}${of}`, ...levels, forecastWords(worker, restart, roughly), leakWords(worker, describeCompanion)].filter((part) => part !== null).join(', ');
 }
 
 /** What holds automatic restarts back, or will; null where nothing does. */

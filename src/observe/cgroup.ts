@@ -19,8 +19,8 @@ export async function memoryBounds(pid: number, root = ''): Promise<MemoryBound[
   if (!place) return [];
   const bounds: MemoryBound[] = [];
   for (const folder of cgroupFolders(place)) {
-    const [limit, usage] = await Promise.all(place.files.map((file) => readBytes(join(folder, file))));
-    if (limit !== null && limit !== undefined && usage !== null && usage !== undefined) bounds.push({ file: join(folder, place.files[0]), limit, usage });
+    const [limit = null, usage = null] = await Promise.all(place.files.map((file) => readBytes(join(folder, file))));
+    if (limit !== null && usage !== null) bounds.push({ file: join(folder, place.files[0]), limit, usage });
   }
   return bounds;
 }

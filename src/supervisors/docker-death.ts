@@ -4,6 +4,7 @@ import { formatBytes } from '../units.js';
 import type { Death } from './contract.js';
 import type { Container } from './docker-container.js';
 import type { DockerEngine } from './docker-engine.js';
+import { heapOomReason } from './heap-words.js';
 
 /** Docker hears of a kernel's kill from the cgroup, and of the end from its shim: which of them first is not said. */
 const AROUND_MS = 5000;
@@ -12,8 +13,6 @@ const LAST_LINES = 100;
 const SIGKILL_CODE = 128 + 9;
 /** Of abort(3), and of what it comes to where the process is number 1 of its namespace: SIGILL, SIGTRAP, SIGSEGV. */
 const ABORT_CODES = [128 + 6, 128 + 4, 128 + 5, 128 + 11];
-/** Before it `Reached heap limit Allocation failed`, or another reason of V8's FatalProcessOutOfMemory. */
-const HEAP_OOM = /^.*FATAL ERROR: .*JavaScript heap out of memory/m;
 
 /** An event of a container, of which this matters here. */
 export interface DockerEvent {
@@ -62,8 +61,8 @@ export async function deathOf(container: Container, atMs: number, nowMs: number,
       return { cause: 'oom_kernel', atMs, detail: kernelSentence(container) };
     }
     if (exitCode === null) return { cause: 'other', atMs, detail: 'it ended; Docker does not remember how' };
-    const words = ABORT_CODES.includes(exitCode) ? await heapOomWords(id, atMs, engine) : null;
-    if (words !== null) return { cause: 'oom_heap', atMs, detail: words };
+    const said = ABORT_CODES.includes(exitCode) ? heapOomReason(await lastOutput(id, atMs, engine)) : null;
+    if (said !== null) return { cause: 'oom_heap', atMs, detail: `V8 said "${said}" and it exited with code ${exitCode}` };
     return { cause: 'other', atMs, detail: `it exited with code ${exitCode}` };
   } catch (error) {
     return { cause: 'other', atMs, detail: `it ended, and how could not be learnt: ${messageOf(error)}` };
@@ -75,8 +74,8 @@ function kernelSentence({ memoryLimitBytes }: Container): string {
   return `the kernel killed it, for there was no memory left in its container${limit}`;
 }
 
-/** V8's own line; null where it has written none, or its output goes where Docker cannot read it. */
-async function heapOomWords(id: string, atMs: number, engine: DockerEngine): Promise<string | null> {
+/** Empty where its output goes where Docker cannot read it. */
+async function lastOutput(id: string, atMs: number, engine: DockerEngine): Promise<string> {
   const query = {
     stdout: '1',
     stderr: '1',
@@ -85,9 +84,8 @@ async function heapOomWords(id: string, atMs: number, engine: DockerEngine): Pro
     until: seconds(atMs + AROUND_MS),
   };
   const log = await engine.getBytes(`/containers/${id}/logs`, { query }).catch(() => null);
-  // Without a terminal each piece has a head of eight bytes before it, which no line of V8's contains.
-  const line = log === null ? undefined : HEAP_OOM.exec(log.toString('latin1'))?.[0];
-  return line === undefined ? null : line.slice(line.indexOf('FATAL ERROR'));
+  // Without a terminal each piece has a head of eight bytes before it, which V8's words do not contain.
+  return log?.toString('latin1') ?? '';
 }
 
 /** As Docker takes a time: seconds since the epoch, with their fraction. */

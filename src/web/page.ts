@@ -33,11 +33,14 @@ const FILES: Readonly<Record<string, () => string>> = {
   '/assets/uplot.css': () => ofUplot('uPlot.min.css'),
   '/assets/web/page/uplot.js': () => ofUplot('uPlot.esm.js'),
   '/assets/units.js': () => beside('../units.js'),
+  '/assets/publish/leak-words.js': () => beside('../publish/leak-words.js'),
   ...Object.fromEntries(MODULES.map((name) => [`/assets/web/page/${name}.js`, () => beside(`page/${name}.js`)])),
 };
 
 /** All at once: a module that is found by another's import would each cost a slow connection a round trip. */
-const PRELOADS = ['uplot', ...MODULES].map((name) => `<link rel="modulepreload" href="assets/web/page/${name}.js">`).concat('<link rel="modulepreload" href="assets/units.js">');
+const PRELOADS = Object.keys(FILES)
+  .filter((path) => path.endsWith('.js'))
+  .map((path) => `<link rel="modulepreload" href="${path.slice(1)}">`);
 
 interface Asset {
   type: string;

@@ -100,7 +100,10 @@ export class FakeWarden implements WardenPort {
     return { version: this.version, now_seconds: 1000, sample_interval_seconds: 5, trigger: 'embedded', ...state };
   }
 
-  history(app: string, range: Range, _worker?: string): AppHistory {
+  isConfigured = (app: string): boolean => this.apps().some((status) => status.managed && status.app === app);
+
+  history(app: string, range: Range, _worker?: string): AppHistory | null {
+    if (!this.apps().some((status) => status.app === app)) return null;
     return { app, start_seconds: 0, step_seconds: range === '1h' ? 10 : 120, workers: [] };
   }
 

@@ -15,6 +15,7 @@ import {
   type Alertmanager,
   type Prometheus,
 } from '../parts/prometheus.js';
+import { edit } from './edit.js';
 import { never, waitFor } from './wait.js';
 import { WardenProcess, appFile } from './warden-process.js';
 
@@ -37,15 +38,6 @@ interface Fixture {
   alertmanager: Alertmanager;
   /** Makes the app named leak. */
   leak(app: string): void;
-}
-
-function edit(file: string, changes: Record<string, string>): void {
-  let text = readFileSync(file, 'utf8');
-  for (const [from, to] of Object.entries(changes)) {
-    if (!text.includes(from)) throw new Error(`${file} no longer says "${from}"`);
-    text = text.replaceAll(from, to);
-  }
-  writeFileSync(file, text);
 }
 
 interface App {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { needParts } from '../parts/index.js';
 import { freePort, startAlertmanager, startPrometheus } from '../parts/prometheus.js';
+import { edit } from './edit.js';
 import { never, waitFor } from './wait.js';
 import { WardenProcess, appFile } from './warden-process.js';
 
@@ -20,15 +21,6 @@ function shippedFiles(t: Test): string {
   mkdirSync(join(dir, 'deploy'));
   for (const file of ['deploy/prometheus.yml', 'deploy/alertmanager.yml', 'rules']) cpSync(join(root, file), join(dir, file), { recursive: true });
   return dir;
-}
-
-function edit(file: string, changes: Record<string, string>): void {
-  let text = readFileSync(file, 'utf8');
-  for (const [from, to] of Object.entries(changes)) {
-    if (!text.includes(from)) throw new Error(`${file} no longer says "${from}"`);
-    text = text.replaceAll(from, to);
-  }
-  writeFileSync(file, text);
 }
 
 async function startAround(t: Test, dir: string, config: string, ports: { warden: number; alertmanager: number }) {

@@ -2,13 +2,14 @@
  * A fleet: two wardens, a relay, a Prometheus and two Alertmanagers that are a cluster, all of them real. Configs and
  * rules are the shipped ones with shorter times.
  */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { needParts } from '../parts/index.js';
 import { freePort, startAlertmanager, startPrometheus, type Alertmanager } from '../parts/prometheus.js';
+import { edit } from './edit.js';
 import { spawnPlain } from './plain-node.js';
 import { never, waitFor } from './wait.js';
 import { CLI, WardenProcess, appFile } from './warden-process.js';
@@ -16,15 +17,6 @@ import { CLI, WardenProcess, appFile } from './warden-process.js';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const HOLD_S = 4;
 const PATIENCE_MS = 60_000;
-
-function edit(file: string, changes: Record<string, string>): void {
-  let text = readFileSync(file, 'utf8');
-  for (const [from, to] of Object.entries(changes)) {
-    if (!text.includes(from)) throw new Error(`${file} no longer says "${from}"`);
-    text = text.replaceAll(from, to);
-  }
-  writeFileSync(file, text);
-}
 
 const heapwardenYml = (leakFile: string) => `
 trigger: alertmanager

@@ -2,7 +2,8 @@ import type { IncidentStatus } from '../../publish/incidents.js';
 import { withToken } from './actions.js';
 import { evidence as fetchEvidence } from './api.js';
 import { h } from './dom.js';
-import { bytes, leakWords, time } from './words.js';
+import { leakWords } from '../../publish/leak-words.js';
+import { bytes, time } from './words.js';
 
 /** Of a text file so many lines are shown; the whole is to be downloaded. */
 const FIRST_LINES = 24;

@@ -12,37 +12,14 @@ export function clock(atSeconds: number, stepSeconds: number): string {
 export const ms = (seconds: number): number => seconds * 1000;
 
 /** To the minute, and from two days on to the hour: a forecast is no more exact. */
-function roughly(seconds: number): string {
+export function roughly(seconds: number): string {
   const minutes = Math.max(1, Math.round(seconds / 60));
   if (minutes < 120) return `${minutes} min`;
   const hours = Math.round(minutes / 60);
   return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
 }
 
-export function forecastWords({ forecast_seconds }: WorkerStatus, limits: AppStatus['limits']): string | null {
-  const limit = limits.rss?.restart;
-  if (forecast_seconds === null || limit === undefined) return null;
-  if (forecast_seconds === 0) return `has reached ${formatBytes(limit)}`;
-  return `reaches ${formatBytes(limit)} in about ${roughly(forecast_seconds)}`;
-}
-
 const RESOURCE_WORDS: Record<Resource, string> = { rss: 'memory', heap: 'heap', freeze: 'event loop', uptime: 'uptime' };
-
-const CLASS_WORDS: Record<NonNullable<WorkerStatus['leak']>['class'], string> = {
-  heap: 'its heap leaks',
-  buffers: 'its buffers leak',
-  native: 'its native memory leaks',
-  children: 'its children leak',
-  unknown: 'its memory grows',
-};
-
-const HOUR = 3600;
-
-export function leakWords({ leak }: Pick<WorkerStatus, 'leak'>): string | null {
-  if (!leak) return null;
-  const companions = leak.companions.map(({ type, from, to }) => `, ${type}: ${from} → ${to}`).join('');
-  return `${CLASS_WORDS[leak.class]}, ${formatBytes(leak.bytes_per_second * HOUR)} an hour${companions}`;
-}
 
 export type Tone = 'good' | 'notice' | 'warning' | 'critical' | 'down';
 

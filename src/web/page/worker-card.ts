@@ -5,7 +5,8 @@ import { history } from './api.js';
 import { Chart } from './chart.js';
 import { h, setAttribute, setText } from './dom.js';
 import { Trace } from './trace.js';
-import { bytes, delay, elapsed, forecastWords, leakWords, percent, stateOf } from './words.js';
+import { forecastWords, leakWords } from '../../publish/leak-words.js';
+import { bytes, delay, elapsed, percent, roughly, stateOf } from './words.js';
 
 const FIGURES = ['Heap', 'Heap limit', 'Live heap', 'External', 'Loop delay', 'GC share', 'Uptime', 'Process', 'Node.js'] as const;
 type Figure = (typeof FIGURES)[number];
@@ -67,7 +68,7 @@ export class WorkerCard {
     setText(this.#memory, bytes(memory));
     setText(this.#ofLimit, limit === undefined ? 'no limit' : `of ${bytes(limit)}${memory === null ? '' : `, ${percent(memory / limit)}`}`);
     const cooldown = worker.cooldown_seconds > 0 ? `cooldown: ${elapsed(worker.cooldown_seconds)}` : null;
-    setText(this.#words, [forecastWords(worker, app.limits), leakWords(worker), cooldown].filter((part) => part !== null).join('; '));
+    setText(this.#words, [forecastWords(worker, app.limits.rss?.restart, roughly), leakWords(worker), cooldown].filter((part) => part !== null).join('; '));
     const figures: Record<Exclude<Figure, 'GC share'>, string> = {
       Heap: bytes(worker.heap_used_bytes),
       'Heap limit': bytes(worker.heap_limit_bytes),
