@@ -27,7 +27,8 @@ export type Reason = RestartReason | Refusal;
 export type Decision = { action: 'restart'; reason: RestartReason } | { action: 'refuse'; reason: Refusal };
 
 /** Who asks. `guard` is heapwarden's own judgement, `api` a person or a program with the token. */
-export type Origin = 'guard' | 'alertmanager' | 'api' | 'schedule';
+export const ORIGINS = ['guard', 'alertmanager', 'api', 'schedule'] as const;
+export type Origin = (typeof ORIGINS)[number];
 
 export interface AlertRef {
   fingerprint: string;

@@ -41,13 +41,13 @@ export interface FiguresOf {
   no_leak: Seen;
 }
 
-interface HeapLimits {
+export interface HeapLimits {
   heap_limit_bytes: number;
   /** For `--max-old-space-size`. */
   suggested_old_space_bytes: number;
 }
 
-interface Seen {
+export interface Seen {
   baseline_bytes: number;
   most_bytes: number;
 }

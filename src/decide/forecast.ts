@@ -1,6 +1,6 @@
 /** Pure: when a process that leaks reaches its restart limit for resident memory, and the words for it. */
 import { LEAK_DEFAULTS, growthOf, type Companion, type Growth, type Leak, type LeakSettings } from './leak.js';
-import { changesOf, scatterOf, spanOf, theilSen } from './trend.js';
+import { changesOf, medianOf, scatterOf, spanOf, theilSen } from './trend.js';
 import type { AppConfig } from '../config/schema.js';
 import type { History } from '../observe/series.js';
 import { formatBytes, formatDuration, formatElapsed } from '../units.js';
@@ -21,50 +21,56 @@ export function outlookOf(history: History, app: Terms | null, settings: LeakSet
   const limitBytes = app?.limits.rss?.restart ?? null;
   const memory = app?.memory ?? 'tree';
   const { leak, rates, trend } = growthOf(history, { limitBytes, memory }, settings);
-  const forecastMs = trend && limitBytes !== null ? timeUntil(limitBytes, history, memory, trend) : null;
+  const forecastMs = trend && limitBytes !== null ? timeUntil(limitBytes, history, memory, { trend, leak }) : null;
   const measuredMs = spanOf(history.read(memory === 'tree' ? 'tree' : 'root', -Infinity));
   return { leak, rates, forecastMs, limitBytes, measuredMs };
 }
 
-/** The peaks of noise and of a sawtooth reach a limit first. */
-const PEAKS = 0.9;
-/** Slices whose peaks count, 8 min by default: each is carried on to now, and the error of the slope with it. */
+/** Slices whose middle is where it is now, 8 min by default: each is carried on to now, and the error of the slope with it. */
 const LEVELS = 16;
 /** Of a trend's time. What fills once (V8's reserve, pools, compiled code) is in the rest of it, and does not recur. */
 const LATE = 2 / 3;
 /** Garbage and reserve grow with a heap that leaks, and resident memory faster than what lives in it; to so much. */
 const MOST_RESERVE = 2;
+/**
+ * The least that V8 lets a heap grow by between two collections, times what lives in it (kMinGrowingFactor in its
+ * src/heap/heap-controller.h). At first that goes into the reserve that V8 took when the process started.
+ */
+const LEAST_RESERVE = 1.1;
 /** In standard deviations: the height of a stair, by a uniform distribution, which is no growth of the reserve. */
 const STAIR = Math.sqrt(12);
 
-/** From the peaks of the last slices, each carried on to now. */
-function timeUntil(limitBytes: number, history: History, memory: AppConfig['memory'], trend: MeasuredTrend): number {
+/** From the middle of the last slices, each carried on to now. */
+function timeUntil(
+  limitBytes: number,
+  history: History,
+  memory: AppConfig['memory'],
+  { trend, leak }: { trend: MeasuredTrend; leak: Leak | null },
+): number {
   const { at: now, treeRss, rootRss } = history.latest!;
   if ((memory === 'tree' ? treeRss : rootRss) >= limitBytes) return 0;
   const column = memory === 'tree' ? 'tree' : 'root';
-  const slope = slopeAhead(history, column, trend);
+  const slope = slopeAhead(history, column, trend, leak?.class === 'heap' ? LEAST_RESERVE : 1);
   const levels = history
     .recent(column)
     .filter(({ at }) => at >= trend.from)
     .slice(-LEVELS)
-    .map(({ at, value }) => value + slope * (now - at))
-    .toSorted((a, b) => a - b);
-  const level = levels[Math.floor(levels.length * PEAKS)] ?? 0;
-  return Math.max(0, (limitBytes - level) / slope);
+    .map(({ at, value }) => value + slope * (now - at));
+  return Math.max(0, (limitBytes - medianOf(levels)) / slope);
 }
 
 /**
- * Bytes a millisecond that are to be expected of resident memory: as what lives has grown lately, or as resident memory
- * has, where that was more than V8's stairs explain. V8 takes memory for a heap in stairs, so that by its slope alone a
- * forecast comes too early after each.
+ * Bytes a millisecond that are to be expected of resident memory: as what lives has grown lately, with its `reserve`, or
+ * as resident memory has, where that was more than V8's stairs explain. V8 takes memory for a heap in stairs, so that by
+ * its slope alone a forecast comes too early after each.
  */
-function slopeAhead(history: History, column: 'tree' | 'root', trend: MeasuredTrend): number {
+function slopeAhead(history: History, column: 'tree' | 'root', trend: MeasuredTrend, reserve: number): number {
   const from = history.latest!.at - LATE * (history.latest!.at - trend.from);
   const [lived, resident] = [history.read(trend.column, from), history.read(column, from)];
   const slope = theilSen(trend.column === 'collected' ? changesOf(lived) : lived) || trend.slope;
   const ofResident = theilSen(resident);
   const beyondStairs = ofResident - (STAIR * scatterOf(resident, ofResident)) / spanOf(resident) || 0;
-  return Math.min(trend.slope * MOST_RESERVE, Math.max(trend.slope / MOST_RESERVE, slope, beyondStairs));
+  return Math.min(trend.slope * MOST_RESERVE, Math.max(trend.slope / MOST_RESERVE, slope * reserve, beyondStairs));
 }
 
 /** What people call Node's resource types; the others go by Node's own names. */

