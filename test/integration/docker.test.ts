@@ -62,6 +62,7 @@ apps:
   process.kill(docker.pid, 'SIGKILL');
   const success = () => warden.metric('heapwarden_collector_success', { collector: 'supervisor/shop' });
   await waitFor('the loss of Docker to be told', async () => (await success()) === 0);
-  t.match(warden.log, /Docker does not run any more: nobody listens on .*; systemctl start docker/);
+  const words = /Docker does not run any more: nobody listens on .*; systemctl start docker/;
+  await waitFor('its log to say so', () => words.test(warden.log));
   t.equal(await warden.metric('heapwarden_process_up', worker('0')), 1, 'the containers run on, and are seen');
 });

@@ -2,7 +2,7 @@
  * A fleet: two wardens, a relay, a Prometheus and two Alertmanagers that are a cluster, all of them real. Configs and
  * rules are the shipped ones with shorter times.
  */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,7 +44,7 @@ interface RelayProcess {
   metric(series: string): Promise<number>;
 }
 
-async function startRelay(t: Test, dir: string, port: number): Promise<RelayProcess> {
+async function startRelay(t: Test, configFile: string, port: number): Promise<RelayProcess> {
   const url = `http://127.0.0.1:${port}`;
   let log = '';
   let child: ReturnType<typeof spawnPlain> | null = null;
@@ -57,7 +57,7 @@ async function startRelay(t: Test, dir: string, port: number): Promise<RelayProc
     await gone;
   };
   const start = async (): Promise<void> => {
-    const started = spawnPlain([CLI, 'relay', `--config.file=${join(dir, 'deploy/relay.yml')}`]);
+    const started = spawnPlain([CLI, 'relay', `--config.file=${configFile}`]);
     started.stderr.on('data', (text: Buffer) => (log += String(text)));
     child = started;
     await waitFor('the relay to be ready', () => {
@@ -98,7 +98,7 @@ t.test('one restart for each leak, through a cluster and a relay', { timeout: 17
   const dir = mkdtempSync(join(tmpdir(), 'hw-fleet-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   for (const folder of ['deploy', 'deploy/tokens', 'a-machine', 'b-machine']) mkdirSync(join(dir, folder));
-  for (const file of ['deploy/prometheus.yml', 'deploy/alertmanager-relay.yml', 'deploy/relay.yml', 'rules']) {
+  for (const file of ['deploy/prometheus.yml', 'deploy/alertmanager-relay.yml', 'rules']) {
     cpSync(join(root, file), join(dir, file), { recursive: true });
   }
   const [a, b] = [await startWarden(t, join(dir, 'a-machine')), await startWarden(t, join(dir, 'b-machine'))];
@@ -106,13 +106,18 @@ t.test('one restart for each leak, through a cluster and a relay', { timeout: 17
   for (const warden of [a, b]) writeFileSync(join(dir, 'deploy/tokens', nameOf(warden)), warden.token);
   writeFileSync(join(dir, 'deploy/wardens.yml'), JSON.stringify([{ targets: [a, b].map(nameOf) }]));
 
-  const relayPort = await freePort();
-  edit(join(dir, 'deploy/relay.yml'), {
-    '127.0.0.1:9974': `127.0.0.1:${relayPort}`,
-    '# state_dir: /var/lib/heapwarden-relay ': `state_dir: ${join(dir, 'relay')} `,
-    'min_up: 50%': 'min_up: 50%, refresh_interval: 500ms',
-  });
-  const relay = await startRelay(t, dir, relayPort);
+  const [relayPort, secondPort] = [await freePort(), await freePort()];
+  const relayYml = (name: string, port: number): string => {
+    const file = join(dir, 'deploy', `${name}.yml`);
+    cpSync(join(root, 'deploy/relay.yml'), file);
+    edit(file, {
+      '127.0.0.1:9974': `127.0.0.1:${port}`,
+      '# state_dir: /var/lib/heapwarden-relay ': `state_dir: ${join(dir, name)} `,
+      'min_up: 50%': 'min_up: 50%, refresh_interval: 500ms',
+    });
+    return file;
+  };
+  const relay = await startRelay(t, relayYml('relay', relayPort), relayPort);
 
   const alertmanagerYml = join(dir, 'deploy/alertmanager-relay.yml');
   edit(alertmanagerYml, { '127.0.0.1:9974': `127.0.0.1:${relayPort}`, 'group_interval: 5s': 'group_interval: 1s', 'repeat_interval: 5m': 'repeat_interval: 5s' });
@@ -169,5 +174,24 @@ t.test('one restart for each leak, through a cluster and a relay', { timeout: 17
     t.equal((await a.restarts()).length, 1, 'and the other machine has nothing to do with it');
     await waitFor('the queue to be empty', async () => (await relay.metric('heapwarden_relay_queue_length')) === 0, PATIENCE_MS);
     t.equal(await relay.metric('heapwarden_relay_undeliverable_alerts_total{cause="unknown_instance"}'), 0);
+  });
+
+  await t.test('with two relays, each of which both Alertmanagers tell', async (t) => {
+    const second = await startRelay(t, relayYml('second', secondPort), secondPort);
+    const receiver = /( +- url: http:\/\/127\.0\.0\.1:)\d+(\/api\/v1\/alerts\n +send_resolved: true\n +http_config:\n +authorization:\n(?: +#.*\n)* +credentials_file: relay-token\n)/;
+    const text = readFileSync(alertmanagerYml, 'utf8');
+    if (!receiver.test(text)) throw new Error('the receiver is written otherwise');
+    writeFileSync(alertmanagerYml, text.replace(receiver, (one, before: string, after: string) => one + before + secondPort + after));
+    for (const { url } of cluster) t.equal((await fetch(`${url}/-/reload`, { method: 'POST' })).status, 200);
+    writeFileSync(join(dir, 'a-machine/leak'), '');
+    await waitFor('the restart', async () => (await a.restarts()).length === 2 && (await a.restarts()).every(({ outcome }) => outcome), PATIENCE_MS);
+    const answers = () => a.metrics().then((metrics) => metrics.split('\n').filter((line) => line.startsWith('heapwarden_alerts_received_total{')));
+    const told = async (decision: string) => Number((await answers()).find((line) => line.includes(`"${decision}"`))?.split(' ').at(-1) ?? 0);
+    await waitFor('the other word of it', async () => (await told('duplicate')) + (await told('already_restarted')) + (await told('in_progress')) > 0, PATIENCE_MS);
+    await never('it is restarted again', async () => (await a.restarts()).length > 2, 8000);
+    t.equal((await b.restarts()).length, 2, 'and the other machine has nothing to do with it');
+    for (const each of [relay, second]) {
+      await waitFor('its queue to be empty', async () => (await each.metric('heapwarden_relay_queue_length')) === 0, PATIENCE_MS);
+    }
   });
 });
