@@ -1,6 +1,6 @@
 import { lookOf } from '../monitor/look.js';
 import { appLines } from '../monitor/plain.js';
-import type { AppStatus } from '../publish/status.js';
+import type { AppStatus } from '../publish/app-shape.js';
 import { get } from './client.js';
 import type { LookOptions } from './options.js';
 

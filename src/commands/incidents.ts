@@ -1,4 +1,4 @@
-import type { IncidentStatus } from '../publish/incidents.js';
+import type { IncidentStatus } from '../publish/incident-shape.js';
 import { get } from './client.js';
 import type { IncidentsOptions } from './options.js';
 
@@ -15,13 +15,20 @@ export async function incidents(options: IncidentsOptions, print: (line: string)
 /** When and what was asked and decided, or died; below it, what came of it. */
 function linesOf({ timestamp_seconds, sentence, action, death, outcome }: IncidentStatus): string[] {
   const time = timeOf(timestamp_seconds);
+  const below = (text: string): string => `${' '.repeat(time.length)}  → ${text}`;
   const first = `${time}  ${sentence}`;
   if (action === 'refuse') return [first];
-  if (death) return death.evidence?.folder ? [first, `${' '.repeat(time.length)}  → ${death.evidence.folder}`] : [first];
+  if (death) return [first, ...evidenceLines(death.evidence).map(below)];
   const result = outcome ? `${outcome.result}: ${outcome.sentence}` : 'under way';
   const relapse = outcome?.relapsed_timestamp_seconds ?? null;
   const relapsed = relapse === null ? '' : `; back at its limit at ${timeOf(relapse)}`;
-  return [first, `${' '.repeat(time.length)}  → ${result}${relapsed}`];
+  return [first, below(`${result}${relapsed}`), ...evidenceLines(outcome?.evidence ?? null).map(below)];
+}
+
+type Evidence = NonNullable<IncidentStatus['outcome']>['evidence'];
+
+function evidenceLines(evidence: Evidence): string[] {
+  return [evidence?.finding, evidence?.folder].filter((line) => typeof line === 'string');
 }
 
 const timeOf = (seconds: number): string => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z');

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FastifyPluginAsync } from 'fastify';
 import Type from 'typebox';
+import { answering, content } from './answers.js';
 import { requireToken } from './auth.js';
 import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
@@ -15,7 +16,12 @@ export function evidenceRoute(warden: WardenPort): FastifyPluginAsync {
     server.get<{ Params: { id: string; file: string } }>(
       '/api/v1/incidents/:id/evidence/:file',
       {
-        schema: { ...WITH_TOKEN, summary: 'a file of its evidence', params: Type.Object({ id: Type.String(), file: Type.String() }) },
+        schema: {
+          ...WITH_TOKEN,
+          summary: 'a file of its evidence',
+          params: Type.Object({ id: Type.String(), file: Type.String() }),
+          response: answering(200, content('text/plain', 'the file; application/json where it is not text'), [401, 404]),
+        },
         onRequest: requireToken(() => warden.token()),
       },
       async ({ params: { id, file } }, reply) => {

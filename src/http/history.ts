@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify';
 import Type, { type Static } from 'typebox';
-import { RANGES } from '../publish/day.js';
+import { AppHistory, RANGES } from '../publish/day.js';
+import { answering } from './answers.js';
 import { OPEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 
@@ -11,12 +12,20 @@ const Query = Type.Object({
 
 const Params = Type.Object({ app: Type.String() });
 
+const HISTORY = {
+  ...OPEN,
+  summary: "its workers' memory, heap, event-loop delay and GC over the last hour or day",
+  params: Params,
+  querystring: Query,
+  response: answering(200, AppHistory, [400, 404]),
+};
+
 /** What the status page and the monitor draw: the last hour in slices of 10 s, or the last day in slices of 2 min. */
 export function historyRoute(warden: WardenPort): FastifyPluginAsync {
   return async (server) => {
     server.get<{ Params: { app: string }; Querystring: Static<typeof Query> }>(
       '/api/v1/apps/:app/history',
-      { schema: { ...OPEN, summary: "its workers' memory, heap, event-loop delay and GC over the last hour or day", params: Params, querystring: Query } },
+      { schema: HISTORY },
       async ({ params: { app }, query: { range = '1h', worker } }, reply) => {
         const history = warden.history(app, range, worker);
         if (history) return history;

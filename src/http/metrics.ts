@@ -1,12 +1,19 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { CONTENT_TYPES, type Exposition } from '../publish/render.js';
+import { answering, content } from './answers.js';
 import { OPEN } from './openapi.js';
 import type { WardenPort } from './port.js';
+
+const METRICS = {
+  ...OPEN,
+  summary: 'metrics for Prometheus',
+  response: answering(200, content('text/plain', 'text format 0.0.4; OpenMetrics where it is asked for')),
+};
 
 /** The exposition in the format that the scraper asks for. */
 export function metricsRoute(warden: Pick<WardenPort, 'metrics'>, path: string): FastifyPluginAsync {
   return async (server) => {
-    server.get(path, { schema: { ...OPEN, summary: 'metrics for Prometheus' } }, async (request, reply) => {
+    server.get(path, { schema: METRICS }, async (request, reply) => {
       const exposition = expositionFor(request.headers.accept ?? '');
       return reply.type(CONTENT_TYPES[exposition]).send(await warden.metrics(exposition));
     });

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import Type, { type Static } from 'typebox';
 import { parseDuration } from '../units.js';
+import { GUARDED, PauseAnswer, answering } from './answers.js';
 import { guarded } from './auth.js';
 import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
@@ -12,6 +13,8 @@ const Body = Type.Object(
 
 const Params = Type.Object({ app: Type.String() });
 
+const RESPONSE = answering(200, PauseAnswer, [...GUARDED, 404]);
+
 interface AppRoute {
   Params: { app: string };
 }
@@ -22,7 +25,7 @@ export function pauseRoutes(warden: WardenPort): FastifyPluginAsync {
     server.post<AppRoute & { Body: Static<typeof Body> }>(
       '/api/v1/apps/:app/pause',
       {
-        schema: { ...WITH_TOKEN, summary: 'no automatic restarts of it', params: Params, body: Body },
+        schema: { ...WITH_TOKEN, summary: 'no automatic restarts of it', params: Params, body: Body, response: RESPONSE },
         onRequest: guarded(warden),
         preValidation: async (request) => {
           request.body ??= {};
@@ -42,7 +45,7 @@ export function pauseRoutes(warden: WardenPort): FastifyPluginAsync {
 
     server.post<AppRoute>(
       '/api/v1/apps/:app/resume',
-      { schema: { ...WITH_TOKEN, summary: 'allow them again', params: Params }, onRequest: guarded(warden) },
+      { schema: { ...WITH_TOKEN, summary: 'allow them again', params: Params, response: RESPONSE }, onRequest: guarded(warden) },
       async ({ params: { app } }, reply) => ((await warden.resume(app)) ? { app, paused: null } : unknown(app, reply)),
     );
   };

@@ -6,9 +6,9 @@ import type { Pause } from '../decide/gates.js';
 import type { Change } from '../publish/changes.js';
 import type { AppHistory, Range } from '../publish/day.js';
 import type { AppAdvice } from '../publish/advice.js';
-import type { IncidentStatus } from '../publish/incidents.js';
+import type { IncidentStatus } from '../publish/incident-shape.js';
 import type { Exposition } from '../publish/render.js';
-import type { AppStatus } from '../publish/status.js';
+import type { AppStatus } from '../publish/app-shape.js';
 import type { TargetGroup } from '../publish/service-discovery.js';
 
 /** The warden itself, for people to see. */

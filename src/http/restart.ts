@@ -4,6 +4,7 @@ import type { Answer } from '../act/restarter.js';
 import type { Clock } from '../clock.js';
 import { RESTART_REASONS, type RestartReason } from '../decide/decision.js';
 import type { Log } from '../log.js';
+import { GUARDED, RestartAnswer, answering, described } from './answers.js';
 import { guarded } from './auth.js';
 import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
@@ -27,6 +28,16 @@ const Body = Type.Object(
 );
 
 const Params = Type.Object({ app: Type.String() });
+
+const Decisions = described('a decision for each worker', { decisions: Type.Array(RestartAnswer) });
+
+const RESTART = {
+  ...WITH_TOKEN,
+  summary: 'restart it: 202 where something is restarted, 409 where all is refused',
+  params: Params,
+  body: Body,
+  response: { ...answering(202, Decisions, [...GUARDED, 429]), 404: Decisions, 409: Decisions },
+};
 
 /** Requests for one app in any minute, rehearsals among them. */
 const MOST_A_MINUTE = 30;
@@ -56,7 +67,7 @@ export function restartRoute(warden: WardenPort, parts: { clock: Clock; log: Log
     server.post<{ Params: { app: string }; Body: Static<typeof Body> }>(
       '/api/v1/apps/:app/restart',
       {
-        schema: { ...WITH_TOKEN, summary: 'restart it: 202 where something is restarted, 409 where all is refused', params: Params, body: Body },
+        schema: RESTART,
         onRequest: [...guarded(warden), limited],
         preValidation: async (request) => {
           request.body ??= {}; // no body: every worker, for no reason but the request

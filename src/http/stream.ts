@@ -3,12 +3,19 @@ import type { Writable } from 'node:stream';
 import { constants, createGzip } from 'node:zlib';
 import type { FastifyPluginAsync } from 'fastify';
 import type { Change } from '../publish/changes.js';
+import { answering, content } from './answers.js';
 import { takesGzip } from './encoding.js';
 import { OPEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 
 /** What an event holds, as JSON: `apps` as /api/v1/apps has it, `incidents` as /api/v1/incidents, `status` see WardenStatus. */
 const EVENTS: readonly Change[] = ['status', 'apps', 'incidents'];
+
+const STREAM = {
+  ...OPEN,
+  summary: 'server-sent events: status, apps, incidents',
+  response: answering(200, content('text/event-stream', 'each event is the whole of what it is about, as JSON'), [503]),
+};
 
 const MOST_CLIENTS = 64;
 const RECENT_INCIDENTS = 50;
@@ -43,7 +50,7 @@ export function streamRoute(warden: WardenPort): FastifyPluginAsync {
       for (const client of clients) client.end();
     });
 
-    server.get('/api/v1/stream', { schema: { ...OPEN, summary: 'server-sent events: status, apps, incidents', produces: ['text/event-stream'] } }, async (request, reply) => {
+    server.get('/api/v1/stream', { schema: STREAM }, async (request, reply) => {
       if (clients.size >= MOST_CLIENTS) {
         const message = `${MOST_CLIENTS} streams are open, and no more are served; close one, or ask /api/v1/apps now and then`;
         return reply.code(503).send({ error: 'too_many_streams', message });

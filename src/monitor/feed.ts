@@ -3,8 +3,8 @@ import { HeapwardenError, fetchFailure, messageOf } from '../errors.js';
 import type { WardenStatus } from '../http/port.js';
 import type { AppAdvice } from '../publish/advice.js';
 import type { AppHistory, Range } from '../publish/day.js';
-import type { IncidentStatus } from '../publish/incidents.js';
-import type { AppStatus } from '../publish/status.js';
+import type { IncidentStatus } from '../publish/incident-shape.js';
+import type { AppStatus } from '../publish/app-shape.js';
 import { EventParser } from './events.js';
 import type { Told } from './view.js';
 

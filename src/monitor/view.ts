@@ -2,8 +2,8 @@
 import type { WardenStatus } from '../http/port.js';
 import type { AppAdvice } from '../publish/advice.js';
 import type { AppHistory, Range, WorkerHistory } from '../publish/day.js';
-import type { IncidentStatus } from '../publish/incidents.js';
-import type { AppStatus, WorkerStatus } from '../publish/status.js';
+import type { IncidentStatus } from '../publish/incident-shape.js';
+import type { AppStatus, WorkerStatus } from '../publish/app-shape.js';
 import { stateOf, type Tone } from './words.js';
 
 /** What a warden tells of itself at one moment. */

@@ -1,8 +1,8 @@
 /** Pure: what the terminal says of a worker. */
 import { describeCompanion, describeTime } from '../decide/forecast.js';
-import type { IncidentStatus } from '../publish/incidents.js';
+import type { IncidentStatus } from '../publish/incident-shape.js';
 import { forecastWords, leakWords } from '../publish/leak-words.js';
-import type { AppStatus, WorkerStatus } from '../publish/status.js';
+import type { AppStatus, WorkerStatus } from '../publish/app-shape.js';
 import { formatBytes, formatDuration } from '../units.js';
 import type { Style } from './cells.js';
 

@@ -1,27 +1,23 @@
 /** Pure: what to change for an app, as the API tells it. */
+import Type, { type Static } from 'typebox';
 import type { Incident } from '../act/incident.js';
 import { describeLeak } from '../decide/forecast.js';
 import type { Advice, AdviceCode, FiguresOf, PastRestart } from '../decide/finding.js';
 import { seconds } from './family.js';
+import { nullable } from './shape.js';
 
-export interface AdviceStatus {
-  code: AdviceCode;
-  /** The figures are the first one's; the others have the same to be said of them. */
-  workers: string[];
-  /** What was measured; its subject is the worker. */
-  sentence: string;
-  /** What to do about it; null where there is nothing to do. */
-  change: string | null;
-  /** The time over which the figures were measured; 0: by one look, now. */
-  measured_seconds: number;
-  /** Bytes, seconds, and shares from 0 to 1; see decide/finding.ts. */
-  figures: FiguresOf[AdviceCode];
-}
+const AdviceStatus = Type.Object({
+  code: Type.Unsafe<AdviceCode>(Type.String()),
+  workers: Type.Array(Type.String(), { description: "the figures are the first one's; the others have the same to be said of them" }),
+  sentence: Type.String({ description: 'what was measured; its subject is the worker' }),
+  change: nullable(Type.String(), 'what to do about it; null where there is nothing to do'),
+  measured_seconds: Type.Number({ description: 'the time over which the figures were measured; 0: by one look, now' }),
+  figures: Type.Unsafe<FiguresOf[AdviceCode]>(Type.Object({}, { description: 'bytes, seconds, and shares from 0 to 1' })),
+});
+export type AdviceStatus = Static<typeof AdviceStatus>;
 
-export interface AppAdvice {
-  app: string;
-  advice: AdviceStatus[];
-}
+export const AppAdvice = Type.Object({ app: Type.String(), advice: Type.Array(AdviceStatus) });
+export type AppAdvice = Static<typeof AppAdvice>;
 
 export function appAdvice(app: string, advice: readonly Advice[]): AppAdvice {
   const status = ({ code, workers, sentence, change, measuredMs, figures }: Advice): AdviceStatus => ({

@@ -1,28 +1,33 @@
 /** Pure: the last hour or day of an app's workers as the API tells it; names and units as in the metrics. */
+import Type, { type Static } from 'typebox';
 import type { DayBook, DayColumn, DayPage } from '../observe/day.js';
 import { seconds } from './family.js';
+import { nullable } from './shape.js';
 
 export const RANGES = ['1h', '24h'] as const;
 export type Range = (typeof RANGES)[number];
 
-/** Oldest first; null where nothing was measured. */
-export interface WorkerHistory {
-  worker: string;
-  resident_memory_bytes: (number | null)[];
-  heap_used_bytes: (number | null)[];
-  heap_live_bytes: (number | null)[];
-  eventloop_lag_p99_seconds: (number | null)[];
-  /** Share of the time that garbage collections took. */
-  gc_ratio: (number | null)[];
-}
+const column = (description?: string) =>
+  Type.Array(nullable(Type.Number()), description === undefined ? {} : { description });
 
-export interface AppHistory {
-  app: string;
-  /** Of the first value, since the Unix epoch. */
-  start_seconds: number;
-  step_seconds: number;
-  workers: WorkerHistory[];
-}
+/** Oldest first; null where nothing was measured. */
+export const WorkerHistory = Type.Object({
+  worker: Type.String(),
+  resident_memory_bytes: column(),
+  heap_used_bytes: column(),
+  heap_live_bytes: column(),
+  eventloop_lag_p99_seconds: column(),
+  gc_ratio: column('share of the time that garbage collections took'),
+});
+export type WorkerHistory = Static<typeof WorkerHistory>;
+
+export const AppHistory = Type.Object({
+  app: Type.String(),
+  start_seconds: Type.Number({ description: 'of the first value, since the Unix epoch' }),
+  step_seconds: Type.Number(),
+  workers: Type.Array(WorkerHistory),
+});
+export type AppHistory = Static<typeof AppHistory>;
 
 /** Of all its workers, or of this one. */
 export function appHistory(book: DayBook, app: string, range: Range, nowMs: number, worker?: string): AppHistory {
@@ -37,16 +42,16 @@ export function appHistory(book: DayBook, app: string, range: Range, nowMs: numb
     start_seconds: seconds(startMs),
     step_seconds: seconds(sliceMs),
     workers: read.map(({ worker, values: { columns } }) => {
-      const column = (name: DayColumn, known: (value: number) => number) =>
+      const columnOf = (name: DayColumn, known: (value: number) => number) =>
         columns[name].map((value) => (Number.isNaN(value) ? null : known(value)));
       const ratio = (value: number) => Math.min(1, Number((value / seconds(sliceMs)).toFixed(4)));
       return {
         worker,
-        resident_memory_bytes: column('resident', Math.round),
-        heap_used_bytes: column('heap_used', Math.round),
-        heap_live_bytes: column('heap_live', Math.round),
-        eventloop_lag_p99_seconds: column('lag', (value) => Number(value.toFixed(5))),
-        gc_ratio: column('gc', ratio),
+        resident_memory_bytes: columnOf('resident', Math.round),
+        heap_used_bytes: columnOf('heap_used', Math.round),
+        heap_live_bytes: columnOf('heap_live', Math.round),
+        eventloop_lag_p99_seconds: columnOf('lag', (value) => Number(value.toFixed(5))),
+        gc_ratio: columnOf('gc', ratio),
       };
     }),
   };

@@ -1,82 +1,10 @@
 /** Pure: an incident as the API tells it; names and units as in the metrics, times in seconds since the Unix epoch. */
-import type { EvidenceReport } from '../act/evidence/report.js';
-import type { Death, Incident, Measurement, Recorded } from '../act/incident.js';
+import type { Death, Measurement, Recorded } from '../act/incident.js';
 import type { Gain } from '../decide/gain.js';
 import type { CommandReport } from '../supervisors/contract.js';
 import { seconds } from './family.js';
-import { outlookStatus, type OutlookStatus } from './outlook.js';
-
-/** What a process measured; null where it was not known. */
-export interface MeasurementStatus {
-  pid: number;
-  start_time_seconds: number;
-  resident_memory_bytes: number;
-  heap_used_bytes: number | null;
-  heap_limit_bytes: number | null;
-  heartbeat_timestamp_seconds: number | null;
-}
-
-/** Leak and forecast are as of the decision. */
-export interface IncidentStatus extends OutlookStatus {
-  id: string;
-  timestamp_seconds: number;
-  app: string;
-  worker: string;
-  /** restart, refuse or death, and the reason for that. */
-  action: Recorded['action'];
-  reason: Recorded['reason'];
-  /** null for a death: nobody asked for it. */
-  origin: Incident['origin'] | null;
-  /** The reason a restart was asked for; null for a death. */
-  asked: Incident['asked'] | null;
-  force: boolean;
-  sentence: string;
-  alert: { fingerprint: string; starts_at_seconds: number } | null;
-  before: MeasurementStatus | null;
-  /** Over which its memory had been measured then, without its startup; null where it had not. */
-  measured_seconds: number | null;
-  /** Bytes gained since the baseline, and by part; the heap's with V8's garbage. null where it is not known. */
-  gain: {
-    seconds: number;
-    resident_memory_bytes: number;
-    heap_bytes: number;
-    buffers_bytes: number;
-    native_bytes: number;
-    children_bytes: number;
-  } | null;
-  /** Of a death: when `before` was measured (null where it never was), and what was kept of the process. */
-  death: { measured_timestamp_seconds: number | null; evidence: EvidenceReport | null } | null;
-  /** null while a restart is under way, and for refusals and deaths. */
-  outcome: {
-    timestamp_seconds: number;
-    result: NonNullable<Incident['outcome']>['result'];
-    sentence: string;
-    /** How the old process went. */
-    stop: NonNullable<Incident['outcome']>['stop'];
-    after: MeasurementStatus | null;
-    /** Without a process that was ready; null where it is not known. */
-    downtime_seconds: number | null;
-    /** Fingerprint of what was started. */
-    release: string | null;
-    /** When the new process was back at its limit within its startup grace. */
-    relapsed_timestamp_seconds: number | null;
-    interrupted: boolean;
-    /** What was kept of the old process: folder, files, what it comes to, and what could not be had. */
-    evidence: EvidenceReport | null;
-    /** How the restart command of an external app went. */
-    command: CommandStatus | null;
-  } | null;
-}
-
-export interface CommandStatus {
-  /** null where a signal ended it, or it could not be started. */
-  exit_status: number | null;
-  signal: string | null;
-  timed_out: boolean;
-  duration_seconds: number;
-  /** The last lines that it wrote. */
-  output: string;
-}
+import type { CommandStatus, IncidentStatus, MeasurementStatus } from './incident-shape.js';
+import { outlookStatus } from './outlook.js';
 
 export function incidentStatus(incident: Recorded): IncidentStatus {
   if (incident.action === 'death') return deathStatus(incident);

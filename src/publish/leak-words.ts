@@ -1,6 +1,6 @@
 /** Pure: what the terminal and the page say of a leak; loaded by the browser too, so nothing but units is imported. */
 import { formatBytes } from '../units.js';
-import type { WorkerStatus } from './status.js';
+import type { WorkerStatus } from './app-shape.js';
 
 const CLASS_WORDS: Record<NonNullable<WorkerStatus['leak']>['class'], string> = {
   heap: 'its heap leaks',

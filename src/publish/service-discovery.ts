@@ -1,11 +1,10 @@
 /** Pure: where the apps' own metrics are, as Prometheus is told of it. */
+import Type, { type Static } from 'typebox';
 import type { AppConfig } from '../config/schema.js';
 
 /** Format: https://prometheus.io/docs/prometheus/latest/http_sd/ */
-export interface TargetGroup {
-  targets: string[];
-  labels: Record<string, string>;
-}
+export const TargetGroup = Type.Object({ targets: Type.Array(Type.String()), labels: Type.Record(Type.String(), Type.String()) });
+export type TargetGroup = Static<typeof TargetGroup>;
 
 /**
  * One group for each app that says where its metrics are. A label that begins with two underscores tells Prometheus how

@@ -1,60 +1,12 @@
 /** Pure: the apps as the API tells them; names and units as in the metrics. */
 import type { History } from '../act/history.js';
-import { LEVELS, RESOURCES, type AppConfig, type Level, type Resource } from '../config/schema.js';
+import { LEVELS, RESOURCES, type AppConfig, type Resource } from '../config/schema.js';
 import { isPaused, type Pause } from '../decide/gates.js';
 import { levelsReached, limitOf, measure, standstillOf } from '../decide/measure.js';
-import type { StandstillCause } from '../observe/standstill.js';
-import { blocksOf, type Block } from './blocks.js';
+import type { AppStatus, WorkerStatus } from './app-shape.js';
+import { blocksOf } from './blocks.js';
 import { seconds, type View } from './family.js';
-import { outlookStatus, type OutlookStatus } from './outlook.js';
-
-export interface WorkerStatus extends OutlookStatus {
-  worker: string;
-  up: boolean;
-  state: string;
-  pid: number | null;
-  node_version: string | null;
-  /** Of the agent that speaks for it; null without one, and of one too old to tell. */
-  agent_version: string | null;
-  resident_memory_bytes: number | null;
-  heap_used_bytes: number | null;
-  heap_limit_bytes: number | null;
-  /** Right after the last major garbage collection. */
-  heap_live_bytes: number | null;
-  external_memory_bytes: number | null;
-  /** 99th percentile over the agent's last window. */
-  eventloop_lag_p99_seconds: number | null;
-  eventloop_utilization_ratio: number | null;
-  /** Since the event loop is known to have turned. */
-  heartbeat_age_seconds: number | null;
-  /** User and system, of the process and its children since it started. */
-  cpu_seconds_total: number;
-  uptime_seconds: number | null;
-  /** The highest level that each resource is at or above now. */
-  levels: Partial<Record<Resource, Level>>;
-  /** Why its agent may be silent though it has not frozen. */
-  standstill: StandstillCause | null;
-  restarting: boolean;
-  /** Until its cooldown ends; 0 where none holds it. */
-  cooldown_seconds: number;
-  /** What stops its automatic restarts for longer than a cooldown does. */
-  blocked: Block[];
-}
-
-export interface AppStatus {
-  app: string;
-  supervisor: string;
-  /** False: shown because its agent reports in; heapwarden will not touch it. */
-  managed: boolean;
-  restart_budget_remaining: number | null;
-  restart_budget: { count: number; window_seconds: number } | null;
-  dry_run: boolean;
-  /** Bytes of `rss`, a ratio of `heap`, seconds of `freeze` and `uptime`; what is not configured is absent. */
-  limits: Partial<Record<Resource, Partial<Record<Level, number>>>>;
-  /** A person's pause; `until_seconds` null: until it is resumed. */
-  paused: { until_seconds: number | null } | null;
-  workers: WorkerStatus[];
-}
+import { outlookStatus } from './outlook.js';
 
 /** `isBusy`: whether a restart of the worker is under way. */
 export function appStatuses(

@@ -69,7 +69,8 @@ export interface RestartOptions {
  * How the old process went: `killed` where it, or one below it (a wrapper's real server), outlived its stop timeout,
  * `gone` where it had ended already.
  */
-export type StopOutcome = 'exited' | 'killed' | 'gone';
+export const STOP_OUTCOMES = ['exited', 'killed', 'gone'] as const;
+export type StopOutcome = (typeof STOP_OUTCOMES)[number];
 
 /** How the command went that was to restart an external app. */
 export interface CommandReport {

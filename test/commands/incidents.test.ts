@@ -22,6 +22,7 @@ t.test('what is on record, in lines', async (t) => {
     incidentOf({ id: 'd', sentence: 'shop/0: asked', outcome: null }),
     incidentOf({ id: 'c', ...refusal }),
     incidentOf({ id: 'b', outcome: { ...outcome, relapsedAtMs: NOW + 60_000 } }),
+    incidentOf({ id: 'a', outcome: { ...outcome, evidence: { folder: '/evidence/a', files: [], finding: 'it was remember()', notes: [] } } }),
   ].map(incidentStatus));
   t.strictSame(await run(), [
     "2023-11-14T22:13:20Z  shop/0 died of V8's heap limit",
@@ -32,6 +33,10 @@ t.test('what is on record, in lines', async (t) => {
     '2023-11-14T22:13:20Z  shop/0: refused, the budget',
     '2023-11-14T22:13:20Z  shop/0: heapwarden asked for a restart (rss)',
     '                      → recovered: shop/0: restarted in 1.0 s; back at its limit at 2023-11-14T22:14:20Z',
+    '2023-11-14T22:13:20Z  shop/0: heapwarden asked for a restart (rss)',
+    '                      → recovered: shop/0: restarted in 1.0 s',
+    '                      → it was remember()',
+    '                      → /evidence/a',
   ]);
   t.strictSame(JSON.parse((await run({ json: true })).join('\n')), warden.incidentsOnRecord);
   await run({ app: 'a b', limit: 7 });

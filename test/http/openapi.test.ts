@@ -4,14 +4,14 @@ import { serverOf } from './support.js';
 interface Description {
   openapi: string;
   info: { version: string };
-  paths: Record<string, Record<string, { summary?: string; security?: object[]; requestBody?: object; parameters?: { name: string }[] }>>;
+  paths: Record<string, Record<string, { summary?: string; security?: object[]; requestBody?: object; parameters?: { name: string }[]; responses: Record<string, { content?: object }> }>>;
 }
 
 t.test('every route of the API is described, with who may call it', async (t) => {
   const { server } = serverOf(t);
   await server.ready();
   const { openapi, info, paths } = (await server.inject('/api/v1/openapi.json')).json() as Description;
-  t.equal(openapi, '3.0.3');
+  t.equal(openapi, '3.1.0');
   t.equal(info.version, '1.2.3');
   t.strictSame(Object.keys(paths).toSorted(), [
     '/-/healthy',
@@ -33,8 +33,9 @@ t.test('every route of the API is described, with who may call it', async (t) =>
     '/metrics',
   ]);
   for (const [path, methods] of Object.entries(paths)) {
-    for (const [method, { summary, security }] of Object.entries(methods)) {
+    for (const [method, { summary, security, responses }] of Object.entries(methods)) {
       t.ok(summary, `${method} ${path} says what it is`);
+      t.ok((responses['200'] ?? responses['202'])?.content, `${method} ${path} says what it answers`);
       const url = path.replaceAll(/\{\w+\}/g, 'x');
       if (path === '/api/v1/stream') continue; // has no end
       const { statusCode } = await server.inject({ method: method.toUpperCase() as 'GET', url });

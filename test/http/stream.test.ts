@@ -90,10 +90,10 @@ t.test('the history of an app', async (t) => {
   const { server, warden } = serverOf(t);
   t.match((await server.inject('/api/v1/apps/shop/history')).json(), { app: 'shop', step_seconds: 10 });
   t.match((await server.inject('/api/v1/apps/shop/history?range=24h')).json(), { step_seconds: 120 });
-  warden.history = (app, _range, worker) => ({ app: `${app}/${worker}`, start_seconds: 0, step_seconds: 10, workers: [] });
-  t.match((await server.inject('/api/v1/apps/shop/history?worker=1')).json(), { app: 'shop/1' });
   t.equal((await server.inject('/api/v1/apps/shop/history?range=2h')).statusCode, 400);
   const unknown = await server.inject('/api/v1/apps/nobody/history');
   t.equal(unknown.statusCode, 404);
   t.match(unknown.json(), { error: 'not_found', message: 'no app "nobody" is known' });
+  warden.history = (app, _range, worker) => ({ app: `${app}/${worker}`, start_seconds: 0, step_seconds: 10, workers: [] });
+  t.match((await server.inject('/api/v1/apps/shop/history?worker=1')).json(), { app: 'shop/1' });
 });

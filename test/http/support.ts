@@ -11,7 +11,8 @@ import { appsRoutes } from '../../src/http/apps.js';
 import { managementRoutes } from '../../src/http/management.js';
 import { metricsRoute } from '../../src/http/metrics.js';
 import type { AppAdvice } from '../../src/publish/advice.js';
-import { incidentStatus, type IncidentStatus } from '../../src/publish/incidents.js';
+import type { IncidentStatus } from '../../src/publish/incident-shape.js';
+import { incidentStatus } from '../../src/publish/incidents.js';
 import { pauseRoutes } from '../../src/http/pause.js';
 import { evidenceRoute } from '../../src/http/evidence.js';
 import { historyRoute } from '../../src/http/history.js';
@@ -23,7 +24,7 @@ import { Changes, type Change } from '../../src/publish/changes.js';
 import type { AppHistory, Range } from '../../src/publish/day.js';
 import type { Exposition } from '../../src/publish/render.js';
 import type { TargetGroup } from '../../src/publish/service-discovery.js';
-import type { AppStatus } from '../../src/publish/status.js';
+import type { AppStatus } from '../../src/publish/app-shape.js';
 import { pageRoutes } from '../../src/web/page.js';
 import { FakeClock, MemoryLog, incidentOf } from '../act/support.js';
 

@@ -9,7 +9,7 @@ import t from 'tap';
 import { advise } from '../../src/commands/advise.js';
 import { incidents } from '../../src/commands/incidents.js';
 import type { AppAdvice } from '../../src/publish/advice.js';
-import type { IncidentStatus } from '../../src/publish/incidents.js';
+import type { IncidentStatus } from '../../src/publish/incident-shape.js';
 import { MemoryLog } from '../act/support.js';
 import { waitFor } from './wait.js';
 import { appFile } from './warden-process.js';

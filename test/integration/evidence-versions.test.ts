@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { IncidentStatus } from '../../src/publish/incidents.js';
+import type { IncidentStatus } from '../../src/publish/incident-shape.js';
 import { NODE_MAJORS, needParts } from '../parts/index.js';
 import { waitFor } from './wait.js';
 import { WardenProcess, appFile } from './warden-process.js';

@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { IncidentStatus } from '../../src/publish/incidents.js';
+import type { IncidentStatus } from '../../src/publish/incident-shape.js';
 import { WardenProcess, appFile } from './warden-process.js';
 
 const app = (file: string, env: Record<string, string>, limits: string, more = '', ...args: string[]): string => `

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
-import type { IncidentStatus } from '../../src/publish/incidents.js';
+import type { IncidentStatus } from '../../src/publish/incident-shape.js';
 import { alertOf, resolved, shuffled, type Alert, type Sent, send } from './storm-sender.js';
 import { waitFor } from './wait.js';
 import { WardenProcess, appFile } from './warden-process.js';

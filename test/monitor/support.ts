@@ -2,7 +2,7 @@
 import type { AppAdvice } from '../../src/publish/advice.js';
 import type { AppHistory } from '../../src/publish/day.js';
 import { incidentStatus } from '../../src/publish/incidents.js';
-import type { AppStatus, WorkerStatus } from '../../src/publish/status.js';
+import type { AppStatus, WorkerStatus } from '../../src/publish/app-shape.js';
 import type { View } from '../../src/monitor/view.js';
 import { incidentOf } from '../act/support.js';
 import { MB, NOW } from '../decide/support.js';

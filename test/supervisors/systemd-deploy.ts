@@ -2,8 +2,8 @@
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import type { IncidentStatus } from '../../src/publish/incidents.js';
-import type { AppStatus } from '../../src/publish/status.js';
+import type { IncidentStatus } from '../../src/publish/incident-shape.js';
+import type { AppStatus } from '../../src/publish/app-shape.js';
 import { waitFor } from '../integration/wait.js';
 import { processes, run, systemctl } from './systemd-units.js';
 

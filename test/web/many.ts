@@ -1,6 +1,6 @@
 /** Made-up apps and pasts for the page, as the API tells them. */
 import type { AppHistory, Range } from '../../src/publish/day.js';
-import type { AppStatus, WorkerStatus } from '../../src/publish/status.js';
+import type { AppStatus, WorkerStatus } from '../../src/publish/app-shape.js';
 import { MB } from '../decide/support.js';
 
 export const LIMITS: AppStatus['limits'] = { rss: { warning: 500 * MB, critical: 700 * MB, restart: 768 * MB } };

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import type { AppStatus } from '../../src/publish/status.js';
+import type { AppStatus } from '../../src/publish/app-shape.js';
 import { incidentStatus } from '../../src/publish/incidents.js';
 import { incidentOf } from '../act/support.js';
 import { serverOf } from '../http/support.js';

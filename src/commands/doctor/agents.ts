@@ -1,5 +1,5 @@
 import type { AppConfig } from '../../config/schema.js';
-import type { WorkerStatus } from '../../publish/status.js';
+import type { WorkerStatus } from '../../publish/app-shape.js';
 import { shellText } from './command.js';
 import { fixIn } from './ecosystem.js';
 import { ofApp, run, type Finding, type Fix, type Told, type Verdict } from './finding.js';

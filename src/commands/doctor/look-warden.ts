@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import type { AppStatus } from '../../publish/status.js';
+import type { AppStatus } from '../../publish/app-shape.js';
 import { ask } from './ask.js';
 import type { Told } from './finding.js';
 

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { AppConfig } from '../../config/schema.js';
 import { memoryBounds, type MemoryBound } from '../../observe/cgroup.js';
-import type { AppStatus, WorkerStatus } from '../../publish/status.js';
+import type { AppStatus, WorkerStatus } from '../../publish/app-shape.js';
 import type { AgentWorker } from './agents.js';
 import { wrapperOf } from './command.js';
 import type { Told } from './finding.js';

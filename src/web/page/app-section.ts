@@ -1,6 +1,6 @@
-import type { IncidentStatus } from '../../publish/incidents.js';
+import type { IncidentStatus } from '../../publish/incident-shape.js';
 import type { Range } from '../../publish/day.js';
-import type { AppStatus } from '../../publish/status.js';
+import type { AppStatus } from '../../publish/app-shape.js';
 import { pauseButtons, restartButtons } from './actions.js';
 import { h, setText } from './dom.js';
 import { WorkerCard } from './worker-card.js';

@@ -1,5 +1,5 @@
 import uPlot from './uplot.js';
-import type { AppStatus } from '../../publish/status.js';
+import type { AppStatus } from '../../publish/app-shape.js';
 import { formatBytes } from '../../units.js';
 import type { Trace } from './trace.js';
 import { clock } from './words.js';

@@ -1,4 +1,4 @@
-import type { IncidentStatus } from '../../publish/incidents.js';
+import type { IncidentStatus } from '../../publish/incident-shape.js';
 import { withToken } from './actions.js';
 import { evidence as fetchEvidence } from './api.js';
 import { h } from './dom.js';

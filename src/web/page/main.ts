@@ -1,6 +1,6 @@
 import type { Range } from '../../publish/day.js';
-import type { IncidentStatus } from '../../publish/incidents.js';
-import type { AppStatus } from '../../publish/status.js';
+import type { IncidentStatus } from '../../publish/incident-shape.js';
+import type { AppStatus } from '../../publish/app-shape.js';
 import type { WardenStatus } from '../../http/port.js';
 import { AppSection } from './app-section.js';
 import { byId, setText } from './dom.js';

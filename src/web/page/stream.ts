@@ -1,5 +1,5 @@
-import type { IncidentStatus } from '../../publish/incidents.js';
-import type { AppStatus } from '../../publish/status.js';
+import type { IncidentStatus } from '../../publish/incident-shape.js';
+import type { AppStatus } from '../../publish/app-shape.js';
 import type { WardenStatus } from '../../http/port.js';
 
 export interface Listener {

@@ -1,6 +1,6 @@
 /** Pure: what the page says of a worker. */
 import type { Resource } from '../../config/schema.js';
-import type { AppStatus, WorkerStatus } from '../../publish/status.js';
+import type { AppStatus, WorkerStatus } from '../../publish/app-shape.js';
 import { formatBytes, formatElapsed } from '../../units.js';
 
 /** A time on an axis whose ticks are so many seconds apart. */

@@ -1,5 +1,5 @@
 import type { Range } from '../../publish/day.js';
-import type { AppStatus, WorkerStatus } from '../../publish/status.js';
+import type { AppStatus, WorkerStatus } from '../../publish/app-shape.js';
 import { restartButtons } from './actions.js';
 import { history } from './api.js';
 import { Chart } from './chart.js';

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { IncidentStatus } from '../../../src/publish/incidents.js';
+import type { IncidentStatus } from '../../../src/publish/incident-shape.js';
 import type { WardenProcess } from '../../integration/warden-process.js';
 import type { Scope } from '../scope.js';
 import { startLabWarden, type LabApp } from './lab-warden.js';

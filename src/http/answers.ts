@@ -1,0 +1,56 @@
+/** How the answers are described; in a later version they may hold more than is named here. */
+import Type, { type TSchema } from 'typebox';
+import { REFUSALS, RESTART_REASONS } from '../decide/decision.js';
+import { nullable } from '../publish/shape.js';
+
+const FAILURES = {
+  400: 'what was sent does not fit; the message says where',
+  401: 'without the token, or with another',
+  404: 'not known here',
+  409: 'all of it is refused; each decision says why',
+  429: 'too many in the last minute; see Retry-After',
+  500: 'it could not be done; the message says why',
+  503: 'starting or stopping, or the disk cannot be written; try again',
+} as const;
+type Failure = keyof typeof FAILURES;
+
+const problem = (description: string) => Type.Object({ error: Type.String(), message: Type.String() }, { description });
+
+/** A route's `response`: its answer, and with which statuses it says that there is none. */
+export function answering(status: 200 | 202, answer: TSchema, failures: readonly Failure[] = []): Record<number, unknown> {
+  return { [status]: answer, ...Object.fromEntries(failures.map((code) => [code, problem(FAILURES[code])])) };
+}
+
+/** Of those who send a body with the token. */
+export const GUARDED = [400, 401, 503] as const satisfies readonly Failure[];
+
+/** For what is not JSON. */
+export const content = (type: string, description: string) => ({
+  description,
+  content: { [type]: { schema: { type: 'string' } } },
+}) as unknown as TSchema;
+
+export const described = (description: string, properties: Record<string, TSchema>) => Type.Object(properties, { description });
+
+export const RestartAnswer = Type.Object({
+  app: Type.String(),
+  worker: Type.String(),
+  action: Type.Enum(['restart', 'refuse'] as const),
+  reason: Type.Enum([...RESTART_REASONS, ...REFUSALS] as const),
+  sentence: Type.String(),
+  incident: nullable(Type.String(), 'its id'),
+});
+
+export const AlertAnswer = Type.Object({
+  fingerprint: Type.String(),
+  app: Type.String(),
+  worker: nullable(Type.String()),
+  decision: Type.String({ description: 'restart, a refusal, or ignored, resolved, invalid' }),
+  sentence: Type.String(),
+  incident: nullable(Type.String(), 'its id'),
+});
+
+export const PauseAnswer = Type.Object({
+  app: Type.String(),
+  paused: nullable(Type.Object({ until_seconds: nullable(Type.Number(), 'Unix time; null: until it is resumed') })),
+});
