@@ -10,7 +10,7 @@ export class Terminal {
   readonly #tmux: string;
   readonly #dir = mkdtempSync(join(tmpdir(), 'hw-tmux-'));
 
-  constructor(t: Test, tmux: string, { columns, rows }: { columns: number; rows: number }) {
+  constructor(t: Pick<Test, 'passing' | 'comment'> & { teardown(end: () => unknown): unknown }, tmux: string, { columns, rows }: { columns: number; rows: number }) {
     this.#tmux = tmux;
     t.teardown(() => {
       if (!t.passing()) t.comment(this.screen());

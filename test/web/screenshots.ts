@@ -1,17 +1,22 @@
-/** `npm run screenshots`: the status page as README shows it, with made-up apps, into deploy/screenshots. */
+/** `npm run screenshots`: the status page and the monitor as README shows them, with made-up apps, into deploy/screenshots. */
 import { statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+import { chromium, type Page } from 'playwright-core';
 import type { AppStatus } from '../../src/publish/app-shape.js';
 import { incidentStatus } from '../../src/publish/incidents.js';
 import { incidentOf } from '../act/support.js';
 import { serverOf } from '../http/support.js';
+import { Terminal } from '../integration/terminal.js';
+import { CLI } from '../integration/warden-process.js';
 import { findPart } from '../parts/index.js';
 import { MB } from '../decide/support.js';
 import { manyApps, pastOf } from './many.js';
+import { terminalPage } from './terminal-picture.js';
 
 const TARGET = fileURLToPath(new URL('../../deploy/screenshots', import.meta.url));
+const { version: VERSION } = createRequire(import.meta.url)('../../package.json') as { version: string };
 /** Bytes; README is to load quickly. */
 const LARGEST = 200_000;
 const RESTART_AGO_SECONDS = 1500;
@@ -81,16 +86,31 @@ function incidents(nowMs: number) {
   ];
 }
 
+async function keep(page: Page, name: string): Promise<void> {
+  const path = `${TARGET}/${name}.png`;
+  // As large as what is in it, for a terminal; a page fills its window.
+  await (name === 'monitor' ? page.locator('body') : page).screenshot({ path });
+  const { size } = statSync(path);
+  if (size > LARGEST) throw new Error(`${path} has ${size} bytes, more than ${LARGEST}`);
+  console.log(`${path}: ${size} bytes`);
+}
+
 async function take(): Promise<void> {
   const executablePath = findPart('chromium');
+  const tmux = findPart('tmux');
+  if (tmux === null) throw new Error('there is no tmux on this machine; npm run setup:test tells why');
   if (executablePath === null) throw new Error('there is no chromium on this machine; npm run setup:test tells why');
   const ends: (() => unknown)[] = [];
   const { pageRoutes } = (await import(new URL('../../dist/web/page.js', import.meta.url).href)) as typeof import('../../src/web/page.js');
   const { server, warden } = serverOf({ teardown: (end: () => unknown) => void ends.push(end) }, { page: pageRoutes });
-  const status = { ...warden.status(), version: '', now_seconds: Date.now() / 1000 };
+  const status = { ...warden.status(), version: VERSION, now_seconds: Date.now() / 1000 };
   warden.status = () => status;
   warden.apps = apps;
-  warden.history = (app, range, worker) => past(app, worker ?? '0', range, status.now_seconds);
+  warden.history = (app, range, worker) => {
+    const slots = worker === undefined ? apps().find((one) => one.app === app)!.workers.map((one) => one.worker) : [worker];
+    const each = slots.map((slot) => past(app, slot, range, status.now_seconds));
+    return { ...each[0]!, workers: each.flatMap(({ workers }, i) => workers.map((one) => ({ ...one, worker: slots[i]! }))) };
+  };
   warden.incidents = () => incidents(status.now_seconds * 1000);
   await server.listen({ host: '127.0.0.1', port: 0 });
   const url = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}/`;
@@ -110,12 +130,15 @@ async function take(): Promise<void> {
       await page.locator('summary').first().click();
       await page.evaluate('document.activeElement.blur(); window.scrollTo(0, 0)');
       await page.locator('canvas').first().waitFor();
-      const path = `${TARGET}/${name}.png`;
-      await page.screenshot({ path });
-      const { size } = statSync(path);
-      if (size > LARGEST) throw new Error(`${path} has ${size} bytes, more than ${LARGEST}`);
-      console.log(`${path}: ${size} bytes`);
+      await keep(page, name);
     }
+    const terminal = new Terminal({ teardown: (end: () => unknown) => void ends.push(end), passing: () => true, comment: () => {} }, tmux, { columns: 100, rows: 28 });
+    terminal.type(`${process.execPath} ${CLI} monitor --url=${url}`);
+    await terminal.shows(/from remember/);
+    const page = await browser.newPage({ viewport: { width: 900, height: 400 } });
+    await page.setContent(terminalPage(terminal.colors()));
+    await keep(page, 'monitor');
+    terminal.type('q');
   } finally {
     for (const end of ends.toReversed()) await end();
   }
