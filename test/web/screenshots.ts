@@ -134,7 +134,7 @@ async function take(): Promise<void> {
     }
     const terminal = new Terminal({ teardown: (end: () => unknown) => void ends.push(end), passing: () => true, comment: () => {} }, tmux, { columns: 100, rows: 28 });
     terminal.type(`${process.execPath} ${CLI} monitor --url=${url}`);
-    await terminal.shows(/from remember/);
+    await terminal.shows(/from remember[^]*█{40}/);
     const page = await browser.newPage({ viewport: { width: 900, height: 400 } });
     await page.setContent(terminalPage(terminal.colors()));
     await keep(page, 'monitor');

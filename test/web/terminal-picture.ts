@@ -26,7 +26,7 @@ export function terminalPage(screen: string): string {
     return '';
   });
   const body = `margin:0;padding:12px 14px;background:${BACKGROUND};color:${FOREGROUND};width:max-content`;
-  return `<!doctype html><meta charset="utf-8"><body style="${body}"><pre style="margin:0;font:15px/1.25 'DejaVu Sans Mono',monospace">${html.join('')}</pre>`;
+  return `<!doctype html><meta charset="utf-8"><body style="${body}"><pre style="margin:0;font:15px/1.15 'DejaVu Sans Mono',monospace">${html.join('')}</pre>`;
 }
 
 function changed(look: Look, code: number): Look {
