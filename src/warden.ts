@@ -107,7 +107,7 @@ export class Warden implements WardenPort {
     }
   }
 
-  async metrics(exposition: Exposition): Promise<string> {
+  async metrics(exposition: Exposition): Promise<Buffer> {
     const { counters, self, observer } = this.#parts;
     const view = this.#view();
     const collectors = [

@@ -5,6 +5,7 @@ import { uptime } from 'node:os';
 import type { ProcessId } from '../supervisors/contract.js';
 import { treeOf } from './identity.js';
 import type { ProcessFacts, ProcessSource } from './processes.js';
+import { SharedLooks } from './shared-looks.js';
 import { Slices } from './slices.js';
 import { StatFiles } from './stat-files.js';
 
@@ -111,6 +112,8 @@ export class LinuxProcesses implements ProcessSource {
   /** pidusage would read the same files once more. */
   readonly measures = true;
   readonly #stats = new StatFiles();
+  /** Whoever stops a thousand workers asks for a thousand trees at once. */
+  readonly #looks = new SharedLooks<ReadonlyMap<number, ProcessFacts>>();
   readonly #now: () => number;
   #units: Units | undefined;
   #boot: { byUptimeMs: number; atMs: number } | undefined;
@@ -121,7 +124,7 @@ export class LinuxProcesses implements ProcessSource {
   }
 
   async snapshot(): Promise<ReadonlyMap<number, ProcessFacts>> {
-    return this.#all(({ virtualBytes }) => virtualBytes > 0);
+    return this.#looks.look('with memory', () => this.#all(({ virtualBytes }) => virtualBytes > 0));
   }
 
   async identify(pid: number): Promise<ProcessId | null> {
@@ -130,7 +133,8 @@ export class LinuxProcesses implements ProcessSource {
   }
 
   async tree(root: ProcessId): Promise<ProcessId[]> {
-    return treeOf(root, await this.#all(() => true)).map(({ pid, start }) => ({ pid, start }));
+    const all = await this.#looks.look('all', () => this.#all(() => true));
+    return treeOf(root, all).map(({ pid, start }) => ({ pid, start }));
   }
 
   async startedWith(variable: string): Promise<ProcessId[]> {

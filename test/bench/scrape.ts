@@ -13,7 +13,7 @@ import { CLI } from '../integration/warden-process.js';
 import { findPart } from '../parts/index.js';
 import { Scope } from './scope.js';
 import { childWarden, matchingWarden, processExporter, SAMPLE_INTERVAL_MS, type Contestant } from './scrape/contestants.js';
-import { takeTurn, type Turn } from './scrape/measure.js';
+import { takeTurn, warmUp, type Turn } from './scrape/measure.js';
 import { measureRendering, workersFor, type RenderingFigures } from './scrape/rendering.js';
 import { factsList, growthTable, renderingTable, samplingTable, scrapeTable, type Findings } from './scrape/report.js';
 import { measureSampling, type SamplingFigures } from './scrape/sampling.js';
@@ -44,7 +44,10 @@ async function compare(scope: Scope, size: number, { runs, scrapes, exporter }: 
   for (const lean of [false, true]) contestants.push(await processExporter(scope, exporter, argv, { lean, pidOfOne: pids[0]! }));
   const signal = (contestant: Contestant, name: NodeJS.Signals) => process.kill(contestant.pid, name);
   scope.teardown(() => contestants.forEach((contestant) => signal(contestant, 'SIGCONT')));
-  for (const contestant of contestants) signal(contestant, 'SIGSTOP');
+  for (const contestant of contestants) {
+    await warmUp(contestant);
+    signal(contestant, 'SIGSTOP');
+  }
   const turns: Record<string, Turn[]> = Object.fromEntries(contestants.map(({ name }) => [name, []]));
   const sampling: SamplingFigures[] = [];
   let all = 0;

@@ -124,7 +124,7 @@ t.test('a collector that fails in the middle of a family leaves nothing of itsel
   };
   const failures: string[] = [];
   const collectors: Collector[] = [collectorOf('bad', many('before', 2), failing), collectorOf('good', many('before', 2))];
-  const text = await render(collectors, new Map(), 'text', (name, error) => failures.push(`${name}: ${String(error)}`));
+  const text = String(await render(collectors, new Map(), 'text', (name, error) => failures.push(`${name}: ${String(error)}`)));
   t.strictSame(failures, ['bad: Error: in the middle']);
   t.notMatch(text, /half/);
   t.equal(text.split('\n').filter((line) => line.startsWith('before{')).length, 2, 'not even its names are taken');

@@ -148,7 +148,7 @@ t.test('a collector that fails costs no more than its own metrics', async (t) =>
     collectorOf('last', ...viewFamilies(VIEW).slice(1, 2)),
   ];
   const past = new Map([['sampler', { success: false, durationMs: 1500 }]]);
-  const text = await render(collectors, past, 'text', (name, error) => failures.push(`${name}: ${String(error)}`));
+  const text = String(await render(collectors, past, 'text', (name, error) => failures.push(`${name}: ${String(error)}`)));
   t.strictSame(failures, [
     'throws: Error: sync',
     'rejects: Error: async',

@@ -130,10 +130,11 @@ export function freshCounters(...apps: string[]): Counters {
 }
 
 /** A page whose collectors must not fail. */
-export function page(collectors: readonly Collector[], exposition: Exposition = 'text'): Promise<string> {
-  return render(collectors, new Map(), exposition, (_collector, error) => {
+export async function page(collectors: readonly Collector[], exposition: Exposition = 'text'): Promise<string> {
+  const bytes = await render(collectors, new Map(), exposition, (_collector, error) => {
     throw error;
   });
+  return bytes.toString();
 }
 
 export const collectorOf = (name: string, ...families: Family[]): Collector => ({ name, collect: () => families });

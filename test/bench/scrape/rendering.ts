@@ -57,14 +57,14 @@ export function fleetView(workers: number): View {
 
 const seriesOf = (text: string): number => text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
 
-const pageOf = (view: View): Promise<string> =>
+const pageOf = (view: View): Promise<Buffer> =>
   render([collectorOf('view', ...viewFamilies(view))], view.health, 'text', (_collector, error) => {
     throw error;
   });
 
 /** So many workers that their page has about so many series. */
 export async function workersFor(series: number): Promise<number> {
-  const [one, eleven] = [seriesOf(await pageOf(fleetView(1))), seriesOf(await pageOf(fleetView(11)))];
+  const [one, eleven] = [seriesOf(String(await pageOf(fleetView(1)))), seriesOf(String(await pageOf(fleetView(11))))];
   const each = (eleven - one) / 10;
   return Math.max(1, Math.round((series - (one - each)) / each));
 }
@@ -72,7 +72,7 @@ export async function workersFor(series: number): Promise<number> {
 /** Medians of so many pages each, in turn. */
 export async function measureRendering(workers: number, pages: number): Promise<RenderingFigures> {
   const view = fleetView(workers);
-  const text = await pageOf(view);
+  const page = await pageOf(view);
   const [theirs, ours, scraped]: [Effort[], Effort[], Effort[]] = [[], [], []];
   const scraper = await Scraper.start(view);
   try {
@@ -92,7 +92,7 @@ export async function measureRendering(workers: number, pages: number): Promise<
     await scraper.close();
   }
   const figures = { promClient: median(theirs), heapwarden: median(ours), scraped: median(scraped) };
-  return { workers, series: seriesOf(text), bytes: Buffer.byteLength(text), ...figures };
+  return { workers, series: seriesOf(String(page)), bytes: page.length, ...figures };
 }
 
 const listed = (families: readonly Family[]): Family[] => families.map((family) => ({ ...family, values: [...family.values] }));
