@@ -16,6 +16,7 @@ import { Intake } from './act/intake.js';
 import { describeDamage, Journal } from './act/journal.js';
 import { StateLock } from './act/lock.js';
 import { ControlLoop } from './act/loop.js';
+import { Outlooks } from './act/outlooks.js';
 import { Restarter } from './act/restarter.js';
 import { Schedules } from './act/schedules.js';
 import { WaitingAsks } from './act/waiting-asks.js';
@@ -24,7 +25,7 @@ import type { Clock } from './clock.js';
 import type { ConfigStore } from './config/store.js';
 import type { Log } from './log.js';
 import { PACE_DEFAULTS, type Pace } from './decide/finding.js';
-import { outlookOf, type Outlook } from './decide/forecast.js';
+import type { Outlook } from './decide/forecast.js';
 import { gainSince, type Gain } from './decide/gain.js';
 import { attach } from './observe/attach.js';
 import { Attacher } from './observe/attacher.js';
@@ -123,10 +124,8 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
     attach(pid, { processes, app, agentSocket: agent_socket, timeoutMs: ATTACH_TIMEOUT_MS });
   const attacher = new Attacher({ hub, isNode, attach: attachTo, clock, log });
   const series = new SeriesBook(pace.series);
-  const outlook = (worker: WorkerState): Outlook | null => {
-    const history = series.of(worker);
-    return history && outlookOf(history, appConfig(worker.app), pace.leak);
-  };
+  const outlooks = new Outlooks({ series, app: appConfig, settings: pace.leak });
+  const outlook = (worker: WorkerState): Outlook | null => outlooks.of(worker);
   const gain = (worker: WorkerState): Gain | null => {
     const [baseline, now] = [witness.of(worker)?.baseline.sample, sampleOf(worker)];
     return baseline && now ? gainSince(baseline, now) : null;
@@ -139,7 +138,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
     history,
     hasReported: async (process) => (await processes.tree(process)).some(({ pid }) => hub.report(pid)?.stats),
     releaseOf,
-    outlook,
+    outlook: (worker) => outlooks.now(worker),
     gain,
     evidence,
     random: Math.random,
@@ -157,7 +156,10 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   const complete: Journal['complete'] = (id, outcome) => counted(journal.complete(id, outcome));
   const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
   const days = await DayKeeper.open({ stateDir: state_dir, clock, log });
-  const onRound = (): void => changes.tell('status', 'apps');
+  const onRound = (): void => {
+    outlooks.look(observer.workers.values());
+    changes.tell('status', 'apps');
+  };
   const collections = new Collections({ hub, series });
   const kernelLog = new KernelLog();
   const deaths = new Deaths({
@@ -178,7 +180,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
     collections, clock, log,
   });
   return {
-    lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer, series, days,
-    pace, outlook, restarter, intake, attacher, loop, changes, kernelLog,
+    processes, lock, journal, leftovers, history, notes, counters, meter, self, vigil, hub, pm2, supervisors, observer,
+    series, days, pace, outlook, restarter, intake, attacher, loop, changes, kernelLog,
   };
 }

@@ -109,7 +109,7 @@ export class Warden implements WardenPort {
     }
   }
 
-  async metrics(exposition: Exposition): Promise<string> {
+  async metrics(exposition: Exposition): Promise<Buffer> {
     const { counters, self, observer } = this.#parts;
     const view = this.#view();
     const collectors = [
@@ -229,12 +229,12 @@ export class Warden implements WardenPort {
   async #start(): Promise<void> {
     const { config, metricsPath, clock, log } = this.#options;
     const {
-      lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, days, counters,
-      self, meter, kernelLog,
+      processes, lock, journal, history, vigil, hub, pm2, supervisors, leftovers, observer, restarter, attacher, loop, days,
+      counters, self, meter, kernelLog,
     } = this.#parts;
     const { current } = config;
-    this.#opened.push(() => lock.release(), () => journal.close(), () => days.close(), () => kernelLog.close());
-    this.#opened.push(() => meter.close(), () => self.close(), () => pm2.close());
+    this.#opened.push(() => processes.close?.(), () => lock.release(), () => journal.close(), () => days.close());
+    this.#opened.push(() => kernelLog.close(), () => meter.close(), () => self.close(), () => pm2.close());
     await ensureToken(current.auth.token_file);
     const routes = [
       metricsRoute(this, metricsPath),

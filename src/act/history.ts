@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import { isByPerson, type AlertRef } from '../decide/decision.js';
 import { sameProcess } from '../observe/identity.js';
+import { workerKey } from '../observe/tracker.js';
 import type { Budget } from '../units.js';
 import { UNTOLD, type AppState } from './app-state.js';
 import { remembered, type Incident, type Outcome, type Recorded } from './incident.js';
@@ -18,8 +19,8 @@ const CURABLE: readonly string[] = ['rss', 'heap', 'freeze'];
 export class History {
   /** Oldest first. */
   #incidents: Recorded[];
-  /** Those of each app that were restarts, oldest first: asked for several times a decision. Null after a change. */
-  #restartsByApp: Map<string, Incident[]> | null = null;
+  /** Those that were restarts, oldest first: asked for several times a decision, and of each worker in each scrape. */
+  #restarts: { byApp: Map<string, Incident[]>; byWorker: Map<string, Incident[]> } | null = null; // null after a change
   #added = 0;
   readonly #clock: Clock;
   readonly #apps: Map<string, AppState>;
@@ -36,23 +37,23 @@ export class History {
   add(incident: Recorded): void {
     this.#incidents.push(incident);
     this.#date(incident);
-    if (incident.action === 'restart') this.#restartsByApp = null;
+    if (incident.action === 'restart') this.#restarts = null;
     if (++this.#added % SLACK > 0) return;
     this.#incidents = remembered(this.#incidents);
-    this.#restartsByApp = null;
+    this.#restarts = null;
   }
 
   complete(id: string, outcome: Outcome): void {
     const incident = this.find(id);
     if (!incident || incident.action === 'death') return;
     incident.outcome = outcome;
-    this.#restartsByApp = null;
+    this.#restarts = null;
   }
 
   /** For an intent that could not be put on disk: it never happened. */
   withdraw(id: string): void {
     this.#incidents = this.#incidents.filter((incident) => incident.id !== id);
-    this.#restartsByApp = null;
+    this.#restarts = null;
   }
 
   stateOf(app: string): AppState {
@@ -79,7 +80,12 @@ export class History {
   }
 
   lastRestart(app: string, worker: string): Incident | null {
-    return this.#restartsOf(app).findLast((incident) => incident.worker === worker) ?? null;
+    return this.restartsOf(app, worker).at(-1) ?? null;
+  }
+
+  /** Oldest first, those under way too. */
+  restartsOf(app: string, worker: string): readonly Incident[] {
+    return this.#index().byWorker.get(workerKey(app, worker)) ?? [];
   }
 
   /** Milliseconds since the worker's last restart was decided; null where there was none. */
@@ -94,7 +100,7 @@ export class History {
   }
 
   restartsWithin(app: string, windowMs: number): number {
-    return this.#restartsOf(app).filter((incident) => this.age(incident) < windowMs).length;
+    return this.#restartsOfApp(app).filter((incident) => this.age(incident) < windowMs).length;
   }
 
   /** Restarts of the app that its budget still allows. */
@@ -110,8 +116,7 @@ export class History {
   fruitless(app: string, worker: string): Incident[] {
     const { freshSinceMs } = this.stateOf(app);
     const fruitless: Incident[] = [];
-    for (const incident of this.#restartsOf(app).toReversed()) {
-      if (incident.worker !== worker) continue;
+    for (const incident of this.restartsOf(app, worker).toReversed()) {
       const { asked: reason, origin, force, outcome, atMs } = incident;
       if (isByPerson({ origin, reason, force }) || (freshSinceMs !== null && atMs <= freshSinceMs)) break;
       if (!CURABLE.includes(reason) || !outcome || outcome.result === 'failed' || outcome.result === 'not_ready') continue;
@@ -124,11 +129,10 @@ export class History {
 
   /** Whether this alert is leading, or has led, to a new process of this worker. */
   hasAnswered(alert: AlertRef, app: string, worker: string): boolean {
-    return this.#restartsOf(app).some(
+    return this.restartsOf(app, worker).some(
       (incident) =>
         incident.alert?.fingerprint === alert.fingerprint &&
         incident.alert.startsAtMs === alert.startsAtMs &&
-        incident.worker === worker &&
         incident.outcome?.result !== 'failed' &&
         !(incident.outcome && sameProcess(incident.outcome.after, incident.before)),
     );
@@ -140,17 +144,25 @@ export class History {
     this.#decidedAt.set(incident, this.#clock.monotonic() - ageMs);
   }
 
+  #restartsOfApp(app: string): readonly Incident[] {
+    return this.#index().byApp.get(app) ?? [];
+  }
+
   /** Those that were cancelled never happened. */
-  #restartsOf(app: string): Incident[] {
-    if (!this.#restartsByApp) {
-      this.#restartsByApp = new Map();
-      for (const incident of this.#incidents) {
-        if (incident.action !== 'restart' || incident.outcome?.result === 'cancelled') continue;
-        const known = this.#restartsByApp.get(incident.app);
-        if (known) known.push(incident);
-        else this.#restartsByApp.set(incident.app, [incident]);
-      }
+  #index(): { byApp: Map<string, Incident[]>; byWorker: Map<string, Incident[]> } {
+    if (this.#restarts) return this.#restarts;
+    const [byApp, byWorker] = [new Map<string, Incident[]>(), new Map<string, Incident[]>()];
+    const put = (index: Map<string, Incident[]>, key: string, incident: Incident): void => {
+      const known = index.get(key);
+      if (known) known.push(incident);
+      else index.set(key, [incident]);
+    };
+    for (const incident of this.#incidents) {
+      if (incident.action !== 'restart' || incident.outcome?.result === 'cancelled') continue;
+      put(byApp, incident.app, incident);
+      put(byWorker, workerKey(incident.app, incident.worker), incident);
     }
-    return this.#restartsByApp.get(app) ?? [];
+    this.#restarts = { byApp, byWorker };
+    return this.#restarts;
   }
 }

@@ -28,7 +28,7 @@ export interface WardenStatus {
 
 export interface WardenPort {
   version: string;
-  metrics(exposition: Exposition): Promise<string>;
+  metrics(exposition: Exposition): Promise<Buffer | string>;
   /** Config loaded, supervisors started, everything measured once. */
   isReady(): boolean;
   reload(): Promise<void>;

@@ -19,8 +19,11 @@ interface Counter {
   folder: string;
   path: string;
 }
-/** By pid: where each process is counted. */
-type Counters = ReadonlyMap<number, Counter>;
+
+/** A process is put into its cgroup as it starts, and hardly ever into another: where it is, is asked once in so many looks. */
+const LOOKS_PER_PLACE = 12;
+/** By pid: where each process is counted; null where nothing counts it. */
+type Counters = ReadonlyMap<number, Counter | null>;
 
 /**
  * Keeps an eye on the kernel's out-of-memory killer: on its log where that may be read, since it names the process, and
@@ -35,6 +38,7 @@ export class OomKills {
   #countersBefore: Counters = new Map();
   /** By path; what a rise has explained is added to both. */
   #counts = new Map<string, { before: number; now: number }>();
+  #looks = 0;
   #victims: number[] = [];
   #victimsBefore: number[] = [];
 
@@ -46,10 +50,12 @@ export class OomKills {
 
   /** Once a round, after all deaths in it: the roots of the workers that live. */
   async look(pids: readonly number[]): Promise<void> {
-    const counters = await Promise.all(pids.map(async (pid) => [pid, await this.#counterOf(pid)] as const));
+    this.#looks += 1;
+    const files = new Map<string, Promise<Counter | null>>();
+    const counters = await Promise.all(pids.map(async (pid) => [pid, await this.#counterOf(pid, files)] as const));
     this.#countersBefore = this.#counters;
-    this.#counters = new Map(counters.flatMap(([pid, counter]) => (counter ? [[pid, counter]] : [])));
-    const paths = new Set([...this.#countersBefore.values(), ...this.#counters.values()].map(({ path }) => path));
+    this.#counters = new Map(counters);
+    const paths = new Set([...this.#countersBefore.values(), ...this.#counters.values()].flatMap((counter) => counter?.path ?? []));
     const counts = await Promise.all([...paths].map(async (path) => [path, await readCount(path)] as const));
     const withBefore = (path: string, now: number) => ({ before: this.#counts.get(path)?.now ?? now, now });
     this.#counts = new Map(counts.flatMap(([path, now]) => (now === null ? [] : [[path, withBefore(path, now)]])));
@@ -77,15 +83,25 @@ export class OomKills {
     return counter.folder;
   }
 
-  async #counterOf(pid: number): Promise<Counter | null> {
+  /** `files`: what has been found in this look already, by folder; a fleet shares few. */
+  async #counterOf(pid: number, files: Map<string, Promise<Counter | null>>): Promise<Counter | null> {
+    const known = this.#counters.get(pid);
+    if (known !== undefined && (this.#looks + pid) % LOOKS_PER_PLACE !== 0) return known;
     const text = await readFile(`${this.#root}/proc/${pid}/cgroup`, 'latin1').catch(() => '');
     const place = memoryCgroup(text, `${this.#root}/sys/fs/cgroup`);
-    for (const file of place ? FILES[place.version] : []) {
-      const path = join(place!.folder, file);
-      if ((await readCount(path)) !== null) return { folder: place!.folder, path };
-    }
-    return null;
+    if (!place) return null;
+    const found = files.get(place.folder) ?? counterIn(place);
+    files.set(place.folder, found);
+    return found;
   }
+}
+
+async function counterIn({ version, folder }: NonNullable<ReturnType<typeof memoryCgroup>>): Promise<Counter | null> {
+  for (const file of FILES[version]) {
+    const path = join(folder, file);
+    if ((await readCount(path)) !== null) return { folder, path };
+  }
+  return null;
 }
 
 /** null where there is no such file, as at the root of version 2, or it does not count kills (before Linux 4.13). */

@@ -36,6 +36,8 @@ export interface ProcessSource extends ProcessTable {
   snapshot(): Promise<ReadonlyMap<number, ProcessFacts>>;
   /** Number of open file descriptors; null where the system does not tell or the process has gone. */
   openFds(pid: number): Promise<number | null>;
+  /** Lets go of what it keeps from one look to the next; it can still be asked. */
+  close?(): void;
 }
 
 export function processSource(platform: NodeJS.Platform = process.platform): ProcessSource {

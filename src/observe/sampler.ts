@@ -3,6 +3,7 @@ import type { ProcessId } from '../supervisors/contract.js';
 import { childrenByParent, sameProcess, withDescendants } from './identity.js';
 import type { ProcessFacts, ProcessSource, Usage } from './processes.js';
 import { SharedLooks } from './shared-looks.js';
+import { Slices } from './slices.js';
 
 /** One process's own share of a reading. */
 export interface ProcessUsage extends ProcessId, Usage {}
@@ -27,9 +28,9 @@ export function joined(first: Reading, others: readonly Reading[]): Reading {
 }
 
 /**
- * pidusage keeps a descriptor of each pid's stat file until it has not been asked of it for `maxage` milliseconds. One
- * that it closes in the middle of a read it closes once more later, and by then the number may be that of the journal:
- * so this must be far longer than any read. 0 never returns (soyuka/pidusage, 4.1).
+ * Where it reads /proc, pidusage keeps a descriptor of each pid's stat file until it has not been asked of it for
+ * `maxage` milliseconds. One that it closes in the middle of a read it closes once more later, and by then the number may
+ * be that of the journal: so this must be far longer than any read. 0 never returns (soyuka/pidusage, 4.1).
  */
 const MAXAGE_MS = 60_000;
 /** A sample that took more of it was overtaken by a suspend or a change of the time of day: see #ask. */
@@ -38,9 +39,10 @@ const LONGEST_READ = 1 / 4;
 type Tree = readonly [root: ProcessFacts, ...descendants: ProcessFacts[]];
 
 /**
- * Of pidusage 4.1 must be known, on Linux: it loses a descriptor for good where two calls overlap on a pid, and where
- * a process ends while it is being read. So one sample waits for the other, and pidusage is asked for the given pids
- * only, which live long; of their descendants, which may live for milliseconds, the process table knows as much.
+ * Where the process table measures, as on Linux, nothing else is asked. Elsewhere pidusage is, of which (4.1) must be
+ * known: where it reads /proc, it loses a descriptor for good where two calls overlap on a pid, and where a process ends
+ * while it is being read. So one sample waits for the other, and pidusage is asked for the given pids only, which live
+ * long, where the process table knows as much of their descendants, which may live for milliseconds.
  */
 export class Sampler {
   readonly processes: ProcessSource;
@@ -76,17 +78,22 @@ export class Sampler {
       const root = all.get(pid);
       return root ? [withDescendants(root, children) as unknown as Tree] : [];
     });
-    const measured = this.processes.measures
-      ? new Map(trees.flat().flatMap(({ pid, usage }) => (usage ? [[pid, usage] as const] : [])))
+    const measured: ReadonlyMap<number, Usage> = this.processes.measures
+      ? new Map()
       : await this.#ask(trees.flatMap(([root, ...rest]) => [root, ...rest.filter(({ usage }) => !usage)]));
     const alive = await this.#stillAlive(trees, measured);
-    const readings = await Promise.all(alive.map((tree) => this.#reading(tree, measured)));
-    return new Map(readings.map((reading) => [reading.root.pid, reading]));
+    const readings = new Map<number, Reading>();
+    const slices = new Slices();
+    for (const tree of alive) {
+      readings.set(tree[0].pid, await this.#reading(tree, measured));
+      if (slices.isOver()) await slices.next();
+    }
+    return readings;
   }
 
   /** Without those that ended between the two looks, which shows in no figures or in 0 bytes. */
   async #stillAlive(trees: readonly Tree[], measured: ReadonlyMap<number, Usage>): Promise<Tree[]> {
-    const isSure = ([root]: Tree) => Boolean(measured.get(root.pid)?.rssBytes);
+    const isSure = ([root]: Tree) => Boolean((measured.get(root.pid) ?? root.usage)?.rssBytes);
     if (trees.every(isSure)) return [...trees];
     // A very small process has 0 bytes too, by the kernel's rough counters.
     const now = await this.processes.snapshot();
@@ -102,9 +109,10 @@ export class Sampler {
       const usage = measured.get(facts.pid) ?? facts.usage;
       return usage ? [withUsage(facts, usage)] : []; // a child that has ended is missed by nobody
     });
-    const tree = [withUsage(root, own), ...rest];
+    const first = withUsage(root, own);
+    const tree = [first, ...rest];
     return {
-      root: withUsage(root, own),
+      root: first,
       startedAtMs: root.startedAtMs,
       tree,
       treeRssBytes: tree.reduce((sum, { rssBytes }) => sum + rssBytes, 0),

@@ -106,6 +106,11 @@ export class Series implements History {
     return this.#snapshots;
   }
 
+  /** How many of the finest slices have begun: what is read of them changes only with that. */
+  get slices(): number {
+    return this.#tiers[0]!.count;
+  }
+
   add(sample: MemorySample): void {
     if (!this.latest) this.#origin = this.collectedAt = sample.at;
     const values = this.#valuesOf(sample);
@@ -178,6 +183,10 @@ class Tier {
     values.forEach((value, i) => {
       if (!(this.#cells[row + 1 + i]! <= value)) this.#cells[row + 1 + i] = value;
     });
+  }
+
+  get count(): number {
+    return this.#count;
   }
 
   reaches(since: number): boolean {

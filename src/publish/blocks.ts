@@ -6,11 +6,16 @@ import { MOST_FRUITLESS, isInWindow, isPaused } from '../decide/gates.js';
 export const BLOCKS = ['paused', 'outside_window', 'ineffective'] as const;
 export type Block = (typeof BLOCKS)[number];
 
-export function blocksOf(app: AppConfig, worker: string, history: History, nowMs: number): Block[] {
-  const holds: Record<Block, boolean> = {
-    paused: isPaused(history.stateOf(app.name).pause, nowMs),
-    outside_window: !isInWindow(app, nowMs),
-    ineffective: history.fruitless(app.name, worker).length >= MOST_FRUITLESS,
+/** What tells it of any worker at this moment; what holds for a whole app is looked up once. */
+export function blocksAt(history: History, nowMs: number): (app: AppConfig, worker: string) => Block[] {
+  const ofApps = new Map<AppConfig, Pick<Record<Block, boolean>, 'paused' | 'outside_window'>>();
+  return (app, worker) => {
+    const ofApp = ofApps.get(app) ?? {
+      paused: isPaused(history.stateOf(app.name).pause, nowMs),
+      outside_window: !isInWindow(app, nowMs),
+    };
+    ofApps.set(app, ofApp);
+    const holds = { ...ofApp, ineffective: history.fruitless(app.name, worker).length >= MOST_FRUITLESS };
+    return BLOCKS.filter((block) => holds[block]);
   };
-  return BLOCKS.filter((block) => holds[block]);
 }

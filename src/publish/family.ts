@@ -5,7 +5,7 @@ import type { Outlook } from '../decide/forecast.js';
 import type { SourceHealth } from '../observe/observer.js';
 import type { WorkerState } from '../observe/tracker.js';
 
-export type Labels = Record<string, string>;
+export type Labels = Readonly<Record<string, string>>;
 
 export interface Sample {
   labels: Labels;
@@ -18,7 +18,8 @@ export interface Family {
   name: string;
   help: string;
   type: 'gauge' | 'counter' | 'histogram';
-  values: Sample[];
+  /** Of a fleet they are many: made one by one as they are written, and again for whoever goes over them again. */
+  values: Iterable<Sample>;
 }
 
 export interface View {
@@ -35,22 +36,29 @@ export interface View {
   health: ReadonlyMap<string, SourceHealth>;
 }
 
-export function gauge(name: string, help: string, values: Sample[]): Family {
+export function gauge(name: string, help: string, values: Iterable<Sample>): Family {
   return { name, help, type: 'gauge', values };
 }
 
-export function counter(name: string, help: string, values: Sample[]): Family {
+export function counter(name: string, help: string, values: Iterable<Sample>): Family {
   return { name, help, type: 'counter', values };
+}
+
+/** The samples that a generator makes, as often as they are asked for. */
+export function samples(make: () => Generator<Sample>): Iterable<Sample> {
+  return { [Symbol.iterator]: make };
 }
 
 /** One sample a worker, for those whose value is known. */
 export function perWorker(
   workers: readonly WorkerState[],
   value: (worker: WorkerState) => number | null | undefined,
-): Sample[] {
-  return workers.flatMap((worker) => {
-    const known = value(worker);
-    return known === null || known === undefined ? [] : [{ labels: labelsOf(worker), value: known }];
+): Iterable<Sample> {
+  return samples(function* () {
+    for (const worker of workers) {
+      const known = value(worker);
+      if (known !== null && known !== undefined) yield { labels: labelsOf(worker), value: known };
+    }
   });
 }
 

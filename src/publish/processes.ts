@@ -1,5 +1,5 @@
 import { measure } from '../decide/measure.js';
-import { counter, gauge, labelsOf, perWorker, seconds, type Family, type View } from './family.js';
+import { counter, gauge, labelsOf, perWorker, samples, seconds, type Family, type View } from './family.js';
 
 export function processFamilies({ workers, config }: View): Family[] {
   const memoryOf = new Map(config.apps.map((app) => [app.name, app.memory]));
@@ -37,11 +37,13 @@ export function processFamilies({ workers, config }: View): Family[] {
     gauge(
       'heapwarden_process_info',
       'The process in the slot: its pid, its Node.js version where an agent tells it, and who supervises it.',
-      workers.flatMap((worker) => {
-        const { reading, agent, supervisor } = worker;
-        if (!reading) return [];
-        const info = { pid: String(reading.root.pid), node_version: agent?.node ?? '', supervisor };
-        return [{ labels: { ...labelsOf(worker), ...info }, value: 1 }];
+      samples(function* () {
+        for (const worker of workers) {
+          const { reading, agent, supervisor } = worker;
+          if (!reading) continue;
+          const info = { pid: String(reading.root.pid), node_version: agent?.node ?? '', supervisor };
+          yield { labels: { ...labelsOf(worker), ...info }, value: 1 };
+        }
       }),
     ),
   ];

@@ -1,10 +1,11 @@
-import { Registry, type Metric, type RegistryContentType } from 'prom-client';
-import type { Family } from './family.js';
-import { gauge, seconds } from './family.js';
+import { Registry, type RegistryContentType } from 'prom-client';
+import { Slices } from '../observe/slices.js';
+import { ENDS, SEPARATORS, headOf, lineMaker, type Exposition } from './exposition.js';
+import { gauge, seconds, type Family } from './family.js';
 
 export interface Collector {
   name: string;
-  collect(): Family[] | Promise<Family[]>;
+  collect(): Iterable<Family> | Promise<Iterable<Family>>;
 }
 
 /** How a look that was made between two scrapes went; published beside the collectors'. */
@@ -13,7 +14,7 @@ export interface PastLook {
   durationMs: number;
 }
 
-export type Exposition = 'text' | 'openmetrics';
+export type { Exposition } from './exposition.js';
 
 export const CONTENT_TYPES: Record<Exposition, RegistryContentType> = {
   text: Registry.PROMETHEUS_CONTENT_TYPE,
@@ -21,31 +22,74 @@ export const CONTENT_TYPES: Record<Exposition, RegistryContentType> = {
 };
 
 /**
- * All collectors' families as one page, through a registry that lives for this page only: prom-client renames
- * counters for good when it renders OpenMetrics, and one failing collector would fail the page.
+ * All collectors' families as one page in UTF-8, written in slices: a fleet has tens of thousands of series, and whoever
+ * else needs the event loop must not wait for them all. A collector that fails costs its own families and no others.
  */
 export async function render(
   collectors: readonly Collector[],
   pastLooks: ReadonlyMap<string, PastLook>,
   exposition: Exposition,
   onFailure: (collector: string, error: unknown) => void,
-): Promise<string> {
-  const registry = new Registry<RegistryContentType>();
-  registry.setContentType(CONTENT_TYPES[exposition]);
+): Promise<Buffer> {
+  const page = new Page(exposition);
   const looks = new Map(pastLooks);
   for (const { name, collect } of collectors) {
     const startedAt = performance.now();
     let success = true;
     try {
-      for (const family of await collect()) registry.registerMetric(constant(family));
+      await page.add(await collect());
     } catch (error) {
       success = false;
       onFailure(name, error);
     }
     looks.set(name, { success, durationMs: performance.now() - startedAt });
   }
-  for (const family of lookFamilies(looks)) registry.registerMetric(constant(family));
-  return registry.metrics();
+  await page.add(lookFamilies(looks));
+  return page.bytes();
+}
+
+/** Characters that are turned into bytes at once: V8 puts off the joining of what is added up, and then does it in one go. */
+const PIECE = 65_536;
+
+class Page {
+  readonly #exposition: Exposition;
+  readonly #slices = new Slices();
+  readonly #names = new Set<string>();
+  #pieces: Buffer[] = [];
+
+  constructor(exposition: Exposition) {
+    this.#exposition = exposition;
+  }
+
+  /** All of them or, where one throws, none. */
+  async add(families: Iterable<Family>): Promise<void> {
+    const pieces: Buffer[] = [];
+    const names = new Set<string>();
+    let text = '';
+    for (const family of families) {
+      const { name } = family;
+      if (this.#names.has(name) || names.has(name)) throw new Error(`A metric with the name ${name} has already been registered.`);
+      if (this.#names.size + names.size > 0) text += SEPARATORS[this.#exposition];
+      names.add(name);
+      const lineOf = lineMaker(family, this.#exposition);
+      text += headOf(family, this.#exposition);
+      for (const sample of family.values) {
+        text += lineOf(sample);
+        if (text.length >= PIECE) {
+          pieces.push(Buffer.from(text));
+          text = '';
+        }
+        if (this.#slices.isOver()) await this.#slices.next();
+      }
+    }
+    pieces.push(Buffer.from(text));
+    for (const name of names) this.#names.add(name);
+    this.#pieces = this.#pieces.concat(pieces);
+  }
+
+  bytes(): Buffer {
+    return Buffer.concat([...this.#pieces, Buffer.from(ENDS[this.#exposition])]);
+  }
 }
 
 function lookFamilies(looks: ReadonlyMap<string, PastLook>): Family[] {
@@ -62,10 +106,4 @@ function lookFamilies(looks: ReadonlyMap<string, PastLook>): Family[] {
       all.map(([collector, { success }]) => ({ labels: { collector }, value: success ? 1 : 0 })),
     ),
   ];
-}
-
-/** A metric with fixed values; the registry asks no more of one than this, and for OpenMetrics renames a counter. */
-function constant({ name, help, type, values }: Family): Metric {
-  const metric = { name, type, get: async () => ({ name: metric.name, help, type, values }) };
-  return metric as unknown as Metric;
 }

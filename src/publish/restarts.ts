@@ -1,31 +1,28 @@
 import type { Incident } from '../act/incident.js';
-import { BLOCKS, blocksOf } from './blocks.js';
-import { gauge, labelsOf, seconds, type Family, type Sample, type View } from './family.js';
+import { BLOCKS, blocksAt } from './blocks.js';
+import { gauge, labelsOf, perWorker, samples, seconds, type Family, type Sample, type View } from './family.js';
 
 /** What the journal knows of restarts; the counters of the same name stem are in counters.ts. */
 export function restartFamilies(view: View): Family[] {
   const { config, history, workers } = view;
-  // One that still waits may yet be cancelled, and would go back in time then.
-  const restarts = history
-    .list({ limit: Infinity })
-    .filter((incident) => incident.action === 'restart')
-    .filter(({ outcome }) => outcome && outcome.result !== 'cancelled');
-  const perManagedWorker = (value: (restartsOfIt: Incident[]) => number | null): Sample[] =>
-    workers.flatMap(({ app, worker, supervisor }) => {
-      if (supervisor === 'none') return [];
-      const known = value(restarts.filter((incident) => incident.app === app && incident.worker === worker));
-      return known === null ? [] : [{ labels: { app, worker }, value: known }];
-    });
+  const managed = workers.filter(({ supervisor }) => supervisor !== 'none');
   return [
     gauge(
       'heapwarden_restart_reclaimed_bytes',
       "Memory before the worker's last restart minus memory after it.",
-      perManagedWorker((newestFirst) => newestFirst.map(reclaimed).find((bytes) => bytes !== null) ?? null),
+      perWorker(managed, ({ app, worker }) => {
+        const last = history.restartsOf(app, worker).findLast((incident) => reclaimed(incident) !== null);
+        return last && reclaimed(last);
+      }),
     ),
     gauge(
       'heapwarden_restart_last_timestamp_seconds',
       "When the worker's last restart that has been carried out was decided, in seconds since the Unix epoch.",
-      perManagedWorker(([newest]) => (newest ? seconds(newest.atMs) : null)),
+      perWorker(managed, ({ app, worker }) => {
+        // One that still waits may yet be cancelled, and would go back in time then.
+        const last = history.restartsOf(app, worker).findLast(({ outcome }) => outcome !== null);
+        return last && seconds(last.atMs);
+      }),
     ),
     gauge(
       'heapwarden_restart_budget_remaining',
@@ -43,13 +40,18 @@ export function restartFamilies(view: View): Family[] {
   ];
 }
 
-function blockedSamples({ config, history, workers, nowMs }: View): Sample[] {
-  const apps = new Map(config.apps.map((app) => [app.name, app]));
-  return workers.flatMap((worker) => {
-    const app = apps.get(worker.app);
-    if (!app || worker.supervisor === 'none') return [];
-    const blocks = blocksOf(app, worker.worker, history, nowMs);
-    return BLOCKS.map((refusal) => ({ labels: { ...labelsOf(worker), refusal }, value: blocks.includes(refusal) ? 1 : 0 }));
+function blockedSamples({ config, history, workers, nowMs }: View): Iterable<Sample> {
+  return samples(function* () {
+    const apps = new Map(config.apps.map((app) => [app.name, app]));
+    const blocksOf = blocksAt(history, nowMs);
+    for (const worker of workers) {
+      const app = apps.get(worker.app);
+      if (!app || worker.supervisor === 'none') continue;
+      const blocks = blocksOf(app, worker.worker);
+      for (const refusal of BLOCKS) {
+        yield { labels: { ...labelsOf(worker), refusal }, value: blocks.includes(refusal) ? 1 : 0 };
+      }
+    }
   });
 }
 

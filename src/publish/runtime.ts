@@ -1,6 +1,8 @@
 import type { GcHistogram, RuntimeStats } from '../agent/protocol.cjs';
 import { GC_BUCKETS_SECONDS } from '../agent/protocol.cjs';
-import { gauge, labelsOf, perWorker, seconds, type Family, type Labels, type Sample, type View } from './family.js';
+import {
+  gauge, labelsOf, perWorker, samples, seconds, type Family, type Labels, type Sample, type View,
+} from './family.js';
 
 /** One Node.js process's figures under the labels that name it; no labels for the warden itself. */
 export interface RuntimeSubject {
@@ -46,16 +48,12 @@ function heapFamilies(prefix: string, subjects: readonly RuntimeSubject[]): Fami
     gauge(
       `${prefix}nodejs_heap_space_size_used_bytes`,
       'Used heap by V8 heap space.',
-      subjects.flatMap(({ labels, stats }) =>
-        Object.entries(stats.heap_spaces).map(([space, value]) => ({ labels: { ...labels, space }, value })),
-      ),
+      eachOf(subjects, 'space', ({ heap_spaces }) => heap_spaces),
     ),
     gauge(
       `${prefix}nodejs_active_resources`,
       'Resources that keep the event loop alive, by type.',
-      subjects.flatMap(({ labels, stats }) =>
-        Object.entries(stats.active_resources).map(([type, value]) => ({ labels: { ...labels, type }, value })),
-      ),
+      eachOf(subjects, 'type', ({ active_resources }) => active_resources),
     ),
   ];
 }
@@ -76,9 +74,11 @@ export function loopAndGcFamilies(prefix: string, subjects: readonly RuntimeSubj
       name: gcName,
       help: 'Duration of every garbage collection, by kind: major, minor, incremental or weakcb.',
       type: 'histogram',
-      values: subjects.flatMap(({ labels, stats }) =>
-        Object.entries(stats.gc).flatMap(([kind, gc]) => histogramSamples(gcName, { ...labels, kind }, gc)),
-      ),
+      values: samples(function* () {
+        for (const { labels, stats } of subjects) {
+          for (const [kind, gc] of Object.entries(stats.gc)) yield* histogramSamples(gcName, { ...labels, kind }, gc);
+        }
+      }),
     },
     lag('mean', 'Mean'),
     lag('p50', '50th percentile of the'),
@@ -93,15 +93,34 @@ export function loopAndGcFamilies(prefix: string, subjects: readonly RuntimeSubj
   ];
 }
 
-function each(subjects: readonly RuntimeSubject[], value: (stats: RuntimeStats) => number | null): Sample[] {
-  return subjects.flatMap(({ labels, stats }) => {
-    const known = value(stats);
-    return known === null ? [] : [{ labels, value: known }];
+function each(
+  subjects: readonly RuntimeSubject[],
+  value: (stats: RuntimeStats) => number | null,
+): Iterable<Sample> {
+  return samples(function* () {
+    for (const { labels, stats } of subjects) {
+      const known = value(stats);
+      if (known !== null) yield { labels, value: known };
+    }
+  });
+}
+
+/** A sample for each of a subject's values, with its key as the label of this name. */
+function eachOf(
+  subjects: readonly RuntimeSubject[],
+  label: string,
+  values: (stats: RuntimeStats) => Readonly<Record<string, number>>,
+): Iterable<Sample> {
+  return samples(function* () {
+    for (const { labels, stats } of subjects) {
+      for (const [key, value] of Object.entries(values(stats))) yield { labels: { ...labels, [label]: key }, value };
+    }
   });
 }
 
 function histogramSamples(name: string, labels: Labels, { count, sum_seconds, buckets }: GcHistogram): Sample[] {
-  const bucket = (le: string, value: number) => ({ metricName: `${name}_bucket`, labels: { ...labels, le }, value });
+  const metricName = `${name}_bucket`;
+  const bucket = (le: string, value: number) => ({ metricName, labels: { ...labels, le }, value });
   return [
     ...GC_BUCKETS_SECONDS.map((bound, i) => bucket(String(bound), buckets[i] ?? 0)),
     bucket('+Inf', count),

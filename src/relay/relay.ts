@@ -151,7 +151,7 @@ export class Relay {
     });
   }
 
-  async metrics(exposition: Exposition): Promise<string> {
+  async metrics(exposition: Exposition): Promise<Buffer> {
     const { version, log } = this.#options;
     const targets = { count: this.#targets.all.size, isGood: this.#targets.problem === null };
     const collectors = [

@@ -1,17 +1,32 @@
-// Looks at itself with no descriptor left, and again with some: prints what became of `identify` and `snapshot`.
-import { closeSync, openSync } from 'node:fs';
+// Looks at itself with few descriptors, with none left but its own, with none at all, and again with some: prints how
+// many it keeps, and what became of `identify` and `snapshot`.
+import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { LinuxProcesses } from '../../src/observe/linux.js';
 
 const processes = new LinuxProcesses();
 await processes.snapshot();
+const kept = readdirSync('/proc/self/fd').filter((fd) => {
+  try {
+    return /^\/proc\/\d+\/stat$/.test(readlinkSync(`/proc/self/fd/${fd}`));
+  } catch {
+    return false; // that of the readdir itself
+  }
+});
 const open: number[] = [];
-try {
-  for (;;) open.push(openSync('/dev/null', 'r'));
-} catch {
-  // EMFILE
-}
-const codeOf = (look: Promise<unknown>) => look.then(() => 'no error', (error: NodeJS.ErrnoException) => error.code);
-const starved = [await codeOf(processes.identify(process.pid)), await codeOf(processes.snapshot())];
+const starve = (): void => {
+  try {
+    for (;;) open.push(openSync('/dev/null', 'r'));
+  } catch {
+    // EMFILE
+  }
+};
+const codeOf = (look: Promise<unknown>) => look.then(() => 'no-error', (error: NodeJS.ErrnoException) => error.code);
+const look = async () => [await codeOf(processes.identify(process.pid)), await codeOf(processes.snapshot())];
+starve();
+const givingWay = await look();
+processes.close();
+starve();
+const starved = await look();
 open.forEach((fd) => closeSync(fd));
 const again = (await processes.identify(process.pid)) && (await processes.snapshot()).has(process.pid);
-console.log(...starved, again ? 'alive' : 'gone');
+console.log(kept.length, ...givingWay, ...starved, again ? 'alive' : 'gone');

@@ -25,6 +25,7 @@ const BOUND = [
   'observe/oom-kills.ts',
   'observe/own-handler.ts',
   'observe/signs.ts',
+  'observe/stat-files.ts',
   'supervisors/cgroup.ts',
   'supervisors/child-run.ts',
   'supervisors/docker-process.ts',

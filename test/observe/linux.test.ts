@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import * as fc from 'fast-check';
 import t from 'tap';
 import { LinuxProcesses, bootTimeMs, parseClockTicks, parsePageBytes, parseProcStat } from '../../src/observe/linux.js';
 import { endOf, isAlive, mustIdentify, plainNode, processes, run, said, until } from './support.js';
@@ -22,6 +23,21 @@ const PARSED = {
   residentPages: 12801,
 };
 
+/** Beyond 2^53 both round, each in its way. */
+const sorted = (value: object | null) =>
+  value &&
+  Object.entries(value)
+    .map(([name, one]: [string, unknown]) => [name, typeof one === 'number' && one > Number.MAX_SAFE_INTEGER ? 'huge' : one] as const)
+    .toSorted(([a], [b]) => a.localeCompare(b));
+
+function readStat(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch {
+    return ''; // gone
+  }
+}
+
 t.test('a stat line, whatever the process is called', (t) => {
   const names = ['node', 'a b', 'a) b) R 1', ') R 1 2 3 (', '((', 'x) Z 1 1 1', ' ', '', 'új', 'a\nb', 'S 1 1'];
   for (const name of names) t.strictSame(parseProcStat(`4242 (${name}) ${REST}`), PARSED, JSON.stringify(name));
@@ -40,6 +56,38 @@ t.test('anything that is not a whole stat line is none', (t) => {
   t.equal(parseProcStat(line.replace(' 7788 ', ' soon ')), null);
   t.equal(parseProcStat(line.replace('4242 (', 'x (')), null);
   t.equal(parseProcStat(line.replace(' 4240 ', '  ')), null, 'an empty field is not 0');
+  t.end();
+});
+
+/** The same by one pattern, as proc_pid_stat(5) has it. */
+const PATTERN = new RegExp(
+  String.raw`^(\d+) \(.*\) (\S) (\d+) (?:-?\d+ ){7}(\d+) -?\d+ (\d+) (\d+) (?:-?\d+ ){4}(\d+) -?\d+ (\d+) (\d+) (\d+) [^)]*\n$`,
+  's',
+);
+
+t.test('the line is read as the pattern reads it, whole or damaged', (t) => {
+  const byPattern = (line: string) => {
+    const [, pid, state, parent, majorFaults, user, system, threads, start, virtualBytes, residentPages] = PATTERN.exec(line) ?? [];
+    if (pid === undefined) return null;
+    const numbers = { pid, parent, majorFaults, threads, start, virtualBytes, residentPages };
+    const parsed = Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)]));
+    return { ...parsed, state, cpu: Number(user) + Number(system) };
+  };
+  const same = (line: string) => t.strictSame(parseProcStat(line), byPattern(line), JSON.stringify(line)) as unknown;
+  const line = `4242 (node) ${REST}`;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    const real = readStat(pid);
+    if (real) same(real);
+  }
+  const bytes = [...' ()-\n0Sx', '1'];
+  fc.assert(
+    fc.property(fc.nat(line.length), fc.nat(3), fc.array(fc.constantFrom(...bytes), { maxLength: 3 }), (at, cut, put) => {
+      const damaged = line.slice(0, at) + put.join('') + line.slice(at + cut);
+      const [parsed, expected] = [parseProcStat(damaged), byPattern(damaged)];
+      return JSON.stringify(sorted(parsed)) === JSON.stringify(sorted(expected));
+    }),
+    { numRuns: 5000, seed: 7 },
+  );
   t.end();
 });
 
@@ -126,6 +174,19 @@ t.test('a process that has ended is nobody', async (t) => {
   t.equal(await processes.identify(2 ** 22 + 1), null, 'beyond any pid');
 });
 
+t.test('open descriptors are counted, not listed', async (t) => {
+  const child = run(t, 'sh', '-c', 'exec 5</dev/null 6</dev/null 7</dev/null; echo; exec sleep 1000');
+  await said(child);
+  await until('sleep in its place', () => readFileSync(`/proc/${child.pid}/comm`, 'latin1') === 'sleep\n');
+  const listed = readdirSync(`/proc/${child.pid}/fd`);
+  t.ok(['0', '1', '2', '5', '6', '7'].every((fd) => listed.includes(fd)));
+  t.equal(await processes.openFds(child.pid), listed.length);
+  const closeAll = 'for fd in /proc/$$/fd/*; do eval "exec ${fd##*/}>&-"; done; exec sleep 1000';
+  const without = run(t, 'bash', '-c', closeAll);
+  await until('none', async () => (await processes.openFds(without.pid)) === 0);
+  t.equal(await processes.openFds(2 ** 22 + 1), null, 'of nobody');
+});
+
 t.test('a zombie is nobody', async (t) => {
   // The second sleep has the first for a child, and never waits for it. The shell would, if it were still there.
   const child = run(t, 'sh', '-c', 'sleep 0.5 & echo $!; exec sleep 1000');
@@ -158,9 +219,9 @@ t.test('kernel threads have no memory, and are not in the picture', async (t) =>
 t.test('too many open files are a failure, not the death of all processes', (t) => {
   const script = fileURLToPath(new URL('../apps/child-starved.mts', import.meta.url));
   const [program, ...args] = plainNode('--import', 'tsx', script);
-  const { stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -n 60 && exec "$@"', 'sh', program, ...args], {
+  const { stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -n 80 && exec "$@"', 'sh', program, ...args], {
     encoding: 'utf8',
   });
-  t.equal(stdout, 'EMFILE EMFILE alive\n', stderr);
+  t.equal(stdout, '10 no-error no-error EMFILE EMFILE alive\n', stderr);
   t.end();
 });

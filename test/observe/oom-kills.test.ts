@@ -67,6 +67,17 @@ t.test('a death that is told one look late, and none that is told twice', async 
   t.equal(await kills.of([1]), null, 'what was long ago is not looked for');
 });
 
+t.test('a process that is put into another cgroup is found there after some looks', async (t) => {
+  const { dir, cgroup, set } = machine(t);
+  const kills = new OomKills({ victims: () => null }, dir);
+  await kills.look(ALL);
+  for (const pid of [1, 5]) writeFileSync(join(dir, `proc/${pid}/cgroup`), '0::/b\n');
+  for (let i = 0; i < 13; i++) await kills.look(ALL);
+  set('b', 'memory.events', 2);
+  t.strictSame(await kills.of([1]), { pid: null, cgroup: cgroup('b') });
+  t.strictSame(await kills.of([5]), { pid: null, cgroup: cgroup('b') }, 'nothing had counted it before');
+});
+
 t.test('with the log: it names the one, and clears the others', async (t) => {
   const { dir, cgroup, set } = machine(t);
   const log: number[] = [];

@@ -6,6 +6,7 @@ import pidusage from 'pidusage';
 import t from 'tap';
 import { PsProcesses } from '../../src/observe/ps.js';
 import { Sampler } from '../../src/observe/sampler.js';
+import type { ProcessSource } from '../../src/observe/processes.js';
 import { endOf, isAlive, mustIdentify, plainNode, processes, run, said, until } from './support.js';
 
 const MEMORY_APP = fileURLToPath(new URL('../apps/child-memory.cjs', import.meta.url));
@@ -15,6 +16,14 @@ const MIB = 2 ** 20;
 function residentBytes(pid: number): number {
   return Number(/^Rss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))![1]) * 1024;
 }
+
+/** The same table for a sampler that asks pidusage, as it does where the table does not measure. */
+const forPidusage: ProcessSource = {
+  snapshot: () => processes.snapshot(),
+  openFds: (pid) => processes.openFds(pid),
+  identify: (pid) => processes.identify(pid),
+  tree: (root) => processes.tree(root),
+};
 
 /** Descriptors of ours on stat files of processes. */
 function statDescriptors(): number {
@@ -71,6 +80,37 @@ t.test('what pidusage and the process table know of memory is the same', async (
   t.ok(isNear(other.treeRssBytes, one.treeRssBytes, 0.1), `${other.treeRssBytes} and ${one.treeRssBytes} bytes`);
   t.equal(other.openFds, null, 'what ps does not tell is not known');
   t.equal(other.threads, null);
+});
+
+t.test('process by process, in memory and in time, idle or busy', async (t) => {
+  const [program, ...args] = plainNode(MEMORY_APP, '10', '60');
+  const app = run(t, program, ...args);
+  await said(app);
+  const busy = run(t, 'sh', '-c', 'while :; do :; done');
+  const idle = run(t, 'sleep', '1000');
+  await until('it to sleep', () => /^\d+ \(sleep\) S /.test(readFileSync(`/proc/${idle.pid}/stat`, 'latin1')));
+  const pids = [app.pid, busy.pid, idle.pid, process.pid];
+  const [own, reference] = [new Sampler(processes), new Sampler(forPidusage)];
+  for (let round = 0; round < 5; round++) {
+    const startedAt = performance.now();
+    const before = await own.sample(pids);
+    const asked = await reference.sample(pids);
+    const after = await own.sample(pids);
+    const elapsedSeconds = (performance.now() - startedAt) / 1000;
+    t.strictSame([...before.keys()].toSorted(), pids.toSorted());
+    for (const pid of pids) {
+      const [first, between, last] = [before, asked, after].map((readings) => readings.get(pid)!.root);
+      const isMemorySame = isNear(between!.rssBytes, first!.rssBytes, 0.05) || isNear(between!.rssBytes, last!.rssBytes, 0.05);
+      t.ok(isMemorySame, `process ${pid}: ${first!.rssBytes}, by pidusage ${between!.rssBytes}, ${last!.rssBytes} bytes`);
+      const times = [first!, between!, last!].map(({ cpuSeconds }) => cpuSeconds);
+      const isTimeSame = times[0]! <= times[1]! && times[1]! <= times[2]! && times[2]! - times[0]! <= elapsedSeconds * 20 + 0.1;
+      t.ok(isTimeSame, `process ${pid}: ${times.join(', ')} s of CPU within ${elapsedSeconds} s`);
+      t.strictSame([between!.pid, between!.start], [first!.pid, first!.start]);
+    }
+    t.equal(asked.get(idle.pid)!.root.rssBytes, before.get(idle.pid)!.root.rssBytes, 'one that sleeps, to the byte');
+    await sleep(100);
+  }
+  t.ok((await own.sample([busy.pid])).get(busy.pid)!.root.cpuSeconds > 0.05, 'the busy one was busy');
 });
 
 t.test('who has ended has no reading, rather than one of 0 bytes', async (t) => {
@@ -150,19 +190,22 @@ t.test('a process too small for the counters of the kernel is alive', async (t) 
   t.notOk((await sampler.sample([child.pid])).has(child.pid));
 });
 
-t.test('no descriptor is lost, though samples overlap and processes come and go', async (t) => {
+t.test('pidusage loses no descriptor, though samples overlap and processes come and go', async (t) => {
   const busy = run(t, 'sh', '-c', 'while :; do sleep 0.05; done');
   const shortLived = new Set<number>();
   pidusage.clear(); // it looks after what it keeps as often as its first caller wanted
+  processes.close();
+  t.teardown(() => processes.close());
   const before = statDescriptors();
-  const sampler = new Sampler(processes, 2000);
-  for (let round = 0; round < 70; round++) {
+  const sampler = new Sampler(forPidusage, 2000);
+  for (let round = 0; round < 70 || shortLived.size <= 5; round++) {
     const dying = round % 10 === 0 ? run(t, 'sleep', '0') : null;
     const pids = [process.pid, busy.pid, process.ppid, ...(dying ? [dying.pid] : [])];
     const [reading] = await Promise.all([sampler.sample(pids), sampler.sample(pids), sampler.sample([process.pid])]);
     for (const { pid } of reading!.get(busy.pid)!.tree.slice(1)) shortLived.add(pid);
   }
   t.ok(shortLived.size > 5, `${shortLived.size} children that live for milliseconds were among them`);
+  processes.close();
   t.ok(statDescriptors() <= before + 10, 'at most one for each that was asked for');
   await sleep(4000); // pidusage looks every second for those of which it was not asked for two
   t.equal(statDescriptors(), before);
@@ -174,7 +217,7 @@ t.test('a failed look is a failure, not a death', async (t) => {
   await endOf(child);
   const facts = { ...dead, parent: 1, startedAtMs: 0, threads: 1, usage: null };
   const table = new Map([[dead.pid, facts]]);
-  const blind = { ...processes, openFds: async () => null, identify: async () => null, tree: async () => [] };
+  const blind = { ...processes, measures: false, openFds: async () => null, identify: async () => null, tree: async () => [] };
   const alive = new Sampler({ ...blind, snapshot: async () => table });
   await t.rejects(alive.sample([dead.pid]), /is alive, but its memory could not be read/);
   let looks = 0;

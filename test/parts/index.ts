@@ -11,6 +11,8 @@ export const DEBIAN_ROOT = join(here, '.debian');
 export const SUPERVISOR_ROOT = join(here, '.parts', 'supervisor');
 /** And tmux, with the libraries that it takes. */
 export const TMUX_ROOT = join(here, '.parts', 'tmux');
+/** What the bench of scrapes is held against. */
+export const PROCESS_EXPORTER_ROOT = join(here, '.parts', 'process-exporter');
 
 /** A root of its own: it is laid over the machine's, in a mount namespace. */
 export const DEBIAN_SYSTEMD = join(here, '.parts', 'systemd');
@@ -27,7 +29,7 @@ export const SYSTEMD_PARTS = {
   polkitd: ['usr/lib/polkit-1/polkitd', 'usr/libexec/polkitd'],
 } as const;
 type SystemdPart = keyof typeof SYSTEMD_PARTS;
-export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | 'docker' | 'chromium' | 'tmux' | (typeof PROMETHEUS_TOOLS)[number] | SystemdPart;
+export type PartName = `node-${(typeof NODE_MAJORS)[number]}` | 'pm2' | 'supervisord' | 'docker' | 'chromium' | 'tmux' | 'prometheus-process-exporter' | (typeof PROMETHEUS_TOOLS)[number] | SystemdPart;
 
 /** Path of a part's program, `dockerd` for docker, or null where it could not be had on this machine. */
 export function findPart(name: PartName): string | null {
@@ -42,7 +44,7 @@ export function findPart(name: PartName): string | null {
       ? [join(here, 'node_modules', 'pm2', 'bin', 'pm2')]
       : name === 'supervisord'
         ? [join(SUPERVISOR_ROOT, 'usr', 'bin', 'supervisord')]
-        : [...(process.env['PATH'] ?? '').split(delimiter), join(DEBIAN_ROOT, 'usr', 'bin'), join(TMUX_ROOT, 'usr', 'bin')].map((dir) => join(dir, name));
+        : [...(process.env['PATH'] ?? '').split(delimiter), join(DEBIAN_ROOT, 'usr', 'bin'), join(TMUX_ROOT, 'usr', 'bin'), join(PROCESS_EXPORTER_ROOT, 'usr', 'bin')].map((dir) => join(dir, name));
   return candidates.find((path) => existsSync(path)) ?? null;
 }
 

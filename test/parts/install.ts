@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
-  DEBIAN_ROOT, DEBIAN_SYSTEMD, DOCKER_ROOT, NODE_MAJORS, PROMETHEUS_TOOLS, SUPERVISOR_ROOT, SYSTEMD_PARTS, TMUX_ROOT,
-  findPart, type PartName,
+  DEBIAN_ROOT, DEBIAN_SYSTEMD, DOCKER_ROOT, NODE_MAJORS, PROCESS_EXPORTER_ROOT, PROMETHEUS_TOOLS, SUPERVISOR_ROOT,
+  SYSTEMD_PARTS, TMUX_ROOT, findPart, type PartName,
 } from './index.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -159,6 +159,9 @@ if (PROMETHEUS_TOOLS.some((tool) => !findPart(tool))) {
 }
 if (!findPart('docker')) attempt('Docker from Debian (65 MB, unpacked 250 MB)', unpackDocker);
 
+if (!findPart('prometheus-process-exporter')) {
+  attempt('process-exporter from Debian', () => unpackDebian(['prometheus-process-exporter'], PROCESS_EXPORTER_ROOT));
+}
 if (!findPart('tmux')) attempt('tmux from Debian', unpackTmux);
 if (!findPart('supervisord')) attempt('supervisord from Debian', unpackSupervisor);
 if (!findPart('chromium')) attempt('Chromium from Debian (about 350 MB)', installChromium);
@@ -171,6 +174,7 @@ if (process.platform === 'linux' && process.getuid?.() !== 0) {
 
 const all: PartName[] = [
   ...NODE_MAJORS.map((major) => `node-${major}` as const), 'pm2', ...PROMETHEUS_TOOLS, 'supervisord', 'docker', 'chromium', 'tmux',
+  'prometheus-process-exporter',
   ...systemdParts,
 ];
 const missing = all.filter((name) => !findPart(name));

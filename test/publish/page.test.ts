@@ -148,7 +148,7 @@ t.test('a collector that fails costs no more than its own metrics', async (t) =>
     collectorOf('last', ...viewFamilies(VIEW).slice(1, 2)),
   ];
   const past = new Map([['sampler', { success: false, durationMs: 1500 }]]);
-  const text = await render(collectors, past, 'text', (name, error) => failures.push(`${name}: ${String(error)}`));
+  const text = String(await render(collectors, past, 'text', (name, error) => failures.push(`${name}: ${String(error)}`)));
   t.strictSame(failures, [
     'throws: Error: sync',
     'rejects: Error: async',
@@ -186,7 +186,7 @@ t.test('no name breaks out of its label', async (t) => {
 
 t.test('what is not known is absent, never zero', async (t) => {
   const nothing: View = { ...VIEW, workers: [workerOf({ pid: null })], outlook: () => null, history: new History([], CLOCK) };
-  const samples = viewFamilies(nothing).flatMap(({ name, values }: Family) => values.map(() => name));
+  const samples = viewFamilies(nothing).flatMap(({ name, values }: Family) => [...values].map(() => name));
   t.strictSame(samples.filter((name) => !name.includes('limit')), [
     'heapwarden_process_up',
     'heapwarden_agent_up',

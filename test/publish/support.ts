@@ -1,10 +1,11 @@
+import { Registry, type Metric, type RegistryContentType } from 'prom-client';
 import { History } from '../../src/act/history.js';
 import { Counters } from '../../src/publish/counters.js';
 import type { Family, View } from '../../src/publish/family.js';
 import { forecastFamilies } from '../../src/publish/forecast.js';
 import { limitFamilies } from '../../src/publish/limits.js';
 import { processFamilies } from '../../src/publish/processes.js';
-import { render, type Collector, type Exposition } from '../../src/publish/render.js';
+import { CONTENT_TYPES, render, type Collector, type Exposition } from '../../src/publish/render.js';
 import { restartFamilies } from '../../src/publish/restarts.js';
 import { runtimeFamilies } from '../../src/publish/runtime.js';
 import { wardenFamilies } from '../../src/publish/warden.js';
@@ -129,10 +130,11 @@ export function freshCounters(...apps: string[]): Counters {
 }
 
 /** A page whose collectors must not fail. */
-export function page(collectors: readonly Collector[], exposition: Exposition = 'text'): Promise<string> {
-  return render(collectors, new Map(), exposition, (_collector, error) => {
+export async function page(collectors: readonly Collector[], exposition: Exposition = 'text'): Promise<string> {
+  const bytes = await render(collectors, new Map(), exposition, (_collector, error) => {
     throw error;
   });
+  return bytes.toString();
 }
 
 export const collectorOf = (name: string, ...families: Family[]): Collector => ({ name, collect: () => families });
@@ -140,4 +142,15 @@ export const collectorOf = (name: string, ...families: Family[]): Collector => (
 /** The page's lines without those about the collectors' own durations, which differ from one to the next. */
 export function linesOf(text: string, about = ''): string[] {
   return text.split('\n').filter((line) => line.includes(about) && !line.includes('heapwarden_collector_'));
+}
+
+/** What prom-client writes of them; it asks no more of a metric than its name, its type and its values. */
+export function byPromClient(families: readonly Family[], exposition: Exposition): Promise<string> {
+  const registry = new Registry<RegistryContentType>();
+  registry.setContentType(CONTENT_TYPES[exposition]);
+  for (const { name, help, type, values } of families) {
+    const metric = { name, type, get: async () => ({ name: metric.name, help, type, values: [...values] }) };
+    registry.registerMetric(metric as unknown as Metric);
+  }
+  return registry.metrics();
 }
