@@ -20,7 +20,7 @@ import { machine } from './machine.js';
 
 const USAGE = `npm run bench:agent -- [flags]
   --restarts=N   how often all sides are started anew under load (default 16; 0: leave this part out)
-  --rounds=N     bursts of a second on each side a restart (default 7)
+  --rounds=N     bursts of half a second on each side a restart, each between two on the bare app (default 7)
   --idle=N       the same of the idle part, four at once, which takes some 70 s (default 16; 0: leave this part out)
   --node=MAJOR   of the Node.js versions among the tests' parts (${NODE_MAJORS.join(', ')}); default: the one that runs this
   --only=TEXT    only sides whose name holds this, and the bare app with its control
@@ -97,9 +97,9 @@ async function main(): Promise<number> {
 medians of the restarts, and between which values they lie (95 %)\n`);
   if (turns.length > 0) {
     console.log(`16 connections, ${cpu === null ? 'apps and load share all CPUs' : 'all apps on one CPU, the load on another'}; \
-bursts of a second by turns, ${rounds} a restart\n\n${throughputTable(turns)}\n`);
+bursts of half a second, ${rounds} a restart, each between two of the bare app\n\n${throughputTable(turns)}\n`);
   }
-  if (resting.length > 0) console.log(`idle for ${IDLE_MS / 1000} s after a second of requests and 20 s of rest; figures read every ${SCRAPE_MS / 1000} s\n\n${idleTable(resting, bare.name)}\n`);
+  if (resting.length > 0) console.log(`idle for ${IDLE_MS / 1000} s after a second of requests, a garbage collection and 20 s of rest; figures read every ${SCRAPE_MS / 1000} s\n\n${idleTable(resting, bare.name)}\n`);
   for (const what of missing) console.log(`NOT MEASURED  ${what}`);
   const agents = chosen.filter(({ name }) => name.startsWith('heapwarden'));
   const verdicts = agents.flatMap(({ name }) =>

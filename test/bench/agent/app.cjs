@@ -1,4 +1,5 @@
-// A Fastify hello, alone or with what SIDE names. Tells its port on fd 3.
+// A Fastify hello, alone or with what SIDE names. Tells its port on fd 3. At SIGUSR2 it
+// collects its garbage.
 const { writeSync } = require('node:fs');
 const fastify = require('fastify');
 
@@ -15,4 +16,7 @@ async function main() {
   writeSync(3, `${app.server.address().port}\n`);
 }
 
+process.on('SIGUSR2', () => {
+  for (let i = 0; i < 2; i++) globalThis.gc();
+});
 main();

@@ -6,10 +6,11 @@ import type { Hammer } from './throughput.js';
 
 /**
  * An app that has never been asked has hardly collected garbage, and V8's heap grows with the first collections: who
- * brings them about, the app or who watches it, would be all that is measured.
+ * brings them about, the app or who watches it, would be all that is measured. For the same reason it is told to collect
+ * what the load has left.
  */
 const ASKED_MS = 1000;
-/** What a load leaves behind is collected and compiled by then; V8 itself waits for 8 s (its memory reducer). */
+/** V8 gives memory back when nothing has been asked of it for 8 s and more (src/heap/memory-reducer.h). */
 const SETTLE_MS = 20_000;
 
 export interface Idle extends Memory {
@@ -30,6 +31,7 @@ export async function measureIdle(
   const processes = Array.from({ length: options.sets }, () => all).flat();
   return together(processes, options, async (running) => {
     for (const side of running) await hammer.burst(side, ASKED_MS);
+    for (const side of running) side.collectGarbage();
     await sleep(SETTLE_MS);
     const before = running.map(({ pid }) => ({ at: performance.now(), cpu: cpuMs(pid) }));
     await sleep(options.forMs);

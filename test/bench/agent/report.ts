@@ -17,7 +17,7 @@ const withInterval = (values: readonly number[], digits: number): string => {
 
 const namesOf = (results: readonly { side: string }[]): string[] => [...new Set(results.map(({ side }) => side))];
 
-/** One row a side; the interval of each median is that of medianInterval. */
+/** One row a side; the interval of each median is that of medianInterval. The bare app's ratio is 1 by its meaning. */
 export function throughputTable(turns: readonly Turn[]): string {
   const rows = namesOf(turns).map((name) => {
     const own = turns.filter(({ side }) => side === name);

@@ -85,7 +85,7 @@ export class RunningSide {
 
   /** Resolves when it answers. Throws with what it said where it does not come up. */
   static async start(side: Side, { node, cpu }: StartOptions): Promise<RunningSide> {
-    const command = [...(cpu === null ? [] : ['taskset', '-c', String(cpu)]), node, ...side.args, APP];
+    const command = [...(cpu === null ? [] : ['taskset', '-c', String(cpu)]), node, '--expose-gc', ...side.args, APP];
     const [program = '', ...args] = command;
     const stdio = ['ignore', 'ignore', 'pipe', 'pipe', ...(side.hasChannel ? ['ipc' as const] : [])] as const;
     // Nothing of ours: NODE_OPTIONS would be another side.
@@ -100,6 +100,10 @@ export class RunningSide {
     const running = new RunningSide(side, child, Number(String(first)));
     await ask(running.port);
     return running;
+  }
+
+  collectGarbage(): void {
+    this.#child.kill('SIGUSR2');
   }
 
   /** Throws where its metrics could not be read while it ran: it has then cost less than it does. */

@@ -7,7 +7,7 @@ import { percentile } from '../figures.js';
 import { together, type RunningSide, type Side, type StartOptions } from './sides.js';
 
 const HAMMER = fileURLToPath(new URL('hammer.cjs', import.meta.url));
-const BURST_MS = 1000;
+const BURST_MS = 500;
 /** V8 has compiled by then what is asked for again and again. */
 const WARM_MS = 2000;
 
@@ -55,35 +55,57 @@ export class Hammer {
   }
 }
 
-/** A fresh process of each, all alive at once, a burst on each in turn, `rounds` times; who is first changes. */
+/**
+ * A fresh process of each, all alive at once, a burst on each in turn, `rounds` times, with one on the bare app before
+ * and after it: what else goes on in the machine changes from second to second. Who is first changes, too.
+ */
 export async function measureTurn(
   bare: Side,
   others: readonly Side[],
   hammer: Hammer,
   options: ThroughputOptions,
 ): Promise<Turn[]> {
-  return together([bare, ...others], options, async (running) => {
-    for (const side of running) await hammer.burst(side, WARM_MS);
-    const bursts = new Map(running.map((side) => [side, [] as Burst[]]));
+  return together([bare, ...others], options, async ([first, ...rest]) => {
+    for (const side of [first!, ...rest]) await hammer.burst(side, WARM_MS);
+    const pairs = new Map(rest.map((side) => [side, [] as Pair[]]));
+    const alone: Burst[] = [];
     for (let round = 0; round < options.rounds; round++) {
-      const first = round % running.length;
-      for (const side of [...running.slice(first), ...running.slice(0, first)]) {
-        bursts.get(side)!.push(await hammer.burst(side, BURST_MS));
+      const from = round % rest.length;
+      let before = await hammer.burst(first!, BURST_MS);
+      for (const side of [...rest.slice(from), ...rest.slice(0, from)]) {
+        const own = await hammer.burst(side, BURST_MS);
+        const after = await hammer.burst(first!, BURST_MS);
+        pairs.get(side)!.push({ own, bare: between(before, after) });
+        alone.push(after);
+        before = after;
       }
     }
-    const bareBursts = bursts.get(running[0]!)!;
-    return running.map((side) => turnOf(side.side.name, bursts.get(side)!, bareBursts));
+    return [
+      turnOf(bare.name, alone.map((own) => ({ own, bare: own }))),
+      ...rest.map((side) => turnOf(side.side.name, pairs.get(side)!)),
+    ];
   });
 }
 
-/** Pure. `bare[i]` was measured beside `own[i]`. */
-export function turnOf(side: string, own: readonly Burst[], bare: readonly Burst[]): Turn {
-  const median = (of: (burst: Burst, i: number) => number): number => percentile(own.map(of), 0.5);
+/** Neighbours in time. */
+export interface Pair {
+  own: Burst;
+  bare: Burst;
+}
+
+const between = (a: Burst, b: Burst): Burst => ({
+  requestsPerSecond: (a.requestsPerSecond + b.requestsPerSecond) / 2,
+  cpuMicrosecondsPerRequest: (a.cpuMicrosecondsPerRequest + b.cpuMicrosecondsPerRequest) / 2,
+});
+
+/** Pure. */
+export function turnOf(side: string, pairs: readonly Pair[]): Turn {
+  const median = (of: (pair: Pair) => number): number => percentile(pairs.map(of), 0.5);
   return {
     side,
-    requestsPerSecond: median(({ requestsPerSecond }) => requestsPerSecond),
-    cpuMicrosecondsPerRequest: median(({ cpuMicrosecondsPerRequest }) => cpuMicrosecondsPerRequest),
-    requestsRatio: median(({ requestsPerSecond }, i) => requestsPerSecond / bare[i]!.requestsPerSecond),
-    cpuRatio: median(({ cpuMicrosecondsPerRequest }, i) => cpuMicrosecondsPerRequest / bare[i]!.cpuMicrosecondsPerRequest),
+    requestsPerSecond: median(({ own }) => own.requestsPerSecond),
+    cpuMicrosecondsPerRequest: median(({ own }) => own.cpuMicrosecondsPerRequest),
+    requestsRatio: median(({ own, bare }) => own.requestsPerSecond / bare.requestsPerSecond),
+    cpuRatio: median(({ own, bare }) => own.cpuMicrosecondsPerRequest / bare.cpuMicrosecondsPerRequest),
   };
 }
