@@ -81,13 +81,17 @@ export function judge(turns: readonly Turn[], idles: readonly Idle[], names: { b
     ...(turns.length > 0
       ? [
           verdict(`${agent}: at least 0.99 of the bare app's requests`, requests, (value) => value >= 0.99, '', 3),
-          verdict(
-            `${agent}: not fewer requests than ${rival}`,
-            requests === null || rivals === null ? null : requests - rivals,
-            (value) => value >= 0,
-            ' of the bare app more',
-            3,
-          ),
+          ...(rivals === null
+            ? []
+            : [
+                verdict(
+                  `${agent}: not fewer requests than ${rival}`,
+                  requests === null ? null : requests - rivals,
+                  (value) => value >= 0,
+                  ' of the bare app more',
+                  3,
+                ),
+              ]),
         ]
       : []),
     ...(idles.length > 0
