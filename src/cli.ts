@@ -7,6 +7,8 @@ if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
   console.error(`heapwarden needs Node.js ${OLDEST_NODE} or newer, and this is ${process.version}. The agent alone also runs on Node.js 18.`);
   process.exit(2);
 }
-// Not a static import: an older Node would fail on the rest before it could be told.
+// Not static imports: an older Node would fail on the rest before it could be told.
+const { limitOwnHeap } = await import('./commands/own-heap.js');
+limitOwnHeap(process.argv.slice(2));
 const { run } = await import('./commands/run.js');
 process.exit(await run(process.argv.slice(2)));

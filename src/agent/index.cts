@@ -1,13 +1,21 @@
 /** Entry of `node --import heapwarden/agent`, and of `--require`. The app comes first: nothing here throws. */
-import { isMainThread } from 'node:worker_threads';
 import { claim } from './claim.cjs';
 
 try {
   // Worker threads run preloads too, but share the process, and with it the pid the warden knows.
-  if (isMainThread && claim()) {
+  if (!inWorkerThread() && claim()) {
     // Not an import: a Node too old to parse the rest of the agent must still run the app.
     (require('./start.cjs') as typeof import('./start.cjs')).start();
   }
 } catch {
   // Without the agent the app runs as it would without heapwarden.
+}
+
+/**
+ * Not by isMainThread of node:worker_threads, which takes 0.4 to 0.7 MB to be loaded. In a worker thread Node replaces
+ * what would end or change the whole process by a function that throws, and marks it so: Node 18 to 26 in
+ * lib/internal/process/worker_thread_only.js.
+ */
+function inWorkerThread(): boolean {
+  return (process.abort as { disabled?: boolean }).disabled === true;
 }

@@ -100,8 +100,8 @@ export interface DayPage {
   day: DayRing;
 }
 
-/** As much is kept: 1000 workers, 22 MB. Those that have been seen last. */
-const MOST_PAGES = 1000;
+/** As much is kept: 1000 workers, 22 MB. Those that have been seen last; of more than that at once, those that came first. */
+export const MOST_PAGES = 1000;
 
 /** The rings of all workers; fed once a round. Unlike a process's own series they outlive a restart. */
 export class DayBook {
@@ -124,10 +124,14 @@ export class DayBook {
   /** `residentOf`: what the worker's limits mean by its memory. Whether there is something new that is worth being saved. */
   add(workers: Workers, residentOf: (worker: WorkerState) => number): boolean {
     let isNew = false;
+    // Oldest first. Not those that are still there: with more workers than pages, each would drop another's in every round.
+    const gone = [...this.#pages.keys()].filter((key) => !workers.get(key)?.reading).values();
     for (const [key, worker] of workers) {
       const { app, worker: slot, observedAtMs } = worker;
       if (!worker.reading) continue;
-      const page = this.#pages.get(key) ?? { app, worker: slot, hour: new DayRing(HOUR_RING), day: new DayRing(DAY_RING) };
+      const known = this.#pages.get(key);
+      if (!known && !this.#makeRoom(gone)) continue;
+      const page = known ?? { app, worker: slot, hour: new DayRing(HOUR_RING), day: new DayRing(DAY_RING) };
       this.#pages.delete(key);
       this.#open(page);
       const sample = { ...this.#runtimeOf(key, worker), resident: residentOf(worker) };
@@ -136,6 +140,13 @@ export class DayBook {
     }
     for (const key of this.#gc.keys()) if (!workers.has(key)) this.#gc.delete(key);
     return isNew;
+  }
+
+  /** False where there is none to be had from these. */
+  #makeRoom(gone: Iterator<string>): boolean {
+    if (this.#pages.size < MOST_PAGES) return true;
+    const { value, done } = gone.next();
+    return !done && this.#pages.delete(value);
   }
 
   #open(page: DayPage): void {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { BYTES_PER_WORKER, DAY_RING, DayBook, DayRing, HOUR_RING, type DaySample } from '../../src/observe/day.js';
+import { BYTES_PER_WORKER, DAY_RING, DayBook, DayRing, HOUR_RING, MOST_PAGES, type DaySample } from '../../src/observe/day.js';
 import { HOUR, MB, MINUTE, NOW, SECOND, workerOf, workersOf } from '../decide/support.js';
 
 const sample = (more: Partial<DaySample> = {}): DaySample => ({ resident: 100, heap_used: 50, heap_live: 40, lag: 0.5, gc: 0.25, ...more });
@@ -72,4 +72,32 @@ t.test('no more than a thousand workers: those seen last', async (t) => {
   t.equal(book.pages.length, 1000);
   t.equal(book.of('gone', '0'), null);
   t.ok(book.of('gone', '1') && book.of('shop', '0'));
+});
+
+const many = (prefix: string, count: number, nowMs: number) =>
+  workersOf(...Array.from({ length: count }, (_, i) => ({ ...workerOf({}), worker: `${prefix}${i}`, observedAtMs: nowMs })));
+const bytesOf = (book: DayBook) =>
+  book.pages.reduce((sum, { hour, day }) => sum + hour.cells.byteLength + day.cells.byteLength, 0);
+
+t.test('workers that come and go take no more than is said', async (t) => {
+  const book = new DayBook();
+  for (let round = 0; round < 12; round++) {
+    book.add(many(`${round}-`, 300, START + round * MINUTE), () => 1);
+    t.ok(bytesOf(book) <= MOST_PAGES * BYTES_PER_WORKER);
+  }
+  t.equal(bytesOf(book), 21_600_000);
+  t.ok(book.of('shop', '11-299') && book.of('shop', '9-0'), 'those seen last');
+  t.notOk(book.of('shop', '8-100'));
+});
+
+t.test('more workers at once than there is room for do not take it from each other', async (t) => {
+  const book = new DayBook();
+  for (let round = 0; round < 3; round++) book.add(many('', MOST_PAGES + 200, START + round * 10 * SECOND), () => 1);
+  t.equal(book.pages.length, MOST_PAGES);
+  const lengths = book.pages.map(({ hour }) => known(hour.read(START + 20 * SECOND).columns.resident).length);
+  t.strictSame([...new Set(lengths)], [3], 'each has all three rounds');
+  t.equal(book.of('shop', String(MOST_PAGES)), null);
+  book.add(many('', MOST_PAGES, START + 30 * SECOND), () => 1);
+  book.add(many('new', 5, START + 40 * SECOND), () => 1);
+  t.ok(book.of('shop', 'new4'), 'one that has gone makes room');
 });
