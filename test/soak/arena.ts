@@ -177,10 +177,18 @@ function rulesOf({ workers, trigger }: Plan): Rules {
   };
 }
 
-/** Everything runs and the warden is ready. What is started ends with the scope. */
-export async function build(dir: string, plan: Plan, scope: Scope): Promise<Arena> {
+interface Ports {
+  warden: number;
+  alertmanager: number;
+  prometheus: number;
+  shared: number;
+}
+
+/** All files of the run; nothing runs yet. */
+export async function prepare(dir: string, plan: Plan): Promise<Ports> {
   for (const folder of ['apps', 'state', 'deploy']) mkdirSync(join(dir, folder), { recursive: true });
-  const [wardenPort, alertmanagerPort, sharedPort] = [await freePort(), await freePort(), await freePort()];
+  const ports = { warden: await freePort(), alertmanager: await freePort(), prometheus: await freePort(), shared: await freePort() };
+  const { warden: wardenPort, alertmanager: alertmanagerPort, shared: sharedPort } = ports;
   writeFileSync(join(dir, 'heapwarden.yml'), configOf(plan, dir, sharedPort));
   writeFileSync(join(dir, 'rules.json'), JSON.stringify(rulesOf(plan)));
   writeFileSync(join(dir, 'ahead'), '0');
@@ -192,8 +200,17 @@ export async function build(dir: string, plan: Plan, scope: Scope): Promise<Aren
     '127.0.0.1:9973': `127.0.0.1:${wardenPort}`,
     '127.0.0.1:9093': `127.0.0.1:${alertmanagerPort}`,
   });
-  edit(join(dir, 'deploy/alertmanager.yml'), { '127.0.0.1:9973': `127.0.0.1:${wardenPort}`, 'group_interval: 5s': 'group_interval: 2s', 'repeat_interval: 5m': `repeat_interval: ${SECONDS.cooldown}s` });
+  edit(join(dir, 'deploy/alertmanager.yml'), {
+    '127.0.0.1:9973': `127.0.0.1:${wardenPort}`,
+    'group_interval: 5s': 'group_interval: 2s',
+    'repeat_interval: 5m': `repeat_interval: ${SECONDS.cooldown}s`,
+  });
 
+  return ports;
+}
+
+/** Everything runs and the warden is ready. What is started ends with the scope. */
+export async function build(dir: string, plan: Plan, ports: Ports, scope: Scope): Promise<Arena> {
   const pm2 = await realPm2(scope, findPart('pm2')!);
   const { pm2: pm2Workers, shared, own } = shares(plan.workers);
   await pm2.start({
@@ -206,7 +223,7 @@ export async function build(dir: string, plan: Plan, scope: Scope): Promise<Aren
   });
 
   const { NODE_OPTIONS: _, ...inherited } = process.env;
-  const warden = new Warden(dir, wardenPort, {
+  const warden = new Warden(dir, ports.warden, {
     ...inherited,
     PM2_HOME: pm2.home,
     HEAPWARDEN_SOAK_LOG: join(dir, 'warden.log'),
@@ -219,15 +236,14 @@ export async function build(dir: string, plan: Plan, scope: Scope): Promise<Aren
   });
   warden.write({ deed: 'down' });
   await warden.start();
-  const prometheusPort = await freePort();
-  const prometheus = new Part('Prometheus', () => startPrometheus({ configFile: join(dir, 'deploy/prometheus.yml'), dir, port: prometheusPort }));
-  const alertmanager = new Part('Alertmanager', () => startAlertmanager({ configFile: join(dir, 'deploy/alertmanager.yml'), dir, port: alertmanagerPort }));
+  const prometheus = new Part('Prometheus', () => startPrometheus({ configFile: join(dir, 'deploy/prometheus.yml'), dir, port: ports.prometheus }));
+  const alertmanager = new Part('Alertmanager', () => startAlertmanager({ configFile: join(dir, 'deploy/alertmanager.yml'), dir, port: ports.alertmanager }));
   for (const part of [alertmanager, prometheus]) {
     scope.teardown(() => part.stop());
     await part.start();
   }
   const sockets = (app: string, count: number) => Array.from({ length: count }, (_one, i) => ({ socketPath: join(dir, 'apps', `${app}-${i}.sock`) }));
-  const places = [...sockets('own', own), ...sockets('pm2', pm2Workers), ...Array.from({ length: shared }, () => ({ port: sharedPort, host: '127.0.0.1' }))];
+  const places = [...sockets('own', own), ...sockets('pm2', pm2Workers), ...Array.from({ length: shared }, () => ({ port: ports.shared, host: '127.0.0.1' }))];
   return { dir, places, warden, prometheus, alertmanager };
 }
 

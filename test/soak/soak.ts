@@ -14,9 +14,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/errors.js';
 import { Scope } from '../bench/scope.js';
+import { waitFor } from '../integration/wait.js';
 import { CLI } from '../integration/warden-process.js';
 import { findPart } from '../parts/index.js';
-import { build, pause, type Plan } from './arena.js';
+import { build, pause, prepare, type Plan } from './arena.js';
 import { wreakChaos } from './chaos.js';
 import { LightLoad } from './load.js';
 import { seeded } from './seeded.js';
@@ -100,11 +101,13 @@ async function soak(flags: Flags, scope: Scope): Promise<number> {
   const began = performance.now();
   const tell = (what: string) => console.error(`${((performance.now() - began) / 1000).toFixed(0).padStart(5)} s  ${what}`);
 
-  const arena = await build(dir, flags, scope);
-  tell('everything runs');
+  const ports = await prepare(dir, flags);
   const referee = spawn(process.execPath, ['--import=tsx', REFEREE, dir], { stdio: ['pipe', 'inherit', 'inherit'] });
   scope.teardown(() => referee.kill('SIGKILL'));
   const judged = new Promise<number>((resolve) => referee.once('exit', (code) => resolve(code ?? 1)));
+  await waitFor('the referee to watch', () => existsSync(join(dir, 'watching')));
+  const arena = await build(dir, flags, ports, scope);
+  tell('everything runs');
   const load = new LightLoad(arena.places, random);
   scope.teardown(() => load.stop());
   const counts = await wreakChaos(arena, { random, forMs, killForMs: (1 - UNDISTURBED) * forMs, hasDisk, signal: scope.signal, tell });

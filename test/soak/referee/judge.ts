@@ -110,12 +110,15 @@ function frozenWithoutIncident({ rules, chaos, lives, journal, blind }: Records)
   return { check: 'frozen without an incident', cases, violations, seen: `longest ${seconds(longest)}` };
 }
 
-const isDone = ({ result }: Restart): boolean => result !== 'cancelled';
+/** What was decided when the run was over already is nobody's concern. */
+const done = ({ chaos, journal }: Records): Restart[] =>
+  journal.restarts.filter(({ result, seenAt }) => result !== 'cancelled' && seenAt < chaos.endedAt);
 
 /** For each restart the referee has itself seen the process that it names over that limit, for as long as it takes. */
-function restartWithoutBreach({ rules, lives, journal }: Records): Finding {
+function restartWithoutBreach(records: Records): Finding {
+  const { rules, lives } = records;
   const violations: string[] = [];
-  const restarts = journal.restarts.filter(isDone);
+  const restarts = done(records);
   const leeway = rules.sampleIntervalMs + LOOK_MS;
   for (const restart of restarts) {
     const life = lives.find((one) => isOf(one, restart));
@@ -149,7 +152,7 @@ function endWithoutReason({ rules, chaos, lives, journal }: Records): Finding {
     const { to } = life;
     const byItself = life.goesAt !== null;
     if (byItself) own++;
-    const byRecord = journal.restarts.some((one) => isDone(one) && isOf(life, one) && one.seenAt <= to + LOOK_MS);
+    const byRecord = journal.restarts.some((one) => one.result !== 'cancelled' && isOf(life, one) && one.seenAt <= to + LOOK_MS);
     const bySuccession = children.has(life.app) && chaos.down.some((down) => to >= down.from && to <= down.to + SUCCESSION_MS);
     const isGivenUp = journal.restarts.some(
       (one) => nameOf(one) === nameOf(life) && one.result === 'not_ready' && one.seenAt <= life.from && (one.doneAt ?? Infinity) >= to - LOOK_MS,
@@ -164,10 +167,11 @@ function endWithoutReason({ rules, chaos, lives, journal }: Records): Finding {
  * Between two restarts of a worker lies its cooldown. A warden that starts after its clock was set ahead has only that
  * clock to tell how old a record is: by so much the cooldown may then be shorter.
  */
-function twoInCooldown({ rules, chaos, journal }: Records): Finding {
+function twoInCooldown(records: Records): Finding {
+  const { rules, chaos } = records;
   const violations: string[] = [];
   const aheadAt = (at: number): number => chaos.clock.findLast((move) => move.at <= at)?.aheadMs ?? 0;
-  const bySlot = grouped(journal.restarts.filter(isDone), nameOf);
+  const bySlot = grouped(done(records), nameOf);
   let [cases, shortest] = [0, Infinity];
   for (const [slot, restarts] of bySlot) {
     const inTurn = restarts.toSorted((a, b) => a.seenAt - b.seenAt);

@@ -13,6 +13,7 @@ const dir = process.argv[2];
 if (dir === undefined) throw new Error('usage: tsx test/soak/referee/main.ts DIR');
 const watch = new Watch(dir);
 watch.start();
+writeFileSync(join(dir, 'watching'), '');
 process.stdin.resume();
 await once(process.stdin, 'end');
 const records = watch.end();
