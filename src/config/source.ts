@@ -26,7 +26,7 @@ export class Source {
   readonly #text: string;
   readonly #lines = new LineCounter();
   readonly #document;
-  readonly #targets = new Map<Alias, Node | null>();
+  readonly #targets = new Map<Alias, Node>();
 
   constructor(
     readonly file: string,
@@ -34,6 +34,22 @@ export class Source {
   ) {
     this.#text = text.replace(/^\uFEFF/, '');
     this.#document = parseDocument(this.#text, { lineCounter: this.#lines, prettyErrors: false });
+    this.#resolveAliases();
+  }
+
+  /** All in one walk: yaml's own `resolve` walks through the whole document for each of them. */
+  #resolveAliases(): void {
+    const anchors = new Map<string, Node>();
+    visit(this.#document, {
+      Node: (_, node) => {
+        if (!isAlias(node)) {
+          if (node.anchor) anchors.set(node.anchor, node as Node);
+          return;
+        }
+        const target = anchors.get(node.source);
+        if (target) this.#targets.set(node, target);
+      },
+    });
   }
 
   /** What keeps the text from being YAML; while there is any, `value` means nothing. */
@@ -50,7 +66,7 @@ export class Source {
     if (problems.length > 0) return problems;
     visit(this.#document, {
       Pair: (_, { key }) => {
-        if (!isCollection(key) && !(isAlias(key) && isCollection(key.resolve(this.#document)))) return;
+        if (!isCollection(key) && !(isAlias(key) && isCollection(this.#targets.get(key)))) return;
         problems.push(this.#problem(key.range?.[0] ?? 0, 'a list or a group stands here as a key; keys are plain text'));
         return visit.BREAK;
       },
@@ -58,7 +74,7 @@ export class Source {
     if (problems.length > 0) return problems;
     visit(this.#document, {
       Alias: (_, alias, ancestors) => {
-        const target = alias.resolve(this.#document);
+        const target = this.#targets.get(alias);
         if (target && !ancestors.includes(target)) return;
         const message = target
           ? `"*${alias.source}" stands inside the value it stands for`
@@ -156,10 +172,7 @@ export class Source {
   }
 
   #resolved(node: Node | null): Node | null {
-    if (!isAlias(node)) return node;
-    // It looks through the whole document each time.
-    if (!this.#targets.has(node)) this.#targets.set(node, node.resolve(this.#document) ?? null);
-    return this.#targets.get(node)!;
+    return isAlias(node) ? (this.#targets.get(node) ?? null) : node;
   }
 
   #plain(written: Node | null): unknown {
