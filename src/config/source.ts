@@ -1,4 +1,4 @@
-import { isAlias, isCollection, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Node } from 'yaml';
+import { type Alias, isAlias, isCollection, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Node } from 'yaml';
 import type { ConfigProblem } from '../errors.js';
 
 /** Keys and list positions from the top of the document down to a value. */
@@ -10,11 +10,23 @@ interface Entry {
   value: Node | null;
 }
 
+/** Far more than a thousand apps take; aliases that name aliases can make gigabytes of ten lines. */
+const MOST_VALUES = 100_000;
+/** The schema has eight levels. */
+const MOST_DEPTH = 100;
+
+/** Of a value, with all that its aliases stand for. */
+interface Extent {
+  values: number;
+  depth: number;
+}
+
 /** A config file as it was written: its plain values, and where in the text each of them stands. */
 export class Source {
   readonly #text: string;
   readonly #lines = new LineCounter();
   readonly #document;
+  readonly #targets = new Map<Alias, Node>();
 
   constructor(
     readonly file: string,
@@ -22,6 +34,22 @@ export class Source {
   ) {
     this.#text = text.replace(/^\uFEFF/, '');
     this.#document = parseDocument(this.#text, { lineCounter: this.#lines, prettyErrors: false });
+    this.#resolveAliases();
+  }
+
+  /** All in one walk: yaml's own `resolve` walks through the whole document for each of them. */
+  #resolveAliases(): void {
+    const anchors = new Map<string, Node>();
+    visit(this.#document, {
+      Node: (_, node) => {
+        if (!isAlias(node)) {
+          if (node.anchor) anchors.set(node.anchor, node as Node);
+          return;
+        }
+        const target = anchors.get(node.source);
+        if (target) this.#targets.set(node, target);
+      },
+    });
   }
 
   /** What keeps the text from being YAML; while there is any, `value` means nothing. */
@@ -32,13 +60,21 @@ export class Source {
         pos[0],
         code === 'MULTIPLE_DOCS'
           ? 'a second YAML document starts here; keep one in this file'
-          : `invalid YAML: ${message}`,
+          : `invalid YAML: ${message.replace('Maximum call stack size exceeded', 'lists and groups are nested too deeply')}`,
       ),
     );
     if (problems.length > 0) return problems;
     visit(this.#document, {
+      Pair: (_, { key }) => {
+        if (!isCollection(key) && !(isAlias(key) && isCollection(this.#targets.get(key)))) return;
+        problems.push(this.#problem(key.range?.[0] ?? 0, 'a list or a group stands here as a key; keys are plain text'));
+        return visit.BREAK;
+      },
+    });
+    if (problems.length > 0) return problems;
+    visit(this.#document, {
       Alias: (_, alias, ancestors) => {
-        const target = alias.resolve(this.#document);
+        const target = this.#targets.get(alias);
         if (target && !ancestors.includes(target)) return;
         const message = target
           ? `"*${alias.source}" stands inside the value it stands for`
@@ -46,7 +82,34 @@ export class Source {
         problems.push(this.#problem(alias.range?.[0] ?? 0, message));
       },
     });
-    return problems;
+    return problems.length > 0 ? problems : this.#excess();
+  }
+
+  /** Where the document begins to hold more than any config does, counting what its aliases stand for. */
+  #excess(): ConfigProblem[] {
+    const extents = new Map<Node, Extent>();
+    let excess: { node: Node; message: string } | null = null;
+    const extentOf = (node: Node | null): Extent => {
+      if (!node) return { values: 1, depth: 1 };
+      // An alias stands after what it names, which has been measured then.
+      const target = isAlias(node) ? this.#resolved(node) : null;
+      if (target) return extents.get(target) ?? extentOf(target);
+      const children = isMap<Node, Node | null>(node) ? node.items.map(({ value }) => value) : isSeq<Node>(node) ? node.items : [];
+      const extent = { values: 1, depth: 1 };
+      for (const child of children) {
+        const { values, depth } = extentOf(child);
+        extent.values += values;
+        extent.depth = Math.max(extent.depth, depth + 1);
+        if (excess !== null) return extent;
+        if (extent.depth > MOST_DEPTH) excess = { node: child ?? node, message: `more than ${MOST_DEPTH} lists and groups stand within each other here` };
+        if (extent.values > MOST_VALUES) excess = { node: child ?? node, message: `the file holds more than ${MOST_VALUES} values, counting each alias as what it stands for` };
+      }
+      extents.set(node, extent);
+      return extent;
+    };
+    extentOf(this.#document.contents);
+    const found = excess as { node: Node; message: string } | null;
+    return found ? [this.#problem(found.node.range?.[0] ?? 0, found.message)] : [];
   }
 
   /** The document as plain values, of which no two share an object; null where it is empty. */
@@ -109,7 +172,7 @@ export class Source {
   }
 
   #resolved(node: Node | null): Node | null {
-    return isAlias(node) ? (node.resolve(this.#document) ?? null) : node;
+    return isAlias(node) ? (this.#targets.get(node) ?? null) : node;
   }
 
   #plain(written: Node | null): unknown {
