@@ -17,6 +17,8 @@ export function putBehindTls(http: HttpServer, engineOf: EngineOf): () => void {
   const secure = (socket: TLSSocket): void => serve.forEach((listener) => listener.call(http, socket));
   http.on('connection', (socket: Socket) => {
     waiting.add(socket);
+    // HTTP servers let a client end its side early; one that does so in the handshake is gone, and would stay for ever.
+    socket.allowHalfOpen = false;
     socket.once('close', () => waiting.delete(socket));
     socket.on('error', () => {}); // 'close' follows
     engineOf((secured) => {

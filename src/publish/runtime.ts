@@ -23,14 +23,14 @@ export function runtimeFamilies({ workers, config }: View): Family[] {
       perWorker(workers, ({ app, agent }) => (agent ? 1 : expected.has(app) ? 0 : null)),
     ),
     gauge(
-      'heapwarden_nodejs_eventloop_heartbeat_timestamp_seconds',
-      'The last time the event loop is known to have turned, in seconds since the Unix epoch.',
-      perWorker(workers, ({ agent }) => agent && seconds(agent.heartbeatAtMs)),
-    ),
-    gauge(
       'heapwarden_agent_contradicted',
       '1 where the agent claims more heap than its process has resident memory, as only swapping or a lie explains for long.',
       perWorker(workers, contradicted),
+    ),
+    gauge(
+      'heapwarden_nodejs_eventloop_heartbeat_timestamp_seconds',
+      'The last time the event loop is known to have turned, in seconds since the Unix epoch.',
+      perWorker(workers, ({ agent }) => agent && seconds(agent.heartbeatAtMs)),
     ),
     ...heapFamilies('heapwarden_', subjects),
     ...loopAndGcFamilies('heapwarden_', subjects),

@@ -59,7 +59,7 @@ export class Bcrypt {
       };
       const exit = (): void => fail(new Error('the thread that compares passwords has ended'));
       thread.on('message', answer).on('error', fail).on('exit', exit);
-      thread.postMessage(question);
+      thread.postMessage(question); // oxlint-disable-line unicorn/require-post-message-target-origin -- a thread's, not a window's
     });
   }
 
