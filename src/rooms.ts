@@ -19,6 +19,7 @@ import { ControlLoop } from './act/loop.js';
 import { Outlooks } from './act/outlooks.js';
 import { Restarter } from './act/restarter.js';
 import { Schedules } from './act/schedules.js';
+import { whyUnsafe } from './act/state-folder.js';
 import { WaitingAsks } from './act/waiting-asks.js';
 import { createMeter } from './agent/meter.cjs';
 import type { Clock } from './clock.js';
@@ -77,6 +78,8 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   const { state_dir, agent_socket, agent_socket_group, sample_interval } = config.current;
   const processes = processSource();
   const lock = await StateLock.take(state_dir, processes);
+  const unsafe = await whyUnsafe(state_dir);
+  if (unsafe !== null) log.warn(unsafe);
   const opened = await Journal.open(state_dir);
   const { journal, content } = opened;
   if (content.damaged > 0) log.warn(describeDamage(opened));

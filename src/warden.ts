@@ -15,9 +15,11 @@ import { evidenceRoute } from './http/evidence.js';
 import { historyRoute } from './http/history.js';
 import type { WardenPort, WardenStatus } from './http/port.js';
 import { restartRoute } from './http/restart.js';
+import { hostRules } from './http/hosts.js';
 import { closeServer, createServer, listen, type ListenAddress } from './http/server.js';
 import { streamRoute } from './http/stream.js';
 import { ensureToken, readToken } from './http/token.js';
+import type { WebConfigFile } from './http/web-config/web-config-file.js';
 import type { WorkerState } from './observe/tracker.js';
 import type { Change } from './publish/changes.js';
 import { appHistory, type AppHistory, type Range } from './publish/day.js';
@@ -43,6 +45,10 @@ export interface WardenOptions extends RoomsOptions {
   version: string;
   listen: ListenAddress;
   metricsPath: string;
+  /** TLS and users; null or absent: neither. */
+  webConfig?: WebConfigFile | null;
+  /** Names by which it may be called beside its own. */
+  allowedHosts?: readonly string[];
 }
 
 /** Milliseconds that processes get which an earlier warden left of apps that are no longer configured. */
@@ -223,7 +229,8 @@ export class Warden implements WardenPort {
   }
 
   token(): Promise<string> {
-    return readToken(this.#options.config.current.auth.token_file);
+    const { auth, state_dir: stateDir } = this.#options.config.current;
+    return readToken(auth.token_file, { stateDir });
   }
 
   async #start(): Promise<void> {
@@ -235,7 +242,7 @@ export class Warden implements WardenPort {
     const { current } = config;
     this.#opened.push(() => processes.close?.(), () => lock.release(), () => journal.close(), () => days.close());
     this.#opened.push(() => kernelLog.close(), () => meter.close(), () => self.close(), () => pm2.close());
-    await ensureToken(current.auth.token_file);
+    await ensureToken(current.auth.token_file, { stateDir: current.state_dir });
     const routes = [
       metricsRoute(this, metricsPath),
       managementRoutes(this),
@@ -253,9 +260,12 @@ export class Warden implements WardenPort {
     this.#opened.push(() => vigil.close());
     await hub.listen();
     this.#opened.push(() => hub.close());
-    const server = createServer(routes, { version: this.version, log });
+    const { listen: address, webConfig = null, allowedHosts = [] } = this.#options;
+    const hosts = hostRules(address.host, allowedHosts);
+    const web = webConfig ? { file: webConfig, token: () => this.token(), clock } : undefined;
+    const server = createServer(routes, { version: this.version, log, hosts, web });
     // Listening comes before the apps are started: a taken port must not cost them a start and a stop.
-    this.url = await listen(server, this.#options.listen);
+    this.url = await listen(server, address, webConfig?.usesTls);
     const configured = new Set(current.apps.map(({ name }) => name));
     this.#opened.push(() => supervisors.close(), () => restarter.close(), () => attacher.close(), () => loop.close(), () => closeServer(server));
     for (const app of leftovers.apps) if (!configured.has(app)) await leftovers.stop(app, ABANDONED_STOP_TIMEOUT_MS);

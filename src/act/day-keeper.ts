@@ -1,10 +1,10 @@
-import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import type { AppConfig } from '../config/schema.js';
 import { measure } from '../decide/measure.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
+import { replaceOwn, readOwn } from '../own-files.js';
 import { DayBook, type DayPage } from '../observe/day.js';
 import type { Workers, WorkerState } from '../observe/tracker.js';
 import { dayFile, parseDayFile } from './day-file.js';
@@ -65,7 +65,7 @@ export class DayKeeper {
       await clock.sleep(DEBOUNCE_MS, this.#closing.signal);
       this.#isDirty = false;
       try {
-        await write(pathIn(stateDir), dayFile(this.book.pages));
+        await replaceOwn(pathIn(stateDir), dayFile(this.book.pages));
         this.savedAtMs = clock.now();
         this.hasFailed = false;
       } catch (error) {
@@ -80,28 +80,11 @@ const pathIn = (stateDir: string): string => join(stateDir, 'day.bin');
 
 async function load({ stateDir, log }: KeeperParts): Promise<Pick<DayPage, 'app' | 'worker' | 'day'>[]> {
   const path = pathIn(stateDir);
-  const file = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+  const file = await readOwn(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') log.warn(`the history of the last day begins anew, it could not be read: ${error.message}`);
     return null;
   });
   const pages = file && parseDayFile(file);
   if (file && !pages) log.warn(`the history of the last day begins anew: ${path} is damaged, or of another version`);
   return pages ?? [];
-}
-
-/** Whole, or not at all. */
-async function write(path: string, pieces: readonly Uint8Array[]): Promise<void> {
-  const draft = `${path}.new`;
-  try {
-    const file = await open(draft, 'w', 0o600);
-    try {
-      for (const piece of pieces) await file.appendFile(piece);
-    } finally {
-      await file.close();
-    }
-    await rename(draft, path);
-  } catch (error) {
-    await rm(draft, { force: true }).catch(() => {});
-    throw error;
-  }
 }

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppState } from './app-state.js';
@@ -75,7 +76,7 @@ export class Journal {
 export async function setAsideOf(path: string): Promise<string | null> {
   const time = new Date().toISOString().replace(/[-:.]/g, '');
   const copy = path.replace(/\.jsonl$/, `.damaged-${time}.jsonl`);
-  return copyFile(path, copy).then(() => copy, () => null);
+  return copyFile(path, copy, constants.COPYFILE_EXCL).then(() => copy, () => null);
 }
 
 /** What a person is told of a journal that had damaged lines. */

@@ -1,6 +1,7 @@
-import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HeapwardenError, messageOf } from '../errors.js';
+import { createOwn, openOwn, readOwn } from '../own-files.js';
 
 export interface LinesFileOptions {
   /** The size from which on it is worth being written anew. */
@@ -45,13 +46,13 @@ export class LinesFile {
   }
 
   /**
-   * Made with mode 0600 where it is missing; its folder must be there. `text` is what stood in it. Throws Node's
-   * errors.
+   * Made with mode 0600 where it is missing; its folder must be there. `text` is what stood in it. Throws as openOwn
+   * does.
    */
   static async open(path: string, options: LinesFileOptions): Promise<{ file: LinesFile; text: string }> {
-    const handle = await open(path, 'a', 0o600);
+    const handle = await openOwn(path, 'append');
     await syncFolder(dirname(path));
-    const text = await readFile(path, 'utf8');
+    const text = (await readOwn(path)).toString('utf8');
     return { file: new LinesFile(path, handle, text !== '' && !text.endsWith('\n'), options), text };
   }
 
@@ -122,10 +123,9 @@ export class LinesFile {
 
   /** The new file, opened for appending. It takes the old one's place in one step, or not at all. */
   async #rewritten(): Promise<FileHandle> {
-    const text = this.#options.compacted(await readFile(this.#path, 'utf8'));
+    const text = this.#options.compacted((await readOwn(this.#path)).toString('utf8'));
     const draft = `${this.#path}.new`;
-    await rm(draft, { force: true });
-    const file = await open(draft, 'a', 0o600);
+    const file = await createOwn(draft);
     try {
       await file.appendFile(text);
       await file.sync();

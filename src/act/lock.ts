@@ -1,9 +1,10 @@
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HeapwardenError } from '../errors.js';
+import { createOwn, readOwn } from '../own-files.js';
 import { isAlive } from '../supervisors/alive.js';
 import type { ProcessId, ProcessTable } from '../supervisors/contract.js';
-import { stateUnwritable } from './state-folder.js';
+import { makeStateFolder, stateUnwritable } from './state-folder.js';
 
 const LOCK_FILE = 'warden.lock';
 
@@ -23,8 +24,9 @@ export class StateLock {
     const path = join(stateDir, LOCK_FILE);
     const draft = `${path}.${process.pid}`;
     try {
-      await mkdir(stateDir, { recursive: true, mode: 0o700 });
-      await writeFile(draft, JSON.stringify(await processes.identify(process.pid)), { mode: 0o600 });
+      await makeStateFolder(stateDir);
+      const file = await createOwn(draft);
+      await file.appendFile(JSON.stringify(await processes.identify(process.pid))).finally(() => file.close());
       for (;;) {
         // A link is made with its content or not at all: nobody ever sees a lock without a holder.
         const taken = await link(draft, path).then(() => true, (error: NodeJS.ErrnoException) => {
@@ -78,7 +80,7 @@ async function setAside(path: string, processes: ProcessTable): Promise<number |
 
 /** Pid of the warden that holds it; null where that one has gone, or where nothing readable is in it. */
 async function holderOf(path: string, processes: ProcessTable): Promise<number | null> {
-  const text = await readFile(path, 'utf8').catch(() => '');
+  const text = await readOwn(path).then(String, () => '');
   const holder = parseHolder(text);
   return holder && holder.pid !== process.pid && (await isAlive(holder, processes)) ? holder.pid : null;
 }

@@ -1,5 +1,7 @@
 import { HeapwardenError, fetchFailure } from '../errors.js';
+import { call, jsonOf, type Answer, type Call } from '../http/client.js';
 import { readToken } from '../http/token.js';
+import { accessOf, NEEDS_USER } from './access.js';
 import { readConfig } from './config.js';
 import type { ClientOptions } from './options.js';
 
@@ -24,6 +26,7 @@ export async function post(options: ClientOptions, path: string, body: object): 
 /** Throws HeapwardenError REQUEST_FAILED, also where the answer is not a good one. */
 export async function get(options: ClientOptions, path: string): Promise<Reply['body']> {
   const reply = await send(options, path, {});
+  if (reply.status === 401) throw failed(`the heapwarden at ${options.url} asks who wants to know: ${NEEDS_USER}`);
   if (reply.status !== 200) throw refused(options, reply);
   return reply.body;
 }
@@ -32,18 +35,22 @@ export function refused({ url }: ClientOptions, { status, body }: Reply): Heapwa
   return failed(`heapwarden at ${url} said: ${typeof body['message'] === 'string' ? body['message'] : `HTTP ${status}`}`);
 }
 
-async function send({ url }: ClientOptions, path: string, init: RequestInit): Promise<Reply> {
-  let response: Response;
+async function send(options: ClientOptions, path: string, request: Call): Promise<Reply> {
+  const { url } = options;
+  // What changes something comes with the token; a user may only read.
+  const access = await accessOf(request.method === 'POST' ? { ...options, tokenFile: null } : options);
+  let answer: Answer;
+  let body: unknown;
   try {
-    response = await fetch(new URL(path, url.replace(/\/?$/, '/')), init);
+    answer = await call(new URL(path, url.replace(/\/?$/, '/')), access, request);
+    body = await jsonOf(answer);
   } catch (error) {
     throw failed(`no heapwarden answers at ${url} (${fetchFailure(error)}). Is it running? Name its address with --url`);
   }
-  const body: unknown = await response.json().catch(() => null);
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) {
-    return { status: response.status, body: body as Reply['body'] };
+    return { status: answer.status, body: body as Reply['body'] };
   }
-  throw failed(`what answers at ${url} (HTTP ${response.status}) is not heapwarden. Name its address with --url`);
+  throw failed(`what answers at ${url} (HTTP ${answer.status}) is not heapwarden. Name its address with --url`);
 }
 
 function failed(message: string): HeapwardenError {

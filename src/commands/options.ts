@@ -33,6 +33,10 @@ Flags of serve:
                                    whose agents report in
   --web.listen-address=HOST:PORT   default: ${DEFAULT_LISTEN_ADDRESS}
   --web.telemetry-path=PATH        default: /metrics
+  --web.config.file=FILE           TLS, client certificates and users, as the Prometheus exporter
+                                   toolkit has them
+  --web.allowed-host=NAME          a name by which a proxy or a browser calls heapwarden, beside its
+                                   IP addresses, localhost and the machine's name; may be repeated
   --log.level=LEVEL                ${LOG_LEVELS.join(', ')} (default: info)
   --log.format=FORMAT              ${LOG_FORMATS.join(', ')} (default: text)
 
@@ -42,10 +46,12 @@ Flags of init:
 
 Flags of relay:
   --config.file=FILE               default: ${DEFAULT_RELAY_FILE}
+  --web.config.file=FILE, --web.allowed-host=NAME   as of serve
   --log.level=LEVEL, --log.format=FORMAT
 
 Flags of check:
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}
+  --web.config.file=FILE           checked, too, with its certificates
 
 Flags of restart:
   --worker=SLOT                    one worker; default: every worker, one after the other
@@ -86,6 +92,10 @@ Flags of restart, pause, resume, monitor, status, apps, incidents, advise and do
   --url=URL                        of the running heapwarden (default: http://${DEFAULT_LISTEN_ADDRESS})
   --token.file=FILE                not of doctor; default: the one that the config file means
   --config.file=FILE               default: ${DEFAULT_CONFIG_FILE}
+  --cacert=FILE                    of an https URL: who signed its certificate, in PEM
+                                   (NODE_EXTRA_CA_CERTS does as well)
+  --cert=FILE --key=FILE           the certificate to show, and its key, in PEM
+  Where the web config has users: HEAPWARDEN_BASIC_AUTH=user:password in the environment
 
 Exit status: 0 done, 1 failed, refused, or doctor found a problem (0 with warnings and notes alone),
 2 the command line makes no sense. Of status: 0 all is normal; 1 something is not: a worker that
@@ -93,7 +103,14 @@ is down or at a warning, critical or restart limit, restarts that did not help o
 state file that cannot be written, a config that failed to reload; 3 no heapwarden answers.
 `;
 
-export interface ServeOptions {
+/** How the port is protected. */
+export interface WebOptions {
+  webConfigFile: string | null;
+  /** Names by which it may be called beside its own. */
+  allowedHosts: string[];
+}
+
+export interface ServeOptions extends WebOptions {
   configFile: string | null;
   listen: ListenAddress;
   metricsPath: string;
@@ -101,7 +118,7 @@ export interface ServeOptions {
   format: LogFormat;
 }
 
-export interface RelayCommandOptions {
+export interface RelayCommandOptions extends WebOptions {
   configFile: string;
   level: LogLevel;
   format: LogFormat;
@@ -113,6 +130,10 @@ export interface ClientOptions {
   /** null: the one that the config file means. */
   tokenFile: string | null;
   configFile: string | null;
+  /** `user:password`, where they stood in the URL. */
+  basicAuth?: string;
+  /** Files in PEM. */
+  tls?: { ca?: string; cert?: string; key?: string };
 }
 
 export interface PauseOptions extends ClientOptions {
@@ -147,7 +168,7 @@ export interface PeerUrls {
   alertmanagerUrl: string | null;
 }
 
-export interface DoctorOptions extends PeerUrls {
+export interface DoctorOptions extends PeerUrls, Pick<ClientOptions, 'basicAuth' | 'tls'> {
   /** Of the running heapwarden. */
   url: string;
   configFile: string | null;
@@ -184,7 +205,7 @@ export type Command =
   | { name: 'serve'; options: ServeOptions }
   | { name: 'init'; options: InitOptions }
   | { name: 'relay'; options: RelayCommandOptions }
-  | { name: 'check'; configFile: string | null }
+  | { name: 'check'; configFile: string | null; webConfigFile: string | null }
   | { name: 'restart'; options: RestartOptions }
   | { name: 'pause'; options: PauseOptions }
   | { name: 'resume'; options: ResumeOptions }
@@ -211,8 +232,8 @@ export function parseCommand(argv: readonly string[]): Command {
     case 'relay':
       return { name, options: relayOptions(rest) };
     case 'check': {
-      const { values } = parse(rest, { 'config.file': { type: 'string' } }, 0);
-      return { name, configFile: values['config.file'] ?? null };
+      const { values } = parse(rest, { 'config.file': { type: 'string' }, 'web.config.file': { type: 'string' } }, 0);
+      return { name, configFile: values['config.file'] ?? null, webConfigFile: values['web.config.file'] || null };
     }
     case 'restart':
       return { name, options: restartOptions(rest) };
@@ -245,6 +266,7 @@ function serveOptions(args: string[]): ServeOptions {
       'config.file': { type: 'string' },
       'web.listen-address': { type: 'string', default: DEFAULT_LISTEN_ADDRESS },
       'web.telemetry-path': { type: 'string', default: '/metrics' },
+      ...WEB_FLAGS,
       ...LOG_FLAGS,
     },
     0,
@@ -262,13 +284,14 @@ function serveOptions(args: string[]): ServeOptions {
     configFile: values['config.file'] ?? null,
     listen,
     metricsPath,
+    ...webOptions(values),
     ...logOptions(values),
   };
 }
 
 function relayOptions(args: string[]): RelayCommandOptions {
-  const { values } = parse(args, { 'config.file': { type: 'string', default: DEFAULT_RELAY_FILE }, ...LOG_FLAGS }, 0);
-  return { configFile: values['config.file'], ...logOptions(values) };
+  const { values } = parse(args, { 'config.file': { type: 'string', default: DEFAULT_RELAY_FILE }, ...WEB_FLAGS, ...LOG_FLAGS }, 0);
+  return { configFile: values['config.file'], ...webOptions(values), ...logOptions(values) };
 }
 
 function restartOptions(args: string[]): RestartOptions {
@@ -327,6 +350,7 @@ function incidentsOptions(args: string[]): IncidentsOptions {
 function doctorOptions(args: string[]): DoctorOptions {
   const flags = {
     url: CLIENT_FLAGS.url,
+    ...TLS_FLAGS,
     'config.file': { type: 'string' },
     'prometheus.url': { type: 'string' },
     'alertmanager.url': { type: 'string' },
@@ -338,7 +362,7 @@ function doctorOptions(args: string[]): DoctorOptions {
     return url === null ? null : checkedUrl(flag, url);
   };
   return {
-    url: checkedUrl('url', values.url),
+    ...wardenOf(values),
     configFile: values['config.file'] ?? null,
     prometheusUrl: peer('prometheus.url'),
     alertmanagerUrl: peer('alertmanager.url'),
@@ -359,6 +383,20 @@ function attachOptions(args: string[]): AttachOptions {
   return { pid: Number(pid), app: values.app || null, configFile: values['config.file'] ?? null };
 }
 
+const WEB_FLAGS = {
+  'web.config.file': { type: 'string' },
+  'web.allowed-host': { type: 'string', multiple: true, default: [] as string[] },
+} as const;
+
+/** An empty file name is none, as in the toolkit: unit files pass variables on. */
+function webOptions(values: { 'web.config.file'?: string; 'web.allowed-host': readonly string[] }): WebOptions {
+  const allowedHosts = [...values['web.allowed-host']];
+  for (const name of allowedHosts) {
+    if (!/^[\w.-]+$/.test(name)) throw usage(`--web.allowed-host=${name} is not a name such as warden.example, without scheme and port`);
+  }
+  return { webConfigFile: values['web.config.file'] || null, allowedHosts };
+}
+
 const LOG_FLAGS = {
   'log.level': { type: 'string', default: 'info' },
   'log.format': { type: 'string', default: 'text' },
@@ -371,14 +409,37 @@ function logOptions(values: { 'log.level': string; 'log.format': string }): { le
   };
 }
 
+const TLS_FLAGS = { cacert: { type: 'string' }, cert: { type: 'string' }, key: { type: 'string' } } as const;
+
 const CLIENT_FLAGS = {
   url: { type: 'string', default: `http://${DEFAULT_LISTEN_ADDRESS}` },
   'token.file': { type: 'string' },
   'config.file': { type: 'string' },
+  ...TLS_FLAGS,
 } as const;
 
-function clientOptions(values: { url: string; 'token.file'?: string; 'config.file'?: string }): ClientOptions {
-  return { url: checkedUrl('url', values.url), tokenFile: values['token.file'] ?? null, configFile: values['config.file'] ?? null };
+interface TlsValues {
+  cacert?: string;
+  cert?: string;
+  key?: string;
+}
+
+function clientOptions(values: TlsValues & { url: string; 'token.file'?: string; 'config.file'?: string }): ClientOptions {
+  return { ...wardenOf(values), tokenFile: values['token.file'] ?? null, configFile: values['config.file'] ?? null };
+}
+
+/** Where the running warden is, and how it is called. A password is taken out of the URL, which is shown and logged. */
+function wardenOf({ url, cacert, cert, key }: TlsValues & { url: string }): Pick<ClientOptions, 'url' | 'basicAuth' | 'tls'> {
+  if ((cert === undefined) !== (key === undefined)) throw usage('--cert and --key belong together; give both or neither');
+  const parsed = new URL(checkedUrl('url', url));
+  const { username, password } = parsed;
+  parsed.username = parsed.password = '';
+  const tls = { ...(cacert ? { ca: cacert } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
+  return {
+    url: username === '' && password === '' ? url : parsed.href,
+    ...(username === '' && password === '' ? {} : { basicAuth: `${decodeURIComponent(username)}:${decodeURIComponent(password)}` }),
+    ...(Object.keys(tls).length === 0 ? {} : { tls }),
+  };
 }
 
 function checkedUrl(flag: string, url: string): string {

@@ -35,7 +35,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       case 'relay':
         return await relay(command.options, version);
       case 'check':
-        return await check(command.configFile, print);
+        return await check(command.configFile, print, command.webConfigFile);
       case 'restart':
         return await restart(command.options, print);
       case 'pause':

@@ -4,6 +4,7 @@ import { noticesOf, unsupportedIn } from '../config/notices.js';
 import type { Config } from '../config/schema.js';
 import { ConfigStore } from '../config/store.js';
 import { HeapwardenError } from '../errors.js';
+import { WebConfigFile } from '../http/web-config/web-config-file.js';
 import type { Log } from '../log.js';
 import { createLog, openSink } from '../logger.js';
 import { OutputRelay } from '../output.js';
@@ -29,6 +30,8 @@ export async function serve(options: ServeOptions, version: string): Promise<num
       config,
       listen: options.listen,
       metricsPath: options.metricsPath,
+      webConfig: options.webConfigFile === null ? null : await WebConfigFile.open(options.webConfigFile),
+      allowedHosts: options.allowedHosts,
       clock: systemClock,
       log,
       onOutput: (app, worker, stream, chunk) => output.push(app, worker, stream, chunk),

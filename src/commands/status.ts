@@ -4,6 +4,7 @@ import { clean, paint } from '../monitor/cells.js';
 import { Feed } from '../monitor/feed.js';
 import { healthOf } from '../monitor/health.js';
 import { lookOf } from '../monitor/look.js';
+import { accessOf } from './access.js';
 import type { LookOptions } from './options.js';
 
 /** Exit status where no warden answers: whether anything is wrong is then not known. */
@@ -15,9 +16,10 @@ export interface Printers {
 }
 
 /** `heapwarden status`: one look. Returns the exit status: 0 all is normal, 1 something is not, 3 nobody answers. */
-export async function status({ url, json }: LookOptions, { print, printError }: Printers): Promise<number> {
+export async function status(options: LookOptions, { print, printError }: Printers): Promise<number> {
+  const { url, json } = options;
   try {
-    const told = await new Feed(url, systemClock).look();
+    const told = await new Feed(url, systemClock, await accessOf(options)).look();
     const health = healthOf(told);
     const { ok, summary, troubles, wrong, notes } = health;
     const look = lookOf(process.env, { isTTY: process.stdout.isTTY, platform: process.platform });

@@ -13,13 +13,13 @@ export async function loadConfig(file: string, host: Partial<Host> = {}): Promis
   return parseConfig(await readText(file), { ...host, file });
 }
 
-/** Throws HeapwardenError CONFIG_UNREADABLE, which says what to do. */
-export async function readText(file: string): Promise<string> {
+/** Throws HeapwardenError CONFIG_UNREADABLE, which says what to do. `flag`: by which a person names the file. */
+export async function readText(file: string, flag = '--config.file'): Promise<string> {
   let bytes: Buffer;
   try {
     bytes = await readFile(file);
   } catch (error) {
-    throw new HeapwardenError('CONFIG_UNREADABLE', unreadable(resolve(file), error), { cause: error });
+    throw new HeapwardenError('CONFIG_UNREADABLE', unreadable(resolve(file), flag, error), { cause: error });
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -29,16 +29,16 @@ export async function readText(file: string): Promise<string> {
   }
 }
 
-function unreadable(file: string, error: unknown): string {
+function unreadable(file: string, flag: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   switch (code) {
     case 'ENOENT':
-      return `there is no config file at ${file}; write one there, or name yours with --config.file`;
+      return `there is no config file at ${file}; write one there, or name yours with ${flag}`;
     case 'EACCES':
     case 'EPERM':
       return `heapwarden may not read ${file}; change its permissions, or run heapwarden as a user who may`;
     case 'EISDIR':
-      return `${file} is a folder; name the config file in it with --config.file`;
+      return `${file} is a folder; name the config file in it with ${flag}`;
     default:
       return `could not read ${file}: ${messageOf(error)}`;
   }

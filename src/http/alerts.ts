@@ -7,7 +7,7 @@ import { guarded } from './auth.js';
 import { Gate, throughGate } from './gate.js';
 import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
-import { SparseLog } from './sparse-log.js';
+import { SparseLog } from '../sparse-log.js';
 
 /** Bytes; some ten thousand alerts in one body. */
 const BODY_LIMIT = 16 * 2 ** 20;

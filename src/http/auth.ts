@@ -30,16 +30,28 @@ export function guarded(warden: { token(): Promise<string>; isReady(): boolean }
   return [requireToken(() => warden.token()), requireReady(() => warden.isReady())];
 }
 
-function tokenOf(header: string | undefined): string | null {
-  const [, scheme = '', value = ''] = /^(\S+) +(\S+)$/.exec(header ?? '') ?? [];
-  if (scheme.toLowerCase() === 'bearer') return value;
-  if (scheme.toLowerCase() !== 'basic') return null;
+/** Of Bearer, or the password of Basic. */
+export function tokenOf(header: string | undefined): string | null {
+  const { scheme, value } = partsOf(header);
+  return scheme === 'bearer' ? value : (basicOf(header)?.password ?? null);
+}
+
+/** Null for any other scheme, and for what is none: https://www.rfc-editor.org/rfc/rfc7617#section-2 */
+export function basicOf(header: string | undefined): { user: string; password: string } | null {
+  const { scheme, value } = partsOf(header);
+  if (scheme !== 'basic') return null;
   const pair = Buffer.from(value, 'base64').toString('utf8');
-  return pair.includes(':') ? pair.slice(pair.indexOf(':') + 1) : null;
+  const colon = pair.indexOf(':');
+  return colon < 0 ? null : { user: pair.slice(0, colon), password: pair.slice(colon + 1) };
+}
+
+function partsOf(header: string | undefined): { scheme: string; value: string } {
+  const [, scheme = '', value = ''] = /^(\S+) +(\S+)$/.exec(header ?? '') ?? [];
+  return { scheme: scheme.toLowerCase(), value };
 }
 
 /** Over digests, so that neither content nor length shows in the time it takes. */
-function isSame(a: string, b: string): boolean {
+export function isSame(a: string, b: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(a), digest(b));
 }

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import type { FastifyPluginAsync } from 'fastify';
 import Type from 'typebox';
+import { openOwn } from '../own-files.js';
 import { answering, content } from './answers.js';
 import { requireToken } from './auth.js';
 import { WITH_TOKEN } from './openapi.js';
@@ -28,7 +28,7 @@ export function evidenceRoute(warden: WardenPort): FastifyPluginAsync {
         const path = warden.evidenceFile(id, file);
         const message = `no ${file} of incident ${id} is kept`;
         if (path === null) return reply.code(404).send({ error: 'not_found', message });
-        const handle = await open(path, 'r').catch(() => null);
+        const handle = await openOwn(path, 'read').catch(() => null);
         if (!handle) return reply.code(404).send({ error: 'not_found', message: `${message} any more: evidence.keep has let it go` });
         const { size } = await handle.stat();
         return reply

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { SparseLog } from './sparse-log.js';
+import type { SparseLog } from '../sparse-log.js';
 
 export interface GateOptions {
   /** Bytes of bodies that may be inside together. */

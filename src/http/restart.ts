@@ -9,7 +9,7 @@ import { guarded } from './auth.js';
 import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
 import { RateLimit } from './rate-limit.js';
-import { SparseLog } from './sparse-log.js';
+import { SparseLog } from '../sparse-log.js';
 
 const Body = Type.Object(
   {

@@ -1,8 +1,16 @@
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifySchemaValidationError } from 'fastify';
+import { createServer as createHttpServer } from 'node:http';
+import Fastify, {
+  type FastifyInstance, type FastifyPluginAsync, type FastifySchemaValidationError, type FastifyServerFactory,
+} from 'fastify';
+import type { Clock } from '../clock.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
+import { checkHost, type HostRules } from './hosts.js';
 import { describeRoutes } from './openapi.js';
-import { SparseLog } from './sparse-log.js';
+import { SparseLog } from '../sparse-log.js';
+import { putBehindTls } from './tls-front.js';
+import { Access } from './web-config/access.js';
+import type { WebConfigFile } from './web-config/web-config-file.js';
 
 export interface ListenAddress {
   host: string;
@@ -19,17 +27,59 @@ export function parseListenAddress(text: string): ListenAddress | null {
 /** Characters of an app's name in a path: 200 of the config's, each up to nine when percent-encoded. */
 const MAX_PARAM_LENGTH = 1800;
 
-export function createServer(routes: readonly FastifyPluginAsync[], { version, log }: { version: string; log: Log }): FastifyInstance {
+/** Bounds on what one client, or all of them, may cost; milliseconds. A stream is written to every 15 s. */
+const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2000 };
+const KEEP_ALIVE_MS = 72_000;
+const SILENCE_MS = 60_000;
+/** Each costs a file descriptor, which the watching needs too. */
+const MOST_CONNECTIONS = 2000;
+
+export interface ServerOptions {
+  version: string;
+  log: Log;
+  /** By which names it may be called; without them, by any. */
+  hosts?: HostRules;
+  /** TLS, headers and users; the token reads, too. */
+  web?: { file: WebConfigFile; token(): Promise<string>; clock: Pick<Clock, 'monotonic'> } | undefined;
+}
+
+export function createServer(routes: readonly FastifyPluginAsync[], { version, log, hosts, web }: ServerOptions): FastifyInstance {
+  const refusals = new SparseLog(log);
+  let cutOffHandshakes = (): void => {};
+  const overTls: FastifyServerFactory = (handler) => {
+    const http = createHttpServer({ ...LIMITS, keepAliveTimeout: KEEP_ALIVE_MS }, handler);
+    http.setTimeout(SILENCE_MS);
+    const refused = (why: string): void => refusals.warn('tls', `a client was turned away before its request: ${why}`);
+    cutOffHandshakes = putBehindTls(http, (onSecure) =>
+      web!.file.engine(onSecure, refused).catch((error: unknown) => {
+        refusals.error('web config', `every connection is refused, for the web config file has become bad:\n${messageOf(error)}`);
+        throw error;
+      }),
+    );
+    return http;
+  };
   const server = Fastify({
     logger: false,
     // Keep-alive connections of a scraper would hold a stop up; they are idle between scrapes.
     forceCloseConnections: 'idle',
-    requestTimeout: 30_000,
+    http: LIMITS,
+    requestTimeout: LIMITS.requestTimeout,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionTimeout: SILENCE_MS,
+    ...(web?.file.usesTls ? { serverFactory: overTls } : {}),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // What does not fit is refused: with a misspelt `dry_run` dropped, a rehearsal would be a restart.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     schemaErrorFormatter: ([error], where) => new Error(error ? `${where}${problemOf(error)}` : `${where} is invalid`),
   });
+  server.server.maxConnections = MOST_CONNECTIONS;
+  server.addHook('preClose', async () => cutOffHandshakes());
+  if (hosts) server.addHook('onRequest', checkHost(hosts));
+  if (web) {
+    const access = new Access({ web: web.file, token: web.token, clock: web.clock, log });
+    server.addHook('onRequest', access.hook);
+    server.addHook('onClose', () => access.close());
+  }
   parseBodies(server);
   server.addHook('onSend', async (_request, reply) => {
     reply.header('X-Content-Type-Options', 'nosniff');
@@ -90,9 +140,10 @@ export async function closeServer(server: FastifyInstance): Promise<void> {
 }
 
 /** Listens on every address, or on none. Throws HeapwardenError ADDRESS_IN_USE. */
-export async function listen(server: FastifyInstance, { host, port }: ListenAddress): Promise<string> {
+export async function listen(server: FastifyInstance, { host, port }: ListenAddress, isSecure = false): Promise<string> {
   try {
-    return await server.listen({ host, port });
+    const url = await server.listen({ host, port });
+    return isSecure ? url.replace(/^http:/, 'https:') : url;
   } catch (error) {
     const inUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
     const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;

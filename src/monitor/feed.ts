@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { HeapwardenError, fetchFailure, messageOf } from '../errors.js';
+import { call, jsonOf, type Access, type Answer } from '../http/client.js';
 import type { WardenStatus } from '../http/port.js';
 import type { AppAdvice } from '../publish/advice.js';
 import type { AppHistory, Range } from '../publish/day.js';
@@ -29,10 +30,12 @@ const ANSWER_MS = 10_000;
 export class Feed {
   readonly url: string;
   readonly #clock: Clock;
+  readonly #access: Access;
 
-  constructor(url: string, clock: Clock) {
+  constructor(url: string, clock: Clock, access: Access = {}) {
     this.url = url;
     this.#clock = clock;
+    this.#access = access;
   }
 
   /** Follows the stream, again and again, until `over` aborts. */
@@ -90,9 +93,9 @@ export class Feed {
   async #get(path: string, over?: AbortSignal): Promise<unknown> {
     const inTime = AbortSignal.timeout(ANSWER_MS);
     try {
-      const response = await fetch(this.#at(path), { signal: over ? AbortSignal.any([over, inTime]) : inTime });
-      if (response.ok) return await response.json();
-      await response.body?.cancel();
+      const answer = await call(this.#at(path), this.#access, { signal: over ? AbortSignal.any([over, inTime]) : inTime });
+      if (answer.status === 200) return await jsonOf(answer);
+      answer.body.destroy();
       return null;
     } catch {
       return null; // the stream tells why
@@ -104,13 +107,13 @@ export class Feed {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), silenceMs);
     try {
-      const response = await fetch(this.#at('api/v1/stream'), { signal: AbortSignal.any([over, silence.signal]) });
-      if (!response.headers.get('content-type')?.startsWith('text/event-stream')) throw await this.#refusalOf(response);
+      const answer = await call(this.#at('api/v1/stream'), this.#access, { signal: AbortSignal.any([over, silence.signal]) });
+      if (!answer.headers['content-type']?.startsWith('text/event-stream')) throw await this.#refusalOf(answer);
       const [parser, decoder] = [new EventParser(), new TextDecoder()];
-      for await (const chunk of response.body!) {
+      for await (const chunk of answer.body) {
         timer.refresh();
         listener.heard();
-        for (const { event, data } of parser.push(decoder.decode(chunk as Uint8Array, { stream: true }))) this.#tell(listener, event, data);
+        for (const { event, data } of parser.push(decoder.decode(chunk as Buffer, { stream: true }))) this.#tell(listener, event, data);
       }
     } catch (error) {
       if (error instanceof HeapwardenError) throw error;
@@ -130,11 +133,11 @@ export class Feed {
     }
   }
 
-  async #refusalOf(response: Response): Promise<HeapwardenError> {
-    const body: unknown = await response.json().catch(() => null);
+  async #refusalOf(answer: Answer): Promise<HeapwardenError> {
+    const body = await jsonOf(answer);
     const message = typeof body === 'object' && body !== null && 'message' in body ? body.message : null;
     if (typeof message === 'string') return failed(`heapwarden at ${this.url} said: ${message}`);
-    return failed(`what answers at ${this.url} (HTTP ${response.status}) is not heapwarden`);
+    return failed(`what answers at ${this.url} (HTTP ${answer.status}) is not heapwarden`);
   }
 
   /** Relative, so that it also works behind a proxy's prefix. */

@@ -10,6 +10,7 @@ import {
 } from '../agent/protocol.cjs';
 import type { Clock } from '../clock.js';
 import { BadFrame, parseAgentFrame } from './agent-frames.js';
+import { FrameBudget } from './frame-budget.js';
 
 /** What an agent has told; times are `clock.monotonic()` when the warden read it, but for the last one. */
 export interface AgentReport {
@@ -37,6 +38,8 @@ export interface AgentReport {
 const HEARD_MS = 500;
 /** For what nobody waits for: one that has just begun to sample its allocations stands still for a moment. */
 const PATIENT_MS = 5000;
+/** For a hello, in milliseconds: a true agent sends it as it connects. */
+const HELLO_MS = 10_000;
 /** For the last word of a drain to arrive, in milliseconds. */
 const LAST_WORD_MS = 500;
 
@@ -63,7 +66,7 @@ export interface Introduction {
 }
 
 export interface AgentConnectionEvents {
-  /** The first good frame; throws BadFrame, or rejects with it, to refuse the agent. */
+  /** The first good frame; throws BadFrame, or rejects with it, to refuse the agent. Only one a connection. */
   hello(connection: AgentConnection, hello: HelloFrame): Introduction | Promise<Introduction>;
   /** The agent broke the protocol; the connection is being closed. */
   bad(connection: AgentConnection, why: string): void;
@@ -78,6 +81,9 @@ export class AgentConnection {
   readonly #clock: Clock;
   readonly #events: AgentConnectionEvents;
   readonly #lines = new LineReader(MAX_FRAME_BYTES);
+  readonly #budget: FrameBudget;
+  /** Ends a connection that says nothing. */
+  readonly #helloTimer: NodeJS.Timeout;
   /** By number of the request. */
   readonly #waiting = new Map<number, AbortController>();
   readonly #errands = new Map<number, Errand>();
@@ -89,13 +95,20 @@ export class AgentConnection {
     this.#socket = socket;
     this.#clock = clock;
     this.#events = events;
+    this.#budget = new FrameBudget(() => clock.monotonic());
+    this.#helloTimer = setTimeout(() => socket.destroy(), HELLO_MS).unref();
     socket.on('data', (chunk) => this.#read(chunk));
     socket.on('error', () => {}); // 'close' follows
     socket.on('close', () => {
+      clearTimeout(this.#helloTimer);
       for (const answer of this.#waiting.values()) answer.abort();
       for (const { over } of this.#errands.values()) over.abort();
       events.closed(this);
     });
+  }
+
+  get hasSaidHello(): boolean {
+    return this.#saidHello;
   }
 
   welcome(statsIntervalMs: number): void {
@@ -177,6 +190,7 @@ export class AgentConnection {
     try {
       const lines = this.#lines.push(chunk);
       if (!lines) throw new BadFrame(`a line is longer than ${MAX_FRAME_BYTES} bytes`);
+      if (!this.#budget.take(lines.length, chunk.length)) throw new BadFrame('it says more than any agent does');
       let n = 0;
       for (const line of lines) n = this.#take(line) ?? n;
       if (n > 0 && this.#canTake()) this.#write({ type: 'ack', n });
@@ -201,6 +215,7 @@ export class AgentConnection {
     if (frame.type === 'hello') {
       if (this.#saidHello) throw new BadFrame('a second hello');
       this.#saidHello = true;
+      clearTimeout(this.#helloTimer);
       const begin = ({ pid, statsIntervalMs }: Introduction) => {
         const { node, app, agent } = frame;
         const who = { pid, node, app, ...(agent === undefined ? {} : { version: agent }) };

@@ -21,6 +21,7 @@ export async function listenOnSocket(server: Server, path: string, group?: numbe
       return null;
     }
     const wasMade = (await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined;
+    if (!wasMade) await assertTrustworthy(folder);
     if (group !== undefined && wasMade) await open(folder, group, 0o710);
     try {
       await listen(server, path);
@@ -43,6 +44,13 @@ export async function listenOnSocket(server: Server, path: string, group?: numbe
       { cause: error },
     );
   }
+}
+
+/** Whoever owns the folder can put a socket of his own in the place of ours, and give orders to the agents. */
+async function assertTrustworthy(folder: string): Promise<void> {
+  const { uid } = await stat(folder);
+  const me = process.geteuid?.();
+  if (uid !== me && uid !== 0 && me !== 0) throw new Error(`${folder} belongs to user ${uid}, who could take the socket's place`);
 }
 
 async function open(path: string, group: number, mode: number): Promise<void> {

@@ -2,14 +2,19 @@ import { createServer, type Server } from 'node:net';
 import type { HelloFrame } from '../agent/protocol.cjs';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
+import { SparseLog } from '../sparse-log.js';
 import { AgentConnection, type AgentReport, type GatherOrder, type Introduction } from './agent-connection.js';
 import { BadFrame } from './agent-frames.js';
 import { listenOnSocket } from './agent-socket.js';
-import { ownPidNamespace, pidsFromOutside, type Stranger } from './inner-pid.js';
+import { ownPidNamespace, pidsFromOutside, startOf, type Stranger } from './inner-pid.js';
 
 export type { AgentReport, GatherOrder } from './agent-connection.js';
 
 const MAX_CONNECTIONS = 10_000;
+/** Connections that have not said who they are; one more ends the oldest of them. */
+const MAX_SILENT = 500;
+/** Milliseconds in which a connection of a process that connects anew is seen to have ended: both may be news at once. */
+const LAST_CLOSE_MS = 250;
 /** Stats are out of date after so many intervals without new ones, and a moment for a busy loop. */
 const STALE_INTERVALS = 3;
 const STALE_MARGIN_MS = 1000;
@@ -27,28 +32,39 @@ export interface AgentHubOptions {
   /** Pids here of whom a process of another pid namespace may be; by default /proc is searched. */
   pidsFromOutside?: (who: Stranger) => Promise<number[]>;
   maxConnections?: number;
+  /** When a process started, as a HelloFrame has it; null where that cannot be seen. By default /proc is asked. */
+  startOf?: (pid: number) => Promise<number | null>;
   /** Until when the warden itself could not hear, by `clock.monotonic()`. */
   deafUntil?: () => number;
 }
 
-/** Where agents report in. Whatever one of them says, it can harm nothing but its own connection. */
+/**
+ * Where agents report in. Whatever one of them says, it can harm nothing but its own connection. What of a claim to be a
+ * pid is checked: that process exists, has started when it says so (an agent since 0.1 does, on Linux), and no other
+ * connection speaks for it. Node.js has no SO_PEERCRED: whoever may connect, and does so before a process's own agent,
+ * is believed to be it; what it then says counts for that process alone, and only if it is in a worker's tree.
+ */
 export class AgentHub {
   readonly #options: AgentHubOptions;
   readonly #pidExists: (pid: number) => boolean;
   readonly #server: Server;
   readonly #connections = new Set<AgentConnection>();
+  readonly #log: SparseLog;
   readonly #byPid = new Map<number, AgentConnection>();
   /** null where the system has none. */
   #pidNamespace: number | null = null;
   #statsIntervalMs: number;
   #full = false;
+  #finding: Promise<unknown> = Promise.resolve();
 
   constructor(options: AgentHubOptions) {
     this.#options = options;
     this.#pidExists = options.pidExists ?? processExists;
     this.#statsIntervalMs = options.statsIntervalMs;
+    this.#log = new SparseLog(options.log);
     this.#server = createServer((socket) => {
       this.#full = false;
+      this.#makeRoom();
       this.#connections.add(
         new AgentConnection(socket, options.clock, {
           hello: (connection, hello) => this.#welcome(connection, hello),
@@ -155,9 +171,25 @@ export class AgentHub {
     const { pid, pid_namespace, start } = hello;
     const ours = this.#pidNamespace;
     if (ours !== null && pid_namespace !== undefined && pid_namespace !== ours && start !== undefined) {
-      return this.#find(connection, hello, { pid, pid_namespace, start });
+      // One after the other: each search reads all of /proc.
+      const found = this.#finding.then(() => this.#find(connection, hello, { pid, pid_namespace, start }));
+      this.#finding = found.catch(() => {});
+      return found;
     }
     if (!this.#pidExists(pid)) throw new BadFrame(`no process ${pid} on this machine`);
+    if (start === undefined && !this.#byPid.has(pid)) return this.#admit(connection, hello, pid);
+    return this.#check(connection, hello, pid);
+  }
+
+  /** Whether the pid is its own: not that of an earlier process, nor one for which somebody speaks already. */
+  async #check(connection: AgentConnection, hello: HelloFrame, pid: number): Promise<Introduction> {
+    const { start } = hello;
+    const known = start === undefined ? null : await (this.#options.startOf ?? startOf)(pid);
+    if (known !== null && known !== start) throw new BadFrame(`process ${pid} has not started when it says so`);
+    const endsAt = performance.now() + LAST_CLOSE_MS;
+    while (this.#byPid.has(pid) && performance.now() < endsAt) await this.#options.clock.sleep(LAST_CLOSE_MS / 10);
+    if (this.#byPid.has(pid)) throw new BadFrame(`process ${pid} has an agent already, which stays`);
+    if (!this.#connections.has(connection)) throw new BadFrame('it has gone');
     return this.#admit(connection, hello, pid);
   }
 
@@ -171,23 +203,21 @@ export class AgentHub {
     if (others.length > 0) {
       throw new BadFrame(`${name} may be ${[pid, ...others].join(' or ')}; run heapwarden as root or as its user to tell`);
     }
-    if (!this.#connections.has(connection)) throw new BadFrame('it has gone');
-    return this.#admit(connection, hello, pid);
+    return this.#check(connection, { ...hello, start: undefined }, pid);
   }
 
   #admit(connection: AgentConnection, { app, node }: HelloFrame, pid: number): Introduction {
-    const older = this.#byPid.get(pid);
     this.#byPid.set(pid, connection);
-    // The pid's process has a new connection, or is a new process.
-    older?.close();
-    this.#options.log.info(`${app}: the agent of process ${pid} reports in (Node ${node})`, { app, pid, node_version: node });
+    this.#log.info(`agent ${pid}`, `${app}: the agent of process ${pid} reports in (Node ${node})`, { app, pid, node_version: node });
     return { pid, statsIntervalMs: this.#statsIntervalMs };
   }
 
   #complain({ report }: AgentConnection, why: string): void {
     const name = report ? `${report.app}: the agent of process ${report.pid}` : 'a connection to the agent socket';
     const who = report ? { app: report.app, pid: report.pid } : {};
-    this.#options.log.warn(`${name} was closed, for it does not speak the protocol: ${why}`, who);
+    // Of those that come again and again, each time with another number, one line.
+    const kind = report ? `bad ${report.pid}` : why.replace(/\d+/g, '');
+    this.#log.warn(kind, `${name} was closed, for it does not speak the protocol: ${why}`, who);
   }
 
   #forget(connection: AgentConnection): void {
@@ -196,6 +226,12 @@ export class AgentHub {
     if (pid === undefined || this.#byPid.get(pid) !== connection) return;
     this.#byPid.delete(pid);
     this.#options.log.debug(`${connection.report?.app}: the agent of process ${pid} is gone`, { pid });
+  }
+
+  /** Whoever connects and says nothing keeps nobody out. */
+  #makeRoom(): void {
+    const silent = [...this.#connections].filter(({ hasSaidHello }) => !hasSaidHello);
+    if (silent.length >= MAX_SILENT) silent[0]!.close();
   }
 
   #refuse(): void {

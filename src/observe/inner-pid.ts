@@ -41,6 +41,11 @@ export async function pidsFromOutside({ pid, pid_namespace, start }: Stranger, p
   return found;
 }
 
+/** When a process started, as a HelloFrame has it; null where the system does not tell. */
+export async function startOf(pid: number, proc = '/proc'): Promise<number | null> {
+  return parseProcStat(await readText(join(proc, String(pid), 'stat')))?.start ?? null;
+}
+
 /** Null where it may not be read: it takes the right to trace the process (ptrace(2)). */
 async function pidNamespace(who: string, proc: string): Promise<number | null> {
   const link = await readlink(join(proc, who, 'ns', 'pid')).catch(() => '');

@@ -42,7 +42,7 @@ export function parseProcStat(line: string | Uint8Array): ProcStat | null {
   const state = bytes[nameEnd + 2]!;
   const isWhole = bytes[nameEnd + 1] === SPACE && bytes[nameEnd + 3] === SPACE && bytes[bytes.length - 1] === NEWLINE;
   if (!isWhole || state <= SPACE) return null;
-  const numbers = new Array<number>(NUMBERS);
+  const numbers: number[] = [];
   at = nameEnd + 4;
   for (let i = 0; i < NUMBERS; i++, at++) {
     const isNegative = bytes[at] === MINUS;

@@ -1,5 +1,6 @@
 import type { GcHistogram, RuntimeStats } from '../agent/protocol.cjs';
 import { GC_BUCKETS_SECONDS } from '../agent/protocol.cjs';
+import type { WorkerState } from '../observe/tracker.js';
 import {
   gauge, labelsOf, perWorker, samples, seconds, type Family, type Labels, type Sample, type View,
 } from './family.js';
@@ -24,6 +25,11 @@ export function runtimeFamilies({ workers, config }: View): Family[] {
       perWorker(workers, ({ app, agent }) => (agent ? 1 : expected.has(app) ? 0 : null)),
     ),
     gauge(
+      'heapwarden_agent_contradicted',
+      '1 where the agent claims more heap than its process has resident memory, as only swapping or a lie explains for long.',
+      perWorker(workers, contradicted),
+    ),
+    gauge(
       'heapwarden_nodejs_eventloop_heartbeat_timestamp_seconds',
       'The last time the event loop is known to have turned, in seconds since the Unix epoch.',
       perWorker(workers, ({ agent }) => agent && seconds(agent.heartbeatAtMs)),
@@ -31,6 +37,13 @@ export function runtimeFamilies({ workers, config }: View): Family[] {
     ...heapFamilies('heapwarden_', subjects),
     ...loopAndGcFamilies('heapwarden_', subjects),
   ];
+}
+
+/** Both figures are of about the same moment; null where one of them is not known. */
+function contradicted({ agent, reading }: WorkerState): number | null {
+  const resident = reading?.tree.find(({ pid }) => pid === agent?.pid)?.rssBytes;
+  if (!agent?.stats || resident === undefined) return null;
+  return agent.stats.heap_used > resident ? 1 : 0;
 }
 
 type HeapFigure = 'heap_used' | 'heap_total' | 'heap_limit' | 'heap_live' | 'external' | 'array_buffers';

@@ -1,5 +1,6 @@
 import { describeDamage } from '../act/journal.js';
 import { StateLock } from '../act/lock.js';
+import { whyUnsafe } from '../act/state-folder.js';
 import { createMeter } from '../agent/meter.cjs';
 import type { Clock } from '../clock.js';
 import type { Webhook } from '../decide/alerts.js';
@@ -7,9 +8,11 @@ import { HeapwardenError, messageOf } from '../errors.js';
 import { alertsRoute } from '../http/alerts.js';
 import { managementRoutes } from '../http/management.js';
 import { metricsRoute } from '../http/metrics.js';
+import { hostRules } from '../http/hosts.js';
 import { closeServer, createServer, listen, parseListenAddress } from '../http/server.js';
-import { SparseLog } from '../http/sparse-log.js';
+import { SparseLog } from '../sparse-log.js';
 import { ensureToken, readToken } from '../http/token.js';
+import type { WebConfigFile } from '../http/web-config/web-config-file.js';
 import type { Log } from '../log.js';
 import { processSource } from '../observe/processes.js';
 import { render, type Exposition } from '../publish/render.js';
@@ -29,6 +32,10 @@ import { Wardens } from './wardens.js';
 export interface RelayOptions {
   version: string;
   config: RelayConfig;
+  /** TLS and users; null or absent: neither. */
+  webConfig?: WebConfigFile | null;
+  /** Names by which it may be called beside its own. */
+  allowedHosts?: readonly string[];
   clock: Clock;
   log: Log;
 }
@@ -94,6 +101,8 @@ export class Relay {
     const lock = await StateLock.take(config.state_dir, processSource());
     const closers: (() => unknown)[] = [() => lock.release()];
     try {
+      const unsafe = await whyUnsafe(config.state_dir);
+      if (unsafe !== null) log.warn(unsafe);
       const wardens = await Wardens.open(config.wardens);
       const counters = new RelayCounters();
       const { journal, content, setAside } = await RelayJournal.open(config.state_dir, () => counters.journalError());
@@ -114,7 +123,8 @@ export class Relay {
   }
 
   token(): Promise<string> {
-    return readToken(this.#options.config.auth.token_file);
+    const { auth, state_dir: stateDir } = this.#options.config;
+    return readToken(auth.token_file, { stateDir });
   }
 
   /** Reads the list of targets anew. The config itself takes a restart. Throws HeapwardenError. */
@@ -181,13 +191,15 @@ export class Relay {
   }
 
   async #start(held: readonly Pick<Delivery, 'instance' | 'alert' | 'sinceMs'>[]): Promise<void> {
-    const { version, config, clock, log } = this.#options;
+    const { version, config, webConfig = null, allowedHosts = [], clock, log } = this.#options;
     this.#opened.push(() => this.#meter.close(), () => this.#self.close());
     try {
-      await ensureToken(config.auth.token_file);
+      await ensureToken(config.auth.token_file, { stateDir: config.state_dir });
       const routes = [metricsRoute(this, '/metrics'), managementRoutes(this), alertsRoute(this, log), deliveriesRoute(this)];
-      const server = createServer(routes, { version, log });
-      this.url = await listen(server, parseListenAddress(config.listen)!);
+      const address = parseListenAddress(config.listen)!;
+      const web = webConfig ? { file: webConfig, token: () => this.token(), clock } : undefined;
+      const server = createServer(routes, { version, log, hosts: hostRules(address.host, allowedHosts), web });
+      this.url = await listen(server, address, webConfig?.usesTls);
       this.#opened.push(() => this.#courier.close(), () => this.#brakeman?.close(), () => this.#targets.close());
       this.#opened.push(() => this.#closing.abort(), () => closeServer(server));
       await this.#targets.start();

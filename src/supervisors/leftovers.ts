@@ -1,8 +1,9 @@
 /** Only Linux has an id of each boot, and needs it: elsewhere start times are times of day. */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Clock } from '../clock.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
+import { readOwn, replaceOwn } from '../own-files.js';
 import type { ProcessId, ProcessTable } from './contract.js';
 import { stopTree } from './stop.js';
 
@@ -55,7 +56,7 @@ export class Leftovers {
   static async open(path: string, parts: LeftoverParts): Promise<Leftovers> {
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').then((id) => id.trim(), () => '');
     const nothing = { boot, apps: new Map(), starting: new Map() };
-    const found = await readFile(path, 'utf8').then(parseRunning, (error: NodeJS.ErrnoException) =>
+    const found = await readOwn(path).then((bytes) => parseRunning(String(bytes)), (error: NodeJS.ErrnoException) =>
       error.code === 'ENOENT' ? nothing : null,
     );
     if (!found) parts.log.warn(`${path} cannot be read; processes of an earlier heapwarden may still run`);
@@ -103,12 +104,10 @@ export class Leftovers {
   }
 
   async #write(): Promise<void> {
-    const draft = `${this.#path}.new`;
     const apps = Object.fromEntries([...this.#found.apps, ...this.#running]);
     const starting = Object.fromEntries([...this.#found.starting, ...this.#starting]);
     try {
-      await writeFile(draft, JSON.stringify({ boot: this.#boot, apps, starting }), { mode: 0o600 });
-      await rename(draft, this.#path);
+      await replaceOwn(this.#path, [JSON.stringify({ boot: this.#boot, apps, starting })]);
       this.#writable = true;
     } catch (error) {
       const why = `${this.#path} cannot be written: ${messageOf(error)}`;

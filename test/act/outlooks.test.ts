@@ -105,16 +105,16 @@ t.test('of a worker without a process there is nothing to know', async (t) => {
 t.test('a fleet is judged in slices, by one look at a time', async (t) => {
   const world = new World();
   world.live(200 * MINUTE, { names: Array.from({ length: 100 }, (_, i) => String(i)) });
-  let [turns, isDone] = [0, false];
+  const seen = { turns: 0, done: false };
   const others = (async () => {
-    for (; !isDone; turns++) await turn();
+    for (; !seen.done; seen.turns++) await turn();
   })();
   world.outlooks.look(world.workers);
   world.outlooks.look([]);
   await world.outlooks.settled();
-  isDone = true;
+  seen.done = true;
   await others;
-  t.ok(turns >= 2, `${turns} turns of the loop`);
+  t.ok(seen.turns >= 2, `${seen.turns} turns of the loop`);
   for (const worker of world.workers) {
     t.strictSame(world.outlooks.of(worker), outlookOf(world.book.of(worker)!, LIMITED, LEAK_DEFAULTS));
   }

@@ -15,18 +15,23 @@ t.test('serve', async (t) => {
     configFile: null,
     listen: { host: '127.0.0.1', port: 9973 },
     metricsPath: '/metrics',
+    webConfigFile: null,
+    allowedHosts: [],
     level: 'info',
     format: 'text',
   };
   t.strictSame(parseCommand(['serve']), { name: 'serve', options: defaults });
   const flags = [
     '--config.file=/etc/h.yml', '--web.listen-address=[::1]:80', '--web.telemetry-path=/a/b-c_d.e',
+    '--web.config.file=web.yml', '--web.allowed-host=warden.example', '--web.allowed-host=box',
     '--log.level=debug', '--log.format=json',
   ];
   const options = {
     configFile: '/etc/h.yml',
     listen: { host: '::1', port: 80 },
     metricsPath: '/a/b-c_d.e',
+    webConfigFile: 'web.yml',
+    allowedHosts: ['warden.example', 'box'],
     level: 'debug',
     format: 'json',
   };
@@ -36,15 +41,15 @@ t.test('serve', async (t) => {
 });
 
 t.test('relay', async (t) => {
-  const options = { configFile: 'relay.yml', level: 'info', format: 'text' };
+  const options = { configFile: 'relay.yml', webConfigFile: null, allowedHosts: [], level: 'info', format: 'text' };
   t.strictSame(parseCommand(['relay']), { name: 'relay', options });
   const flags = ['--config.file=r.yml', '--log.level=debug', '--log.format=json'];
-  t.strictSame(parseCommand(['relay', ...flags]), { name: 'relay', options: { configFile: 'r.yml', level: 'debug', format: 'json' } });
+  t.strictSame(parseCommand(['relay', ...flags]), { name: 'relay', options: { ...options, configFile: 'r.yml', level: 'debug', format: 'json' } });
 });
 
 t.test('check', async (t) => {
-  t.strictSame(parseCommand(['check']), { name: 'check', configFile: null });
-  t.strictSame(parseCommand(['check', '--config.file', 'x.yml']), { name: 'check', configFile: 'x.yml' });
+  t.strictSame(parseCommand(['check']), { name: 'check', configFile: null, webConfigFile: null });
+  t.strictSame(parseCommand(['check', '--config.file', 'x.yml', '--web.config.file=w.yml']), { name: 'check', configFile: 'x.yml', webConfigFile: 'w.yml' });
 });
 
 t.test('restart', async (t) => {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify from 'fastify';
 import t, { type Test } from 'tap';
 import { Gate, throughGate } from '../../src/http/gate.js';
-import { SparseLog } from '../../src/http/sparse-log.js';
+import { SparseLog } from '../../src/sparse-log.js';
 import { MemoryLog } from '../act/support.js';
 import { waitFor } from '../integration/wait.js';
 

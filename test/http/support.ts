@@ -18,7 +18,9 @@ import { evidenceRoute } from '../../src/http/evidence.js';
 import { historyRoute } from '../../src/http/history.js';
 import type { WardenPort, WardenStatus } from '../../src/http/port.js';
 import { restartRoute } from '../../src/http/restart.js';
+import type { HostRules } from '../../src/http/hosts.js';
 import { createServer } from '../../src/http/server.js';
+import type { WebConfigFile } from '../../src/http/web-config/web-config-file.js';
 import { streamRoute } from '../../src/http/stream.js';
 import { Changes, type Change } from '../../src/publish/changes.js';
 import type { AppHistory, Range } from '../../src/publish/day.js';
@@ -128,8 +130,16 @@ export function answerOf(action: 'restart' | 'refuse', reason: Answer['reason'],
   return { action, reason, sentence: `shop/${worker}: about it`, app: 'shop', worker, incident: 'one' } as Answer;
 }
 
-/** `page`: of dist/, where a browser is to run it; src/ has no JavaScript. */
-export function serverOf(t: Pick<Test, 'teardown'>, { metricsPath = '/metrics', page = pageRoutes } = {}) {
+interface FakeServerOptions {
+  metricsPath?: string;
+  /** Of dist/, where a browser is to run it; src/ has no JavaScript. */
+  page?: typeof pageRoutes;
+  hosts?: HostRules;
+  webConfig?: WebConfigFile;
+}
+
+export function serverOf(t: Pick<Test, 'teardown'>, options: FakeServerOptions = {}) {
+  const { metricsPath = '/metrics', page = pageRoutes, hosts, webConfig } = options;
   const warden = new FakeWarden();
   const log = new MemoryLog();
   const clock = new FakeClock();
@@ -146,7 +156,8 @@ export function serverOf(t: Pick<Test, 'teardown'>, { metricsPath = '/metrics', 
     adviceRoute(warden),
     page({ metricsPath }),
   ];
-  const server: FastifyInstance = createServer(routes, { version: warden.version, log });
+  const web = webConfig && { file: webConfig, token: () => warden.token(), clock };
+  const server: FastifyInstance = createServer(routes, { version: warden.version, log, ...(hosts ? { hosts } : {}), web });
   t.teardown(() => server.close());
   return { warden, log, clock, server };
 }

@@ -356,16 +356,17 @@ t.test('closes what breaks the protocol, says so once, and harms nobody else', a
   }
 });
 
-t.test('of two connections for one pid the newer counts', async (t) => {
+t.test('of two connections for one pid the older stays: an agent ends its own before it comes again', async (t) => {
   const fixture = await listening(t);
   const older = await welcomed(t, fixture);
   fixture.nowMs += 5;
-  const newer = await welcomed(t, fixture, { ...HELLO, app: 'newer' });
-  await older.closed;
-  newer.say({ type: 'beat', n: 1 });
-  await newer.hear();
-  t.match(fixture.hub.reports(), [{ app: 'newer', connectedAt: 100_005 }]);
-  t.same(fixture.warnings(), []);
+  const newer = new Client(t, fixture.path);
+  newer.say({ ...HELLO, app: 'newer' });
+  await newer.closed;
+  older.say({ type: 'beat', n: 1 });
+  await older.hear();
+  t.match(fixture.hub.reports(), [{ app: 'shop', connectedAt: 100_000 }]);
+  t.equal(fixture.warnings().length, 1);
 });
 
 t.test('refuses connections beyond its bound', async (t) => {

@@ -94,14 +94,14 @@ const many = (name: string, count: number): Family => ({
 });
 
 t.test('a long page is written in slices: others have their turn', async (t) => {
-  let [turns, isDone] = [0, false];
+  const seen = { turns: 0, done: false };
   const others = (async () => {
-    for (; !isDone; turns++) await turn();
+    for (; !seen.done; seen.turns++) await turn();
   })();
   const text = await page([collectorOf('many', many('x', 200_000))]);
-  isDone = true;
+  seen.done = true;
   await others;
-  t.ok(turns > 3, `${turns} turns of the loop`);
+  t.ok(seen.turns > 3, `${seen.turns} turns of the loop`);
   t.equal(text.split('\n').filter((line) => line.startsWith('x{')).length, 200_000, 'and is whole');
   t.equal(linesOf(text).find((line) => line.startsWith('x{')), 'x{app="shop",worker="0"} 0');
 });

@@ -21,6 +21,7 @@ const CONTRACT: Record<string, string> = {
   heapwarden_process_threads: 'app worker',
   heapwarden_process_info: 'app node_version pid supervisor worker',
   heapwarden_agent_up: 'app worker',
+  heapwarden_agent_contradicted: 'app worker',
   heapwarden_nodejs_heap_size_used_bytes: 'app worker',
   heapwarden_nodejs_heap_size_total_bytes: 'app worker',
   heapwarden_nodejs_heap_size_limit_bytes: 'app worker',

@@ -1,8 +1,9 @@
-import { readFile, stat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EvidenceFile } from '../../agent/protocol.cjs';
 import type { Clock } from '../../clock.js';
 import type { AppConfig } from '../../config/schema.js';
+import { readOwn } from '../../own-files.js';
 import { standstillOf } from '../../decide/measure.js';
 import { messageOf } from '../../errors.js';
 import type { Log } from '../../log.js';
@@ -160,7 +161,7 @@ export class Evidence {
     await attempt(report, 'suspects.txt', async () => {
       const path = join(folder, 'allocations.heapprofile');
       const { size } = await stat(path);
-      const head = size > LARGEST_PROFILE ? null : parseProfile(await readFile(path, 'utf8'));
+      const head = size > LARGEST_PROFILE ? null : parseProfile((await readOwn(path)).toString('utf8'));
       if (!head) throw new Error('the profile could not be read');
       const ranked = rankSuspects(head, await sourceLocator(urlsIn(head)));
       const { app, worker: slot, atMs: nowMs } = incident;
@@ -203,7 +204,7 @@ async function attempt(report: EvidenceReport, file: string, write: () => Promis
 }
 
 const isThere = (folder: string, file: string): Promise<boolean> =>
-  stat(join(folder, file)).then((facts) => facts.isFile() && facts.size > 0, () => false);
+  lstat(join(folder, file)).then((facts) => facts.isFile() && facts.size > 0, () => false);
 
 const isOfMemory = ({ asked }: Incident): boolean => asked === 'rss' || asked === 'heap';
 

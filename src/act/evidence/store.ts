@@ -1,6 +1,7 @@
-import { lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { AppConfig } from '../../config/schema.js';
+import { assertFolder, createOwn } from '../../own-files.js';
 import { folderName, isFolderName, safeName, surplus, type KeptFolder, type Subject } from './names.js';
 
 /** Bytes of all evidence together, the newest folder apart. */
@@ -20,8 +21,15 @@ export class EvidenceStore {
 
   /** Makes the incident's folder, which this user alone may enter. */
   async make(subject: Subject): Promise<string> {
-    const folder = join(this.#root, safeName(subject.app), folderName(subject));
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    let folder = this.#root;
+    await mkdir(dirname(folder), { recursive: true, mode: 0o700 });
+    for (const name of ['', safeName(subject.app), folderName(subject)]) {
+      folder = join(folder, name);
+      await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+      });
+      await assertFolder(folder);
+    }
     return folder;
   }
 
@@ -35,14 +43,20 @@ export class EvidenceStore {
 
   async #kept(): Promise<(KeptFolder & { path: string })[]> {
     const kept: (KeptFolder & { path: string })[] = [];
-    for (const app of await readdir(this.#root)) {
-      for (const name of (await readdir(join(this.#root, app))).filter(isFolderName)) {
+    for (const app of await foldersIn(this.#root)) {
+      for (const name of (await foldersIn(join(this.#root, app))).filter(isFolderName)) {
         const path = join(this.#root, app, name);
         kept.push({ app, name, path, bytes: await bytesIn(path) });
       }
     }
     return kept;
   }
+}
+
+/** Without links: what they lead to is not ours to count or to remove. */
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }
 
 async function bytesIn(folder: string): Promise<number> {
@@ -52,5 +66,6 @@ async function bytesIn(folder: string): Promise<number> {
 }
 
 export async function writePrivate(folder: string, file: string, text: string): Promise<void> {
-  await writeFile(join(folder, file), text, { mode: 0o600 });
+  const handle = await createOwn(join(folder, file));
+  await handle.appendFile(text).finally(() => handle.close());
 }

@@ -1,4 +1,5 @@
-import { messageOf } from '../../errors.js';
+import { fetchFailure } from '../../errors.js';
+import { call, textOf, type Access } from '../../http/client.js';
 import type { Told } from './finding.js';
 
 const TIMEOUT_MS = 5000;
@@ -13,20 +14,15 @@ export interface HttpAnswer {
 }
 
 /** What a server answers, or why it does not, in a few words. Times are milliseconds since the epoch. */
-export async function ask(base: string, path: string): Promise<Told<HttpAnswer>> {
+export async function ask(base: string, path: string, access: Access = {}): Promise<Told<HttpAnswer>> {
   const askedMs = Date.now();
   try {
-    const response = await fetch(new URL(path, base.replace(/\/?$/, '/')), { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const answer = await call(new URL(path, base.replace(/\/?$/, '/')), access, { signal });
     const answeredMs = Date.now();
-    const text = await response.text();
-    return { value: { status: response.status, date: response.headers.get('date'), text, askedMs, answeredMs } };
+    const text = await textOf(answer);
+    return { value: { status: answer.status, date: answer.headers.date ?? null, text, askedMs, answeredMs } };
   } catch (error) {
-    return { why: reasonOf(error) };
+    return { why: fetchFailure(error) };
   }
-}
-
-/** fetch puts it into `cause`; where a name has several addresses, that is an AggregateError without a message. */
-function reasonOf(error: unknown): string {
-  const cause = error instanceof Error ? (error.cause ?? error) : error;
-  return cause instanceof AggregateError ? cause.errors.map(messageOf).join(', ') : messageOf(cause);
 }

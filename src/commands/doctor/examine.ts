@@ -18,6 +18,7 @@ import { lookAtClock } from './look-clock.js';
 import { lookAtStateDir, lookAtToken } from './look-files.js';
 import { lookAtPm2 } from './look-pm2.js';
 import { lookAtServices } from './look-services.js';
+import { accessOf } from '../access.js';
 import { answersAt, lookAtWarden } from './look-warden.js';
 import { agentWorkersOf, boundsOf, workersOf } from './look-workers.js';
 import { judgeMemoryLimits } from './memory-limits.js';
@@ -66,7 +67,7 @@ async function examineWith(config: Config, text: string, options: DoctorOptions,
   const places = new Places(resolve(options.configFile ?? DEFAULT_CONFIG_FILE), text, config.apps);
   const [table, warden, pm2, holder, socketAnswers, clock, token, state] = await Promise.all([
     readProcesses(source),
-    lookAtWarden(options.url),
+    accessOf(options).then((access) => lookAtWarden(options.url, access)),
     lookAtPm2(config.apps),
     StateLock.holder(config.state_dir, source),
     answersAt(config.agent_socket),

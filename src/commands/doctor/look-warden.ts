@@ -1,13 +1,15 @@
 import { connect } from 'node:net';
+import type { Access } from '../../http/client.js';
 import type { AppStatus } from '../../publish/app-shape.js';
 import { ask } from './ask.js';
 import type { Told } from './finding.js';
 
 /** The apps as the running warden tells them (/api/v1/apps). */
-export async function lookAtWarden(url: string): Promise<Told<AppStatus[]>> {
-  const answer = await ask(url, 'api/v1/apps');
+export async function lookAtWarden(url: string, access: Access = {}): Promise<Told<AppStatus[]>> {
+  const answer = await ask(url, 'api/v1/apps', access);
   if ('why' in answer) return answer;
   const { status, text } = answer.value;
+  if (status === 401) return { why: 'it asks for a user: set HEAPWARDEN_BASIC_AUTH=user:password' };
   try {
     const { apps } = JSON.parse(text) as { apps?: unknown };
     if (status === 200 && Array.isArray(apps)) return { value: apps as AppStatus[] };

@@ -151,7 +151,7 @@ class Scraper {
   }
 
   async scrape(): Promise<void> {
-    this.#client.postMessage(this.#url);
+    this.#client.postMessage(this.#url); // oxlint-disable-line unicorn/require-post-message-target-origin -- a worker thread has none
     const [bytes] = (await once(this.#client, 'message')) as [number];
     if (bytes === 0) throw new Error('an empty page');
   }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { SparseLog } from '../../src/http/sparse-log.js';
-import { MemoryLog } from '../act/support.js';
-import { waitFor } from '../integration/wait.js';
+import { SparseLog } from '../src/sparse-log.js';
+import { MemoryLog } from './act/support.js';
+import { waitFor } from './integration/wait.js';
 
 t.test('one line at once, one with the count after a while', async (t) => {
   const log = new MemoryLog();

@@ -1,4 +1,4 @@
-import type { Log, LogFields } from '../log.js';
+import type { Log, LogFields } from './log.js';
 
 const EVERY_MS = 10_000;
 
@@ -13,6 +13,10 @@ export class SparseLog {
     this.#everyMs = everyMs;
   }
 
+  info(kind: string, message: string, fields: LogFields = {}): void {
+    this.#say('info', kind, message, fields);
+  }
+
   warn(kind: string, message: string, fields: LogFields = {}): void {
     this.#say('warn', kind, message, fields);
   }
@@ -21,7 +25,7 @@ export class SparseLog {
     this.#say('error', kind, message, fields);
   }
 
-  #say(level: 'warn' | 'error', kind: string, message: string, fields: LogFields): void {
+  #say(level: 'info' | 'warn' | 'error', kind: string, message: string, fields: LogFields): void {
     const more = this.#more.get(kind);
     if (more !== undefined) return void this.#more.set(kind, more + 1);
     this.#log[level](message, fields);

@@ -1,0 +1,76 @@
+import * as http from 'node:http';
+import * as https from 'node:https';
+import type { Readable } from 'node:stream';
+import { constants, createGunzip } from 'node:zlib';
+
+/** How a warden is called that is protected by a web config. */
+export interface Access {
+  /** The Authorization header of those who only read. */
+  authorization?: string;
+  /** In PEM; Node.js's own authorities (NODE_EXTRA_CA_CERTS among them) where there is no `ca`. */
+  tls?: { ca?: Buffer; cert?: Buffer; key?: Buffer };
+}
+
+export interface Call {
+  method?: 'GET' | 'POST';
+  headers?: Readonly<Record<string, string>>;
+  body?: string;
+  signal?: AbortSignal;
+}
+
+export interface Answer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  /** Unpacked; must be read or destroyed. */
+  body: Readable;
+}
+
+/** One request on a connection of its own; redirects are answers. Rejects where none comes, or the signal aborts. */
+export function call(url: URL, { authorization, tls }: Access, { method = 'GET', headers, body, signal }: Call = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const isSecure = url.protocol === 'https:';
+    const request = (isSecure ? https : http).request(url, {
+      method,
+      headers: {
+        'accept-encoding': 'gzip',
+        ...(authorization === undefined ? {} : { authorization }),
+        ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
+        ...headers,
+      },
+      agent: false,
+      ...(signal ? { signal } : {}),
+      ...(isSecure ? tls : {}),
+    });
+    request.on('error', reject);
+    request.on('response', (response) => {
+      resolve({ status: response.statusCode ?? 0, headers: response.headers, body: unpacked(response) });
+    });
+    request.end(body);
+  });
+}
+
+/** Reads all of it. */
+export async function textOf({ body }: Answer): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Parsed; null for what is no JSON. */
+export async function jsonOf(answer: Answer): Promise<unknown> {
+  const text = await textOf(answer);
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** A stream of events is to be had as it comes, block by block. */
+function unpacked(response: http.IncomingMessage): Readable {
+  if (response.headers['content-encoding'] !== 'gzip') return response;
+  const zip = createGunzip({ flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH });
+  response.on('error', (error) => zip.destroy(error));
+  zip.on('close', () => response.destroy());
+  return response.pipe(zip);
+}
