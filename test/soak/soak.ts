@@ -34,7 +34,7 @@ const DISK_MB = 48;
 const INSIDE = 'HEAPWARDEN_SOAK_INSIDE';
 const REFEREE = fileURLToPath(new URL('referee/main.ts', import.meta.url));
 /** The last part of a run in which the warden is left alive, so that its memory can be judged. */
-const UNDISTURBED = 0.4;
+const UNDISTURBED = 0.5;
 
 interface Flags extends Plan {
   minutes: number;

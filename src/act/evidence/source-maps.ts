@@ -1,11 +1,9 @@
-import { constants, open, type FileHandle } from 'node:fs/promises';
 import { SourceMap } from 'node:module';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { textOf } from './app-file.js';
 import { ANONYMOUS, type CallFrame, type Locate, type Place } from './suspects.js';
 
-/** Bytes; a larger file is not read, and its positions stay as V8 has them. */
-const LARGEST = 32 * 2 ** 20;
 /** Files whose maps are looked for. */
 const MOST_FILES = 200;
 const REFERENCE = /^[ \t]*\/\/[#@][ \t]*sourceMappingURL=([^\s'"]+)[ \t]*$/gm;
@@ -58,33 +56,4 @@ async function mapOf(file: string, told: string | undefined): Promise<{ map: Sou
   const path = data ? file : resolve(dirname(file), fileOf(reference) ?? reference);
   const text = data ? Buffer.from(decodeURIComponent(data[2]!), data[1] ? 'base64' : 'utf8').toString() : await textOf(path);
   return { map: new SourceMap(JSON.parse(text)), folder: dirname(path) };
-}
-
-/** Linux's open(2), generic number: a descriptor that is not the open file; opening a device does something to it. */
-const O_PATH = 0o10000000;
-
-/**
- * Of a plain file: the app says which, and it may say what it likes. A warden that is root reads nothing that only root
- * may read: what the app names is to be what the app could have read.
- */
-async function textOf(path: string): Promise<string> {
-  const named = await open(path, process.platform === 'linux' ? O_PATH : constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-  try {
-    const facts = await named.stat();
-    const isRootsOwn = process.geteuid?.() === 0 && facts.uid === 0 && (facts.mode & 0o004) === 0;
-    if (!facts.isFile() || facts.size > LARGEST || isRootsOwn) throw new Error('no file to read');
-    return await contentOf(named);
-  } finally {
-    await named.close();
-  }
-}
-
-async function contentOf(named: FileHandle): Promise<string> {
-  if (process.platform !== 'linux') return named.readFile('utf8');
-  const file = await open(`/proc/self/fd/${named.fd}`, 'r'); // the very file that was looked at: proc_pid_fd(5)
-  try {
-    return await file.readFile('utf8');
-  } finally {
-    await file.close();
-  }
 }

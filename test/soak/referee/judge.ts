@@ -15,10 +15,10 @@ const SUCCESSION_MS = 20_000;
 const HELD_BACK = new Set(['startup_grace', 'cooldown', 'budget', 'min_available', 'ineffective', 'in_progress', 'paused', 'outside_window']);
 
 /** Memory and descriptors are judged in a life of the warden of at least so long, its first third being its youth. */
-const LEAST_LIFE_MS = 120_000;
+const LEAST_LIFE_MS = 85_000;
 const MOST_GROWTH = { rss: 0.1, fds: 0.1 };
 /** Never called growth: a few megabytes come and go with a garbage collection, a few descriptors with connections. */
-const NOISE = { rssBytes: 10e6, fds: 10 };
+const NOISE = { rssBytes: 15e6, fds: 10 };
 
 export function judge(records: Records): Finding[] {
   return [
