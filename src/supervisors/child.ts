@@ -69,6 +69,7 @@ export class ChildSupervisor implements Supervisor {
   }
 
   async slots(): Promise<Slot[]> {
+    await this.#parts.leftovers.retry();
     return this.#workers.map(({ worker, id, state }) => ({ worker, pid: id?.pid ?? null, state }));
   }
 

@@ -84,6 +84,13 @@ export class Leftovers {
     return this.#last;
   }
 
+  /** What could not be written is written now, if it can be: nobody else may come by for days. */
+  async retry(): Promise<void> {
+    if (this.#writable) return;
+    this.#last = this.#last.then(() => (this.#writable ? undefined : this.#write()));
+    await this.#last;
+  }
+
   /** Processes that were started just before their warden died: it had not come to write down their pids. */
   async #marked(app: string): Promise<ProcessId[]> {
     const marks = this.#found.starting.get(app) ?? [];
