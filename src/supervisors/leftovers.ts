@@ -44,6 +44,8 @@ export class Leftovers {
   readonly #running = new Map<string, ProcessId[]>();
   readonly #starting = new Map<string, string[]>();
   #last: Promise<void> = Promise.resolve();
+  /** A write that has not begun, and so will hold whatever is told until then; null: none waits. */
+  #next: Promise<void> | null = null;
   #writable = true;
 
   private constructor(path: string, found: Running, parts: LeftoverParts) {
@@ -80,8 +82,13 @@ export class Leftovers {
   remember(app: string, ids: ProcessId[], starting: string[] = []): Promise<void> {
     keep(this.#running, app, ids);
     keep(this.#starting, app, starting);
-    this.#last = this.#last.then(() => this.#write());
-    return this.#last;
+    // One write for all that change meanwhile: a thousand workers started at once would each wait for all before them.
+    this.#next ??= this.#last.then(() => {
+      this.#next = null;
+      return this.#write();
+    });
+    this.#last = this.#next;
+    return this.#next;
   }
 
   /** What could not be written is written now, if it can be: nobody else may come by for days. */

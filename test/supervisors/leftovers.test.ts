@@ -141,6 +141,23 @@ t.test('what it remembers, the next one finds', async (t) => {
   t.strictSame(next.apps, []);
 });
 
+t.test('what changes at once is one write, which holds all of it', async (t) => {
+  const path = join(t.testdir(), 'children.json');
+  const { leftovers } = await open(path);
+  const shop = () => (JSON.parse(readFileSync(path, 'utf8')) as { apps: { shop: ProcessId[] } }).apps.shop;
+  const upTo = (count: number) => Array.from({ length: count }, (_, i) => ({ pid: i + 2, start: 1 }));
+  const first = Array.from({ length: 100 }, (_, i) => leftovers.remember('shop', upTo(i + 1)));
+  t.equal(new Set(first).size, 1);
+  await Promise.resolve(); // it has begun, and is too late for what comes now
+  const second = [200, 300].map((count) => leftovers.remember('shop', upTo(count)));
+  t.notOk(first.includes(second[0]!));
+  t.equal(second[0], second[1]);
+  await first[0];
+  t.ok(shop().length >= 100);
+  await second[0];
+  t.same(shop(), upTo(300));
+});
+
 t.test('an app that has not been looked after yet is not forgotten', async (t) => {
   const path = join(t.testdir(), 'children.json');
   const { leftovers } = await open(path);

@@ -12,6 +12,8 @@ const AGENTS = fileURLToPath(new URL('agents.cjs', import.meta.url));
 const IDLE_APP = fileURLToPath(new URL('idle-app.cjs', import.meta.url));
 /** Milliseconds for all workers to be there, and all agents. */
 const PATIENCE_MS = 120_000;
+/** Milliseconds for a warden to stop all its workers. */
+const STOP_MS = 60_000;
 
 /**
  * `sleep`: processes of /bin/sleep, which take next to nothing; their agents are simulated, by one process that speaks
@@ -44,6 +46,7 @@ apps:
       freeze: { critical: 30s, restart: 60s }
 `;
   const warden = await WardenProcess.start(scope, { config, args: ['--log.level=warn'] });
+  scope.teardown(() => stopInTime(warden));
   await warden.ready();
   const pids = await waitFor(`${workers} workers; the warden said:\n${warden.log}`, async () => {
     const own = (await warden.apps()).flatMap(({ workers: all }) => all.flatMap(({ pid }) => pid ?? []));
@@ -55,6 +58,17 @@ apps:
     await waitFor(`${workers} agents`, async () => (await connected()) === workers, PATIENCE_MS);
   }
   return { pid: warden.child.pid!, scrape: () => warden.metrics() };
+}
+
+/** One that does not come to its end must not keep the bench, nor the machine. */
+async function stopInTime(warden: WardenProcess): Promise<void> {
+  if (!warden.isAlive) return;
+  const timer = setTimeout(() => {
+    console.error(`the warden has not stopped in ${STOP_MS / 1000} s, and is killed`);
+    warden.child.kill('SIGKILL');
+  }, STOP_MS);
+  await warden.stop();
+  clearTimeout(timer);
 }
 
 async function simulateAgents(scope: Scope, socket: string, pids: readonly number[]): Promise<void> {
