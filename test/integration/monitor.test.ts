@@ -111,8 +111,11 @@ t.test('however it ends, the terminal is as it was', async (t) => {
   const parts = needParts(t, 'tmux');
   if (!parts) return;
   const { warden, terminal, before } = await started(t, parts.tmux, SMALL);
+  let runs = 0;
   const start = async (prefix = '') => {
-    terminal.type('clear; echo "what was here"');
+    runs += 1;
+    terminal.type(`clear; echo "what was here"; echo "before run ${runs}"`);
+    await terminal.shows(new RegExp(`^before run ${runs}$`, 'm')); // what is typed ahead would be shown too early
     terminal.type(`${prefix} sh -c 'echo $$ > ${warden.dir}/pid; exec ${monitorAt(warden)}'`);
     await terminal.shows(/^▸shop\/0 /m);
     return Number(await waitFor('its pid', async () => (await import('node:fs/promises')).readFile(join(warden.dir, 'pid'), 'utf8').catch(() => null)));

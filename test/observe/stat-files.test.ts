@@ -37,6 +37,7 @@ t.test('what is in the file, each time anew, by one descriptor', async (t) => {
   await until('time to pass', () => cpuOf(textOf(files.read(child.pid))) > first);
   t.strictSame(heldPids(), [child.pid]);
   const idle = run(t, 'sleep', '1000');
+  await until('it to sleep', () => / \(sleep\) S /.test(textOf(files.read(idle.pid)) ?? ''));
   files.read(idle.pid, { keep: true });
   t.equal(textOf(files.read(idle.pid)), readFileSync(`/proc/${idle.pid}/stat`, 'latin1'));
   t.strictSame(heldPids().toSorted(), [child.pid, idle.pid].toSorted());
