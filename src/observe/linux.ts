@@ -143,7 +143,8 @@ export class LinuxProcesses implements ProcessSource {
     for (let at = 0; at < pids.length; at += READS_AT_ONCE) {
       const some = await Promise.all(
         pids.slice(at, at + READS_AT_ONCE).map(async (pid) => {
-          const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => ''); // gone, or another user's
+          // Empty where it has gone, or is another user's.
+          const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
           return environment.split('\0').includes(variable) ? this.identify(pid) : null;
         }),
       );

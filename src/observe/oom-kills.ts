@@ -20,7 +20,7 @@ interface Counter {
   path: string;
 }
 
-/** A process is put into its cgroup as it starts, and hardly ever into another: where it is, is asked once in so many looks. */
+/** A process is put into its cgroup as it starts, and hardly ever into another: that is asked once in so many looks. */
 const LOOKS_PER_PLACE = 12;
 /** By pid: where each process is counted; null where nothing counts it. */
 type Counters = ReadonlyMap<number, Counter | null>;

@@ -48,7 +48,7 @@ export async function render(
   return page.bytes();
 }
 
-/** Characters that are turned into bytes at once: V8 puts off the joining of what is added up, and then does it in one go. */
+/** Characters that become bytes at once: V8 puts off the joining of what is added up, and then does it in one go. */
 const PIECE = 65_536;
 
 class Page {
@@ -68,7 +68,8 @@ class Page {
     let text = '';
     for (const family of families) {
       const { name } = family;
-      if (this.#names.has(name) || names.has(name)) throw new Error(`A metric with the name ${name} has already been registered.`);
+      const isTaken = this.#names.has(name) || names.has(name);
+      if (isTaken) throw new Error(`A metric with the name ${name} has already been registered.`);
       if (this.#names.size + names.size > 0) text += SEPARATORS[this.#exposition];
       names.add(name);
       const lineOf = lineMaker(family, this.#exposition);
