@@ -9,6 +9,6 @@ if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
 }
 // Not static imports: an older Node would fail on the rest before it could be told.
 const { limitOwnHeap } = await import('./commands/own-heap.js');
-limitOwnHeap(process.argv.slice(2));
+limitOwnHeap(process.argv.slice(2), import.meta.url);
 const { run } = await import('./commands/run.js');
 process.exit(await run(process.argv.slice(2)));

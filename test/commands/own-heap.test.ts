@@ -1,12 +1,13 @@
 /** heapwarden's own heap: when it is limited, and that it is. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { OLD_SPACE_MIB, flagFor, type Start } from '../../src/commands/own-heap.js';
-import { WardenProcess } from '../integration/warden-process.js';
+import { CLI, WardenProcess } from '../integration/warden-process.js';
 import { needParts } from '../parts/index.js';
 
 const start = (more: Partial<Start> = {}): Start =>
-  ({ args: ['serve'], execArgv: [], nodeOptions: '', heapLimit: 4e9, hasChannel: false, ...more });
+  ({ args: ['serve'], execArgv: [], nodeOptions: '', heapLimit: 4e9, isProgram: true, hasChannel: false, ...more });
 const FLAG = `--max-old-space-size=${OLD_SPACE_MIB}`;
 
 t.test('where it is needed', async (t) => {
@@ -16,6 +17,7 @@ t.test('where it is needed', async (t) => {
   t.equal(flagFor(start({ args: [] })), null);
   t.equal(flagFor(start({ heapLimit: 128 * 2 ** 20 })), null, 'as in a small container');
   t.equal(flagFor(start({ hasChannel: true })), null, 'PM2 would lose it');
+  t.equal(flagFor(start({ isProgram: false })), null, 'the demo would be started over, with arguments that are not its own');
 });
 
 t.test('not where somebody has said otherwise', async (t) => {
@@ -38,5 +40,7 @@ t.test('the program itself', async (t) => {
   };
   t.same(await limits([parts['node-24']]), { given: [FLAG], served: 0 }, 'the same process, limited');
   t.same(await limits([parts['node-24'], '--max-old-space-size=300']), { given: ['--max-old-space-size=300'], served: 0 });
+  const dir = t.testdir({ 'imports.mjs': `process.argv.splice(2, 1);\nawait import(${JSON.stringify(CLI)});\n` });
+  t.same(await limits([parts['node-24'], join(dir, 'imports.mjs')]), { given: [], served: 0 }, 'not a program that imports it');
   t.same(await limits([parts['node-20']]), { given: [], served: 0 }, 'this Node cannot; it serves all the same');
 });
