@@ -3,93 +3,81 @@ import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timer
 import type { LoopWindow } from './protocol.cjs';
 import { quietly } from './quietly.cjs';
 
-/**
- * How often Node samples the delay. Coarser is cheaper (20 ms: an idle app takes a third more CPU), and blind to shorter
- * delays.
- */
-const RESOLUTION_MS = 40;
+/** How often Node samples the delay. Coarser is cheaper, and blind to shorter delays. */
+const RESOLUTION_MS = 20;
 
 /**
  * Event-loop delay in windows of `windowMs`.
  *
  * Node's monitor measures from tick to tick of its own timer, and a reset makes it forget the last tick, so a block
- * around a reset goes unseen. Hence two timers of our own, one that ends at the reset and one that begins there: how
- * late they are counts, too. A second monitor would see such a block as well, but takes 0.4 MB: a reset writes every
- * page of its histogram.
+ * around a reset would go unseen. Hence two monitors: the next one ticks before the last one stops, and a block in
+ * between is in one of them or in both.
  */
 export class LoopMeter {
   /** The last whole window; null before the first one, or where the last one has no sample. */
   window: LoopWindow | null = null;
-  readonly #windowMs: number;
   readonly #turn: NodeJS.Timeout;
-  #afterReset: NodeJS.Timeout | undefined;
-  readonly #monitor = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  /** The longest delay of our own timers in this window, in seconds. */
-  #ownSeconds = 0;
+  #handover: NodeJS.Timeout | undefined;
+  #current = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  #next = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   #startMs = performance.now();
   #utilization = performance.eventLoopUtilization();
 
   constructor(windowMs: number) {
-    this.#windowMs = windowMs;
-    this.#monitor.enable();
-    this.#turn = setInterval(quietly(() => this.#endWindow()), windowMs).unref();
+    this.#current.enable();
+    // A monitor that never ran is listed among the resources that keep the app alive; one that was stopped is not.
+    this.#next.enable();
+    this.#next.disable();
+    this.#turn = setInterval(quietly(() => this.#startNext()), windowMs).unref();
   }
 
   close(): void {
     clearInterval(this.#turn);
-    clearTimeout(this.#afterReset);
-    this.#monitor.disable();
+    clearTimeout(this.#handover);
+    this.#current.disable();
+    this.#next.disable();
+  }
+
+  #startNext(): void {
+    // Without the reset the first sample would be the time since the monitor was last enabled.
+    this.#next.reset();
+    this.#next.enable();
+    this.#handOver();
+  }
+
+  #handOver(): void {
+    clearTimeout(this.#handover);
+    // The first tick sets the mark, the second makes the first sample.
+    this.#handover = setTimeout(
+      quietly(() => (this.#next.count > 0 ? this.#endWindow() : this.#handOver())),
+      3 * RESOLUTION_MS,
+    ).unref();
   }
 
   #endWindow(): void {
     const nowMs = performance.now();
     const utilization = performance.eventLoopUtilization();
+    this.#current.disable();
     const busy = performance.eventLoopUtilization(utilization, this.#utilization);
-    this.#late(nowMs - this.#startMs - this.#windowMs);
-    this.window = summarize(this.#monitor, this.#ownSeconds, (nowMs - this.#startMs) / 1000, busy);
-    this.#monitor.reset();
+    this.window = summarize(this.#current, (nowMs - this.#startMs) / 1000, busy);
+    [this.#current, this.#next] = [this.#next, this.#current];
     this.#startMs = nowMs;
     this.#utilization = utilization;
-    this.#ownSeconds = 0;
-    clearTimeout(this.#afterReset);
-    // Until the monitor's next tick, from which on it sees.
-    this.#afterReset = setTimeout(
-      quietly(() => this.#late(performance.now() - nowMs - RESOLUTION_MS)),
-      RESOLUTION_MS,
-    ).unref();
-  }
-
-  #late(ms: number): void {
-    this.#ownSeconds = Math.max(this.#ownSeconds, ms / 1000);
   }
 }
 
-/**
- * `ownSeconds` is one sample more where it exceeds all others: these have not seen that block, or less of it. Null where
- * there is no sample: Node's min and mean are then 2^63 and NaN.
- */
-function summarize(
-  delays: IntervalHistogram,
-  ownSeconds: number,
-  windowSeconds: number,
-  busy: EventLoopUtilization,
-): LoopWindow | null {
+/** Null where there is no sample: Node's min and mean are then 2^63 and NaN. */
+function summarize(delays: IntervalHistogram, windowSeconds: number, busy: EventLoopUtilization): LoopWindow | null {
+  if (delays.count === 0) return null;
   // Samples are nanoseconds from tick to tick, of which RESOLUTION_MS is the timer's own waiting.
   const late = (nanoseconds: number) => Math.max(0, (nanoseconds - RESOLUTION_MS * 1e6) / 1e9);
-  const { count } = delays;
-  const seen = count > 0 ? late(delays.max) : 0;
-  const isUnseen = ownSeconds > seen;
-  const n = count + (isUnseen ? 1 : 0);
-  if (n === 0) return null;
-  // By nearest rank, the highest of n is the percentile where its rank is n.
-  const share = (part: number) => (isUnseen && Math.ceil(part * n) === n ? ownSeconds : late(delays.percentile(100 * part)));
   return {
     window_seconds: windowSeconds,
-    mean_seconds: ((count > 0 ? late(delays.mean) * count : 0) + (isUnseen ? ownSeconds : 0)) / n,
-    p50_seconds: share(0.5),
-    p90_seconds: share(0.9),
-    p99_seconds: share(0.99),
-    max_seconds: Math.max(seen, ownSeconds),
+    mean_seconds: late(delays.mean),
+    p50_seconds: late(delays.percentile(50)),
+    p90_seconds: late(delays.percentile(90)),
+    p99_seconds: late(delays.percentile(99)),
+    max_seconds: late(delays.max),
     utilization_ratio: Math.min(1, Math.max(0, busy.utilization || 0)),
   };
 }
