@@ -178,6 +178,7 @@ t.test('open descriptors are counted, not listed', async (t) => {
   const child = run(t, 'sh', '-c', 'exec 5</dev/null 6</dev/null 7</dev/null; echo; exec sleep 1000');
   await said(child);
   await until('sleep in its place', () => readFileSync(`/proc/${child.pid}/comm`, 'latin1') === 'sleep\n');
+  await until('it to have loaded', () => parseProcStat(readFileSync(`/proc/${child.pid}/stat`, 'latin1'))?.state === 'S');
   const listed = readdirSync(`/proc/${child.pid}/fd`);
   t.ok(['0', '1', '2', '5', '6', '7'].every((fd) => listed.includes(fd)));
   t.equal(await processes.openFds(child.pid), listed.length);
