@@ -31,5 +31,6 @@ function read(part: string, file: string): Promise<Buffer> {
   });
 }
 
+export const SET_USER = `set ${USER_VARIABLE}=user:password`;
 /** What to do about a 401 to somebody who only reads. */
-export const NEEDS_USER = `set ${USER_VARIABLE}=user:password, or name the token with --token.file`;
+export const NEEDS_USER = `${SET_USER}, or name the token with --token.file`;

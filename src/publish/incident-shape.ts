@@ -5,18 +5,16 @@ import { DEATH_REASONS } from '../decide/death.js';
 import { ORIGINS, REFUSALS, RESTART_REASONS } from '../decide/decision.js';
 import { STOP_OUTCOMES } from '../supervisors/contract.js';
 import { OUTLOOK } from './outlook.js';
-import { nullable } from './shape.js';
-
-const number = (description?: string) => nullable(Type.Number(), description);
+import { nullable, numberOrNull } from './shape.js';
 
 /** What a process measured; null where it was not known. */
 export const MeasurementStatus = Type.Object({
   pid: Type.Number(),
   start_time_seconds: Type.Number(),
   resident_memory_bytes: Type.Number(),
-  heap_used_bytes: number(),
-  heap_limit_bytes: number(),
-  heartbeat_timestamp_seconds: number(),
+  heap_used_bytes: numberOrNull(),
+  heap_limit_bytes: numberOrNull(),
+  heartbeat_timestamp_seconds: numberOrNull(),
 });
 export type MeasurementStatus = Static<typeof MeasurementStatus>;
 
@@ -40,7 +38,7 @@ const Gain = Type.Object({
 });
 
 export const CommandStatus = Type.Object({
-  exit_status: number('null where a signal ended it, or it could not be started'),
+  exit_status: numberOrNull('null where a signal ended it, or it could not be started'),
   signal: nullable(Type.String()),
   timed_out: Type.Boolean(),
   duration_seconds: Type.Number(),
@@ -54,9 +52,9 @@ const Outcome = Type.Object({
   sentence: Type.String(),
   stop: nullable(Type.Enum(STOP_OUTCOMES), 'how the old process went'),
   after: nullable(MeasurementStatus),
-  downtime_seconds: number('without a process that was ready; null where it is not known'),
+  downtime_seconds: numberOrNull('without a process that was ready; null where it is not known'),
   release: nullable(Type.String(), 'fingerprint of what was started'),
-  relapsed_timestamp_seconds: number('when the new process was back at its limit within its startup grace'),
+  relapsed_timestamp_seconds: numberOrNull('when the new process was back at its limit within its startup grace'),
   interrupted: Type.Boolean({ description: 'heapwarden ended in the middle, and the next one completed the record' }),
   evidence: Evidence,
   command: nullable(CommandStatus, 'how the restart command of an external app went'),
@@ -75,11 +73,11 @@ export const IncidentStatus = Type.Object({
   sentence: Type.String(),
   alert: nullable(Type.Object({ fingerprint: Type.String(), starts_at_seconds: Type.Number() })),
   before: nullable(MeasurementStatus),
-  measured_seconds: number('over which its memory had been measured then, without its startup'),
+  measured_seconds: numberOrNull('over which its memory had been measured then, without its startup'),
   ...OUTLOOK,
   gain: nullable(Gain, 'bytes gained since the baseline, and by part'),
   death: nullable(
-    Type.Object({ measured_timestamp_seconds: number('of `before`'), evidence: Evidence }),
+    Type.Object({ measured_timestamp_seconds: numberOrNull('of `before`'), evidence: Evidence }),
     'null for all but deaths',
   ),
   outcome: nullable(Outcome, 'null while a restart is under way, and for refusals and deaths'),

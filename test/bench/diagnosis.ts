@@ -3,13 +3,13 @@
  * says of them, beside the truth. Exit status: 0 all was measured, well or badly; 1 a part of it could not be run.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release, totalmem } from 'node:os';
+import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/errors.js';
-import { formatBytes } from '../../src/units.js';
 import { CLI } from '../integration/warden-process.js';
 import { FROZEN, HEALTHY, LEAKS } from '../apps/lab/lab.js';
+import { hardware } from './machine.js';
 import { measureCost } from './lab/profiler-cost.js';
 import { caption, costLine, expectationList, freezeTable, healthyTable, leakTable, misses } from './lab/report.js';
 import { freezeSessions, memorySessions } from './lab/sessions.js';
@@ -56,9 +56,7 @@ async function runAll(
 }
 
 function machine(): string {
-  const all = cpus();
-  const cpu = `${all.length} x ${all[0]?.model ?? 'unknown'}`;
-  return `${cpu}, ${formatBytes(totalmem())}, Linux ${release()}, Node ${process.versions.node}`;
+  return `${hardware()}, Node ${process.versions.node}`;
 }
 
 async function main(): Promise<number> {

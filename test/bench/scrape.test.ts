@@ -8,7 +8,7 @@ import { waitFor } from '../integration/wait.js';
 import { needParts } from '../parts/index.js';
 import { Scope } from './scope.js';
 import { childWarden, matchingWarden, processExporter } from './scrape/contestants.js';
-import { cpuMsOf } from './scrape/cpu.js';
+import { cpuMs } from './process-cost.js';
 import { exponentOf } from './scrape/growth.js';
 import type { Turn } from './scrape/measure.js';
 import { pageFacts } from './scrape/page.js';
@@ -48,11 +48,11 @@ t.test('CPU time, finer than the hundredths of a second in which the kernel tell
     await ended;
   });
   const pid = child.pid!;
-  await waitFor('it to have worked', () => cpuMsOf(pid) > 100);
-  const before = cpuMsOf(pid);
+  await waitFor('it to have worked', () => cpuMs(pid) > 100);
+  const before = cpuMs(pid);
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]!.split(' ');
   const ticksMs = 10 * (Number(fields[11]) + Number(fields[12]));
-  const after = cpuMsOf(pid);
+  const after = cpuMs(pid);
   t.ok(ticksMs >= before - 30 && ticksMs <= after + 30, `${before} to ${after} ms, in ticks ${ticksMs}`);
 });
 

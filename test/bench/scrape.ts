@@ -5,12 +5,12 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { cpus, loadavg, release, totalmem } from 'node:os';
+import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/errors.js';
-import { formatBytes } from '../../src/units.js';
 import { CLI } from '../integration/warden-process.js';
 import { findPart } from '../parts/index.js';
+import { hardware } from './machine.js';
 import { Scope } from './scope.js';
 import { childWarden, matchingWarden, processExporter, SAMPLE_INTERVAL_MS, type Contestant } from './scrape/contestants.js';
 import { takeTurn, warmUp, type Turn } from './scrape/measure.js';
@@ -121,8 +121,7 @@ async function main(): Promise<number> {
 }
 
 function machine(): string {
-  const all = cpus();
-  return `${all.length} x ${all[0]?.model ?? 'unknown'}, ${formatBytes(totalmem())}, Linux ${release()}, Node ${process.versions.node}`;
+  return `${hardware()}, Node ${process.versions.node}`;
 }
 
 function versionOf(exporter: string): string {

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import type { Access } from '../../http/client.js';
 import type { AppStatus } from '../../publish/app-shape.js';
+import { SET_USER } from '../access.js';
 import { ask } from './ask.js';
 import type { Told } from './finding.js';
 
@@ -9,7 +10,7 @@ export async function lookAtWarden(url: string, access: Access = {}): Promise<To
   const answer = await ask(url, 'api/v1/apps', access);
   if ('why' in answer) return answer;
   const { status, text } = answer.value;
-  if (status === 401) return { why: 'it asks for a user: set HEAPWARDEN_BASIC_AUTH=user:password' };
+  if (status === 401) return { why: `it asks for a user: ${SET_USER}` };
   try {
     const { apps } = JSON.parse(text) as { apps?: unknown };
     if (status === 200 && Array.isArray(apps)) return { value: apps as AppStatus[] };

@@ -3,7 +3,7 @@ import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { percentile } from '../figures.js';
 import { SAMPLE_INTERVAL_MS, type Contestant } from './contestants.js';
-import { cpuMsOf } from './cpu.js';
+import { cpuMs as cpuMsOf } from '../process-cost.js';
 import { pageFacts, type PageFacts } from './page.js';
 
 export interface Turn {
