@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { LineSplitter, OutputRelay } from '../src/output.js';
 import { plainNode, until } from './observe/support.js';
+import { killIfThere } from './parts/kill.js';
 
 const LOGGER = fileURLToPath(new URL('./apps/child-logger.mts', import.meta.url));
 const loggerArgs = (...args: string[]) => plainNode('--import', 'tsx', LOGGER, ...args);
@@ -88,7 +89,7 @@ t.test('a pipe that nobody reads does not hold the exit', async (t) => {
   const [file, [program, ...args]] = [join(t.testdir(), 'status'), loggerArgs('spread', 'flush')];
   const options = { env: { ...process.env, STATUS_FILE: file }, stdio: 'ignore', detached: true } as const;
   const child = spawn('sh', ['-c', script, 'sh', program, ...args], options);
-  t.teardown(() => process.kill(-child.pid!, 'SIGKILL'));
+  t.teardown(() => killIfThere(-child.pid!));
   const status = await until('the exit', () => existsSync(file) && readFileSync(file, 'utf8'), 15_000);
   t.equal(status, '0\n');
 });

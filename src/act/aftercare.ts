@@ -32,7 +32,8 @@ export class Aftercare {
     const configs = new Map(apps.map((app) => [app.name, app]));
     for (const worker of workers.values()) {
       const app = configs.get(worker.app);
-      if (!app || !worker.reading) continue;
+      const wasRestarted = this.#parts.history.lastRestart(worker.app, worker.worker) !== null;
+      if (!app || !worker.reading || !wasRestarted) continue;
       await this.#noteRelapse(app, worker);
       await this.#noteRelease(worker);
     }

@@ -4,7 +4,7 @@ import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
 import type { OomKills } from '../observe/oom-kills.js';
 import { workerKey, type Workers, type WorkerState } from '../observe/tracker.js';
-import type { Ending, Supervisor } from '../supervisors/contract.js';
+import type { Death as ToldDeath, Ending, Supervisor } from '../supervisors/contract.js';
 import { formatBytes } from '../units.js';
 import type { PostMortem } from './evidence/post-mortem.js';
 import type { Witness } from './evidence/witness.js';
@@ -45,7 +45,12 @@ export class Deaths {
     for (const app of apps) {
       const endings = (await this.#parts.supervisors.get(app.name)?.endings?.()) ?? [];
       for (const ending of endings) await this.#examine(app, ending);
-      for (const worker of workers.values()) if (worker.app === app.name) await this.#hear(app, worker.worker);
+    }
+    const configs = new Map(apps.map((app) => [app.name, app]));
+    for (const { app, worker } of workers.values()) {
+      const config = configs.get(app);
+      const death = config && this.#parts.supervisors.get(app)?.lastDeath?.(worker);
+      if (death) await this.#hear(config, worker, death);
     }
     this.#hasLooked = true;
     for (const key of this.#known.keys()) if (!workers.has(key)) this.#known.delete(key);
@@ -54,10 +59,9 @@ export class Deaths {
   }
 
   /** What a supervisor has found out by itself, once; what it knew before this warden's first look is an earlier one's. */
-  async #hear(app: AppConfig, worker: string): Promise<void> {
+  async #hear(app: AppConfig, worker: string, death: ToldDeath): Promise<void> {
     const key = workerKey(app.name, worker);
-    const death = this.#parts.supervisors.get(app.name)?.lastDeath?.(worker) ?? null;
-    if (!death || this.#heard.get(key) === death.atMs) return;
+    if (this.#heard.get(key) === death.atMs) return;
     this.#heard.set(key, death.atMs);
     if (!this.#hasLooked || death.cause === 'other') return;
     const alive = (this.#known.get(key) ?? []).filter(({ reading }) => reading && reading.startedAtMs < death.atMs);

@@ -55,7 +55,7 @@ function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, now:
   const same = last?.pid === pid && last.start === start ? last : undefined;
   const held: Held = { pid, start, since: {}, level: {} };
   for (const resource of RESOURCES) {
-    const value = measure(worker, resource, app.memory);
+    const value = app.limits[resource] ? measure(worker, resource, app.memory) : null;
     if (value === null) continue;
     const reached = levelsReached(app, resource, value);
     const since = Object.fromEntries(reached.map((level) => [level, same?.since[resource]?.[level] ?? now]));

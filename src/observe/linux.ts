@@ -23,10 +23,8 @@ export interface ProcStat {
 }
 
 const [NEWLINE, SPACE, OPEN, CLOSE, MINUS, ZERO] = [10, 32, 40, 41, 45, 48] as const;
-/** The numbers behind the state, from field 4 (parent) to field 24 (resident pages). */
-const NUMBERS = 21;
-/** Those that are read, of which none is ever negative. */
-const COUNTS = new Set([4, 12, 14, 15, 20, 22, 23, 24]);
+/** Resident pages; the kernel's line goes on. */
+const LAST_FIELD = 24;
 
 /**
  * Null for anything that is not a whole stat line. The name (field 2) may hold spaces and brackets. Byte by byte, which
@@ -42,29 +40,26 @@ export function parseProcStat(line: string | Uint8Array): ProcStat | null {
   const state = bytes[nameEnd + 2]!;
   const isWhole = bytes[nameEnd + 1] === SPACE && bytes[nameEnd + 3] === SPACE && bytes[bytes.length - 1] === NEWLINE;
   if (!isWhole || state <= SPACE) return null;
-  const numbers: number[] = [];
+  let [parent, majorFaults, cpu, threads, start, virtualBytes, residentPages] = [0, 0, 0, 0, 0, 0, 0];
   at = nameEnd + 4;
-  for (let i = 0; i < NUMBERS; i++, at++) {
+  for (let field = 4; field <= LAST_FIELD; field++, at++) {
     const isNegative = bytes[at] === MINUS;
-    if (isNegative && COUNTS.has(i + 4)) return null;
     if (isNegative) at += 1;
     const from = at;
     let value = 0;
     for (let digit; (digit = bytes[at]! - ZERO) >= 0 && digit <= 9; at++) value = value * 10 + digit;
     if (at === from || bytes[at] !== SPACE) return null;
-    numbers[i] = isNegative ? -value : value;
+    if (field === 4) parent = value;
+    else if (field === 12) majorFaults = value;
+    else if (field === 14 || field === 15) cpu += value;
+    else if (field === 20) threads = value;
+    else if (field === 22) start = value;
+    else if (field === 23) virtualBytes = value;
+    else if (field === 24) residentPages = value;
+    else continue;
+    if (isNegative) return null; // none of those that are read ever is
   }
-  return {
-    pid,
-    state: String.fromCharCode(state),
-    parent: numbers[4 - 4]!,
-    majorFaults: numbers[12 - 4]!,
-    cpu: numbers[14 - 4]! + numbers[15 - 4]!,
-    threads: numbers[20 - 4]!,
-    start: numbers[22 - 4]!,
-    virtualBytes: numbers[23 - 4]!,
-    residentPages: numbers[24 - 4]!,
-  };
+  return { pid, state: String.fromCharCode(state), parent, majorFaults, cpu, threads, start, virtualBytes, residentPages };
 }
 
 /** USER_HZ, the unit of a stat line's times. */

@@ -70,7 +70,7 @@ export class Observer {
     await Promise.all(apps.map((app) => this.#refreshSlots(app)));
     for (const app of this.#slots.keys()) if (!supervisors.has(app)) this.#forget(app);
 
-    const slots = [...this.#slots].flatMap(([app, all]) => all.map((slot) => ({ app, ...slot })));
+    const slots = [...this.#slots].flatMap(([app, all]) => all.map((slot) => ({ ...slot, app })));
     const beside = [...supervisors.values()].flatMap((supervisor) => supervisor.beside?.() ?? []);
     const readings = (await this.#sample([...slots.flatMap(rootsOf), ...beside])) ?? this.#lastReadings();
     const managed = slots.map((slot) => ({ ...slot, reading: this.#readingOf(slot, readings) }));

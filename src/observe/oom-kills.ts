@@ -52,9 +52,12 @@ export class OomKills {
   async look(pids: readonly number[]): Promise<void> {
     this.#looks += 1;
     const files = new Map<string, Promise<Counter | null>>();
-    const counters = await Promise.all(pids.map(async (pid) => [pid, await this.#counterOf(pid, files)] as const));
+    const counters = new Map<number, Counter | null>();
+    const isPlaced = (pid: number) => this.#counters.has(pid) && (this.#looks + pid) % LOOKS_PER_PLACE !== 0;
+    for (const pid of pids) if (isPlaced(pid)) counters.set(pid, this.#counters.get(pid)!);
+    await Promise.all(pids.map(async (pid) => isPlaced(pid) || counters.set(pid, await this.#counterOf(pid, files))));
     this.#countersBefore = this.#counters;
-    this.#counters = new Map(counters);
+    this.#counters = counters;
     const paths = new Set([...this.#countersBefore.values(), ...this.#counters.values()].flatMap((counter) => counter?.path ?? []));
     const counts = await Promise.all([...paths].map(async (path) => [path, await readCount(path)] as const));
     const withBefore = (path: string, now: number) => ({ before: this.#counts.get(path)?.now ?? now, now });
@@ -85,8 +88,6 @@ export class OomKills {
 
   /** `files`: what has been found in this look already, by folder; a fleet shares few. */
   async #counterOf(pid: number, files: Map<string, Promise<Counter | null>>): Promise<Counter | null> {
-    const known = this.#counters.get(pid);
-    if (known !== undefined && (this.#looks + pid) % LOOKS_PER_PLACE !== 0) return known;
     const text = await readFile(`${this.#root}/proc/${pid}/cgroup`, 'latin1').catch(() => '');
     const place = memoryCgroup(text, `${this.#root}/sys/fs/cgroup`);
     if (!place) return null;

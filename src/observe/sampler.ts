@@ -104,7 +104,6 @@ export class Sampler {
     // Of a reused pid, pidusage reads the dead one's file, and knows nothing.
     const own = measured.get(root.pid) ?? root.usage;
     if (!own) throw new Error(`process ${root.pid} is alive, but its memory could not be read`);
-    const withUsage = ({ pid, start }: ProcessId, usage: Usage): ProcessUsage => ({ pid, start, ...usage });
     const rest = descendants.flatMap((facts) => {
       const usage = measured.get(facts.pid) ?? facts.usage;
       return usage ? [withUsage(facts, usage)] : []; // a child that has ended is missed by nobody
@@ -141,4 +140,8 @@ export class Sampler {
       }),
     );
   }
+}
+
+function withUsage({ pid, start }: ProcessId, { rssBytes, cpuSeconds }: Usage): ProcessUsage {
+  return { pid, start, rssBytes, cpuSeconds };
 }

@@ -51,11 +51,12 @@ export function track(previous: Workers, observations: readonly Observation[], m
   return new Map(
     observations.map((observation) => {
       const key = workerKey(observation.app, observation.worker);
-      const { agents, ...seen } = observation;
-      const cpuSeconds = accumulateCpu(previous.get(key), observation.reading);
-      const agent = spokesman(agents);
+      const { app, worker, supervisor, state, reading } = observation;
+      const cpuSeconds = accumulateCpu(previous.get(key), reading);
+      const agent = spokesman(observation.agents);
       const standstill = agent && moment.standstillOf(agent);
-      return [key, { ...seen, agent, cpuSeconds, standstill, observedAtMs: moment.nowMs, observedAt: moment.now }];
+      const [observedAtMs, observedAt] = [moment.nowMs, moment.now];
+      return [key, { app, worker, supervisor, state, reading, agent, cpuSeconds, standstill, observedAtMs, observedAt }];
     }),
   );
 }

@@ -69,9 +69,14 @@ export class ChildWorker {
     return this.#run?.id ?? null;
   }
 
-  /** Every process of the slot, those too that are on their way in or out. */
+  /** Processes that are on their way in or out. */
+  get beside(): ProcessId[] {
+    return this.#beside.size === 0 ? [] : [...this.#beside].flatMap(({ id }) => id ?? []);
+  }
+
+  /** Every process of the slot. */
   get ids(): ProcessId[] {
-    return [this.#run, ...this.#beside].flatMap((run) => run?.id ?? []);
+    return this.id ? [this.id, ...this.beside] : this.beside;
   }
 
   /** What has ended by itself since this was last asked. */

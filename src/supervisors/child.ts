@@ -74,7 +74,7 @@ export class ChildSupervisor implements Supervisor {
   }
 
   beside(): number[] {
-    return this.#workers.flatMap(({ ids, id }) => ids.filter(({ pid }) => pid !== id?.pid).map(({ pid }) => pid));
+    return this.#workers.flatMap(({ beside }) => beside.map(({ pid }) => pid));
   }
 
   async endings(): Promise<Ending[]> {

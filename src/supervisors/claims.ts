@@ -12,7 +12,7 @@ export interface ClaimParts {
 /** What an app has found: in its slots, and beside them. */
 interface Claim {
   kind: SupervisorKind;
-  pids: readonly number[];
+  pids: ReadonlySet<number>;
   /** The last look, which may be under way; never rejects. */
   looking: Promise<void>;
   look(): Promise<void>;
@@ -41,7 +41,7 @@ export class Claims {
     // Those that were asked at the same time: which of the two answers first must not matter.
     await Promise.all(this.#before(app).map(([, { looking }]) => looking));
     for (const [other, claim] of this.#before(app)) {
-      const shared = pids.find((pid) => claim.pids.includes(pid));
+      const shared = pids.find((pid) => claim.pids.has(pid));
       if (shared !== undefined) throw conflict([app, supervisor.kind], [other, claim.kind], `process ${shared}`);
     }
     return slots;
@@ -72,21 +72,23 @@ export class Claims {
     })();
     const noted = (pids: readonly number[]) => {
       const claim = this.#claims.get(app);
-      if (claim) claim.pids = pids;
+      if (claim) claim.pids = new Set(pids);
     };
     // Whoever does not answer keeps what it had.
     const looking = asked.then(({ pids }) => noted(pids), () => {});
     const look = async (): Promise<void> => {
       await this.#look(app, supervisor).catch(() => {});
     };
-    this.#claims.set(app, { kind: supervisor.kind, pids: this.#claims.get(app)?.pids ?? [], looking, look });
+    this.#claims.set(app, { kind: supervisor.kind, pids: this.#claims.get(app)?.pids ?? new Set(), looking, look });
     return asked;
   }
 
   #before(app: string): [string, Claim][] {
     const order = this.#parts.order();
     const own = order.indexOf(app);
-    return [...this.#claims].filter(([other]) => other !== app && order.indexOf(other) < own);
+    if (own < 0) return [];
+    const others = new Set(order.slice(own));
+    return [...this.#claims].filter(([other]) => !others.has(other));
   }
 
   async #treeOf(pid: number): Promise<number[]> {

@@ -11,6 +11,7 @@ import { realPm2 } from '../parts/pm2.js';
 import { runPlain } from './plain-node.js';
 import { waitFor } from './wait.js';
 import { CLI, WardenProcess } from './warden-process.js';
+import { killIfThere } from '../parts/kill.js';
 
 const QUIET_NPM = { npm_config_update_notifier: 'false', npm_config_audit: 'false' };
 
@@ -139,7 +140,7 @@ apps:
   const start = 'env -u NODE_OPTIONS node server.js >/dev/null 2>&1 & echo $!';
   const { stdout } = await promisify(execFile)('/bin/sh', ['-c', start], { cwd });
   const orphan = Number(stdout);
-  t.teardown(() => process.kill(orphan, 'SIGKILL'));
+  t.teardown(() => killIfThere(orphan));
   await waitFor('the orphan to be up', () => readFileSync(join(cwd, 'up'), 'utf8') === String(orphan));
   const second = await doctor();
   t.equal(second.code, 1);

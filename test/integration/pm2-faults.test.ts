@@ -9,6 +9,7 @@ import { realPm2 } from '../parts/pm2.js';
 import { freePort } from '../parts/prometheus.js';
 import { never, waitFor } from './wait.js';
 import { appFile, WardenProcess } from './warden-process.js';
+import { killIfThere } from '../parts/kill.js';
 
 const agent = new URL(import.meta.resolve('heapwarden/agent')).pathname;
 
@@ -85,7 +86,7 @@ t.test('what does not come up', async (t) => {
 
   const daemon = pm2.daemonPid();
   process.kill(daemon, 'SIGSTOP');
-  t.teardown(() => process.kill(daemon, 'SIGCONT'));
+  t.teardown(() => killIfThere(daemon, 'SIGCONT'));
   const answers = async () => warden.metric('heapwarden_collector_success', { collector: 'supervisor/shop' });
   await waitFor('a frozen daemon to be told', async () => (await answers()) === 0);
   const frozen = await restart('0');

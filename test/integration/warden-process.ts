@@ -11,6 +11,7 @@ import { LinuxProcesses } from '../../src/observe/linux.js';
 import { freePort } from '../parts/prometheus.js';
 import { spawnPlain } from './plain-node.js';
 import { waitFor } from './wait.js';
+import { killIfThere } from '../parts/kill.js';
 
 export const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 export const appFile = (name: string): string => fileURLToPath(new URL(`../apps/${name}`, import.meta.url));
@@ -147,6 +148,6 @@ async function endLeftovers(file: string): Promise<void> {
   const { apps } = JSON.parse(readFileSync(file, 'utf8')) as { apps: Record<string, { pid: number; start: number }[]> };
   const processes = new LinuxProcesses();
   for (const id of Object.values(apps).flat()) {
-    for (const member of await processes.tree(id)) process.kill(member.pid, 'SIGKILL');
+    for (const member of await processes.tree(id)) killIfThere(member.pid);
   }
 }

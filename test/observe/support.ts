@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { LinuxProcesses } from '../../src/observe/linux.js';
 import type { ProcessId } from '../../src/supervisors/contract.js';
+import { killIfThere } from '../parts/kill.js';
 
 export { MemoryLog } from '../agent/support.js';
 
@@ -35,11 +36,7 @@ export function run(t: Test, program: string, ...args: string[]): ChildProcess &
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
   const ended = new Promise((resolve) => child.once('close', resolve));
   t.teardown(async () => {
-    try {
-      process.kill(-child.pid!, 'SIGKILL');
-    } catch {
-      // ESRCH: it has ended, with all of its own.
-    }
+    killIfThere(-child.pid!);
     await ended;
   });
   return child as ChildProcess & { pid: number };

@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { DOCKER_ROOT, needParts } from './index.js';
 import { lives, procTable, until } from './pm2.js';
+import { killIfThere } from './kill.js';
 
 const run = promisify(execFile);
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
@@ -148,19 +149,11 @@ async function endAll(dir: string): Promise<void> {
     const roots = await Promise.all(pids.filter((_, i) => ours[i]).map((pid) => procTable.identify(pid)));
     for (const root of roots) {
       for (const member of root ? await procTable.tree(root) : []) {
-        if (await lives(member)) kill(member.pid);
+        if (await lives(member)) killIfThere(member.pid);
       }
     }
     return roots.every((root) => root === null);
   });
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // it has ended by itself
-  }
 }
 
 async function isOf(dir: string, pid: number): Promise<boolean> {

@@ -13,6 +13,7 @@ import { LinuxProcesses } from '../../src/observe/linux.js';
 import { isAlive } from '../../src/supervisors/alive.js';
 import type { ProcessId, ProcessTable, Slot, Supervisor } from '../../src/supervisors/contract.js';
 import { Pm2Supervisor, type Pm2Options } from '../../src/supervisors/pm2.js';
+import { killIfThere } from './kill.js';
 
 const run = promisify(execFile);
 /** Behaves as its HOW says: `stubborn`, `orphan`, `exits`; reports itself to REPORT_DIR. */
@@ -109,7 +110,7 @@ export async function realPm2(t: Pick<Test, 'teardown' | 'testdir'>, program: st
       await until('the daemon to end', async () => !(await lives(daemon)));
     }
     for (const id of await childrenOf(home)) {
-      process.kill(id.pid, 'SIGKILL');
+      killIfThere(id.pid);
       await until(`process ${id.pid} to end`, async () => !(await lives(id)));
     }
     await rm(home, { recursive: true, force: true });

@@ -11,6 +11,7 @@ import { ChildSupervisor, type ChildParts } from '../../src/supervisors/child.js
 import type { ProcessId } from '../../src/supervisors/contract.js';
 import { Leftovers } from '../../src/supervisors/leftovers.js';
 import { MemoryLog, plainNode, processes, until } from '../observe/support.js';
+import { killIfThere } from '../parts/kill.js';
 
 export const CHILD_APP = fileURLToPath(new URL('../apps/child-app.cjs', import.meta.url));
 export const CHILD_WARDEN = fileURLToPath(new URL('../apps/child-warden.mts', import.meta.url));
@@ -27,7 +28,7 @@ export interface Report {
 export async function reportFolder(t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'hw-child-'));
   t.teardown(async () => {
-    for (const { pid } of await runningIn(folder)) process.kill(pid, 'SIGKILL');
+    for (const { pid } of await runningIn(folder)) killIfThere(pid);
     await until('the processes of the test to end', async () => (await runningIn(folder)).length === 0);
     await rm(folder, { recursive: true, force: true });
   });
