@@ -1,6 +1,7 @@
 /** The referee catches each kind of offence: records without one, and the same with exactly one. */
 import { readFileSync, readdirSync } from 'node:fs';
 import t from 'tap';
+import { curve } from './referee/curve.js';
 import { holds, judge } from './referee/judge.js';
 import type { Life, Records, Restart, WardenLook } from './referee/records.js';
 import { verdict } from './referee/table.js';
@@ -35,6 +36,18 @@ t.test('nothing wrong', async (t) => {
   t.strictSame(offences(good()), []);
   t.ok(holds(judge(good())));
   t.notMatch(verdict(judge(good())), /NOT/);
+});
+
+t.test('the curve', async (t) => {
+  const records = good();
+  records.warden.push({ at: 599_500, pid: 10, rssBytes: 200e6, fds: 300 });
+  const rows = curve(records).split('\n').map((row) => row.trim().split(/ {2,}/));
+  t.equal(rows.length, 13);
+  t.strictSame(rows[0], ['until minute', "the warden's memory, MB", 'descriptors', 'wardens', 'restarts', 'workers that ended']);
+  t.strictSame(rows[1], ['0.8', '80 to 86', '90 to 92', '1', '1', '2']);
+  t.strictSame(rows[2], ['1.7', '80 to 86', '90 to 92', '1', '1', '1']);
+  t.strictSame(rows[12], ['10.0', '80 to 200', '90 to 300', '2', '0', '0']);
+  t.equal(curve({ ...records, warden: [] }), '');
 });
 
 type Defect = [what: string, check: string, spoil: (records: Records) => void];

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { curve } from './curve.js';
 import { holds, judge } from './judge.js';
 import { verdict } from './table.js';
 import { Watch } from './watch.js';
@@ -19,5 +20,5 @@ await once(process.stdin, 'end');
 const records = watch.end();
 const findings = judge(records);
 writeFileSync(join(dir, 'records.json'), JSON.stringify(records));
-console.log(verdict(findings));
+console.log(`${verdict(findings)}\n\n${curve(records)}`);
 process.exitCode = holds(findings) ? 0 : 1;
