@@ -52,7 +52,8 @@ t.test('no block is lost between two windows', async (t) => {
     clearInterval(before);
     clearInterval(after);
     loop.close();
-    const longest = [...windows].map((window) => window.max_seconds);
+    // The first window ends before the first block that comes right after it.
+    const longest = [...windows].slice(order === 'after' ? 1 : 0).map((window) => window.max_seconds);
     t.ok(longest.length >= 3, `${longest.length} windows`);
     t.ok(longest.every((seconds) => seconds > 0.07), `a block of 0.1 s ${order} each turn: ${longest.join(', ')}`);
   }
