@@ -1,3 +1,4 @@
+import { underAny } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { AppConfig, ReadyCheck } from '../config/schema.js';
 import { isPaused, tooFewOthers } from '../decide/gates.js';
@@ -92,7 +93,7 @@ export class Procedure {
   async #jitter({ origin, force }: Incident, app: AppConfig, { cancelled, closing }: Signals): Promise<void> {
     if (origin === 'api' || force || app.restart.jitter === 0) return;
     const { random, clock } = this.#parts;
-    await clock.sleep(random() * app.restart.jitter, AbortSignal.any([cancelled, closing]));
+    await underAny([cancelled, closing], (signal) => clock.sleep(random() * app.restart.jitter, signal));
   }
 
   /** It may have waited: why nothing is to be done any more; null where it still is. */

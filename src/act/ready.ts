@@ -1,6 +1,7 @@
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { connect } from 'node:net';
+import { underAny } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { ReadyCheck } from '../config/schema.js';
 import type { ReadyTarget } from '../supervisors/contract.js';
@@ -20,7 +21,7 @@ export async function waitUntilReady(check: ReadyCheck, target: Where, clock: Cl
   const deadline = clock.monotonic() + check.timeout;
   while (!signal.aborted) {
     const timeoutMs = Math.max(PAUSE_MS, Math.min(deadline - clock.monotonic(), TRY_TIMEOUT_MS));
-    if (await ask(AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs))]))) return true;
+    if (await underAny([signal, AbortSignal.timeout(Math.ceil(timeoutMs))], ask)) return true;
     if (clock.monotonic() + PAUSE_MS > deadline) return false;
     await clock.sleep(PAUSE_MS, signal);
   }

@@ -1,3 +1,4 @@
+import { underAny } from '../abort.js';
 import type { Clock } from '../clock.js';
 import { HeapwardenError, fetchFailure, messageOf } from '../errors.js';
 import { call, jsonOf, type Access, type Answer } from '../http/client.js';
@@ -93,10 +94,12 @@ export class Feed {
   async #get(path: string, over?: AbortSignal): Promise<unknown> {
     const inTime = AbortSignal.timeout(ANSWER_MS);
     try {
-      const answer = await call(this.#at(path), this.#access, { signal: over ? AbortSignal.any([over, inTime]) : inTime });
-      if (answer.status === 200) return await jsonOf(answer);
-      answer.body.destroy();
-      return null;
+      return await underAny(over ? [over, inTime] : [inTime], async (signal) => {
+        const answer = await call(this.#at(path), this.#access, { signal });
+        if (answer.status === 200) return jsonOf(answer);
+        answer.body.destroy();
+        return null;
+      });
     } catch {
       return null; // the stream tells why
     }
@@ -107,14 +110,16 @@ export class Feed {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), silenceMs);
     try {
-      const answer = await call(this.#at('api/v1/stream'), this.#access, { signal: AbortSignal.any([over, silence.signal]) });
-      if (!answer.headers['content-type']?.startsWith('text/event-stream')) throw await this.#refusalOf(answer);
-      const [parser, decoder] = [new EventParser(), new TextDecoder()];
-      for await (const chunk of answer.body) {
-        timer.refresh();
-        listener.heard();
-        for (const { event, data } of parser.push(decoder.decode(chunk as Buffer, { stream: true }))) this.#tell(listener, event, data);
-      }
+      await underAny([over, silence.signal], async (signal) => {
+        const answer = await call(this.#at('api/v1/stream'), this.#access, { signal });
+        if (!answer.headers['content-type']?.startsWith('text/event-stream')) throw await this.#refusalOf(answer);
+        const [parser, decoder] = [new EventParser(), new TextDecoder()];
+        for await (const chunk of answer.body) {
+          timer.refresh();
+          listener.heard();
+          for (const { event, data } of parser.push(decoder.decode(chunk as Buffer, { stream: true }))) this.#tell(listener, event, data);
+        }
+      });
     } catch (error) {
       if (error instanceof HeapwardenError) throw error;
       const reason = silence.signal.aborted ? `nothing was heard for ${silenceMs / 1000} s` : fetchFailure(error);

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { underAny } from '../abort.js';
 import { LineReader } from '../agent/lines.cjs';
 import {
   MAX_FRAME_BYTES,
@@ -176,7 +177,7 @@ export class AgentConnection {
     const errand: Errand = { heard: new AbortController(), over: new AbortController(), complete: false, lacks: null };
     this.#errands.set(request, errand);
     this.#write(frame(request));
-    await this.#clock.sleep(heardMs, AbortSignal.any([errand.heard.signal, errand.over.signal]));
+    await underAny([errand.heard.signal, errand.over.signal], (signal) => this.#clock.sleep(heardMs, signal));
     const done = errand.heard.signal.aborted ? await then(errand) : null;
     this.#errands.delete(request);
     return done;

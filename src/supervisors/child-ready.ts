@@ -1,3 +1,4 @@
+import { unlessAborted } from '../abort.js';
 import type { Clock } from '../clock.js';
 import { formatElapsed } from '../units.js';
 import type { ChildRun } from './child-run.js';
@@ -20,8 +21,6 @@ export async function whyNotReady(run: ChildRun, id: ProcessId, readiness: Readi
   const over = new AbortController();
   const isOver = new Promise<string>((resolve) => {
     void run.over.then(() => resolve(run.ending ?? 'ended'));
-    if (signal.aborted) resolve('was not waited for');
-    signal.addEventListener('abort', () => resolve('was not waited for'), { once: true });
   });
   const asked = async (): Promise<string | null> => {
     const passes = await isReady({ process: id, socketPath: run.door });
@@ -31,7 +30,7 @@ export async function whyNotReady(run: ChildRun, id: ProcessId, readiness: Readi
     return passes ? null : 'did not become ready in time';
   };
   try {
-    return await Promise.race([isOver, asked()]);
+    return await unlessAborted(signal, Promise.race([isOver, asked()]), 'was not waited for');
   } finally {
     over.abort();
   }

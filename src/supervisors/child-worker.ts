@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { underAny, unlessAborted } from '../abort.js';
 import type { Clock } from '../clock.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
@@ -182,7 +183,8 @@ export class ChildWorker {
   async #stopFirst({ stopTimeoutMs, signal }: RestartOptions): Promise<RestartReport> {
     const run = this.#run;
     if (run && this.#parts.port()) {
-      await this.#drain(run, Math.min(stopTimeoutMs / 2, PAUSED_DRAIN_MS), AbortSignal.any([signal, this.#closing.signal]));
+      const drainMs = Math.min(stopTimeoutMs / 2, PAUSED_DRAIN_MS);
+      await underAny([signal, this.#closing.signal], (either) => this.#drain(run, drainMs, either));
     }
     const gone = await this.#stop(stopTimeoutMs);
     this.#crashes = 0;
@@ -192,9 +194,12 @@ export class ChildWorker {
   }
 
   /** The new process takes the slot when it is ready; where it does not become so, the old one has never lost it. */
-  async #startBeside(old: ChildRun, { stopTimeoutMs, isReady, signal }: RestartOptions): Promise<RestartReport> {
-    const abort = AbortSignal.any([signal, this.#closing.signal]);
-    const next = await this.#bringUp(stopTimeoutMs, isReady, abort);
+  #startBeside(old: ChildRun, options: RestartOptions): Promise<RestartReport> {
+    return underAny([options.signal, this.#closing.signal], (signal) => this.#replace(old, { ...options, signal }));
+  }
+
+  async #replace(old: ChildRun, { stopTimeoutMs, isReady, signal }: RestartOptions): Promise<RestartReport> {
+    const next = await this.#bringUp(stopTimeoutMs, isReady, signal);
     this.#wait.abort(); // where the old one has crashed meanwhile
     this.#beside.delete(next);
     this.#beside.add(old);
@@ -206,7 +211,7 @@ export class ChildWorker {
     const isAlone = new AbortController();
     void next.over.then(() => isAlone.abort());
     // All of stop_timeout, and as much again for the stop: while the new one serves, it costs nobody anything.
-    await this.#drain(old, stopTimeoutMs, AbortSignal.any([abort, isAlone.signal]));
+    await underAny([signal, isAlone.signal], (either) => this.#drain(old, stopTimeoutMs, either));
     const { outcome } = await this.#end(old, stopTimeoutMs);
     this.#beside.delete(old);
     await this.#parts.onChange();
@@ -245,7 +250,7 @@ export class ChildWorker {
   async #drain(run: ChildRun, timeoutMs: number, signal: AbortSignal): Promise<void> {
     if (!run.id) return;
     run.expectEnd();
-    const drained = await Promise.race([this.#parts.drain(run.id, timeoutMs), aborted(signal)]);
+    const drained = await unlessAborted(signal, this.#parts.drain(run.id, timeoutMs), false);
     if (drained || run.ending !== null || !run.listens) return;
     this.#parts.log.info(
       `${this.#name}: process ${run.id.pid} is stopped with connections open (WebSockets, requests of more than ` +
@@ -327,9 +332,3 @@ export class ChildWorker {
 }
 
 const inShell = (word: string): string => (/^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
-
-const aborted = (signal: AbortSignal): Promise<false> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve(false);
-    signal.addEventListener('abort', () => resolve(false), { once: true });
-  });

@@ -8,6 +8,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
+import { underAny } from '../abort.js';
 import { HeapwardenError } from '../errors.js';
 import { formatElapsed } from '../units.js';
 
@@ -95,12 +96,9 @@ export class DockerEngine {
     const parameters = new URLSearchParams(query).toString();
     const overdue = AbortSignal.timeout(timeoutMs);
     try {
-      return await exchange({
-        method,
-        socketPath,
-        path: parameters ? `${path}?${parameters}` : path,
-        signal: AbortSignal.any([overdue, this.#closing.signal, ...(signal ? [signal] : [])]),
-      });
+      const sources = [overdue, this.#closing.signal, ...(signal ? [signal] : [])];
+      const target = { method, socketPath, path: parameters ? `${path}?${parameters}` : path };
+      return await underAny(sources, (any) => exchange({ ...target, signal: any }));
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       if (error instanceof HeapwardenError) throw error;

@@ -1,3 +1,4 @@
+import { underAny } from '../abort.js';
 import { isAlive } from './alive.js';
 import type { ProcessId, RestartOptions } from './contract.js';
 import type { Pm2Bus } from './pm2-bus.js';
@@ -30,7 +31,7 @@ export async function comesUp(
   if (!waited) return false;
   // isReady may wait as long as the config says; for a process that has gone nobody waits.
   const over = new AbortController();
-  const ended = staysAlive(Infinity, parts, AbortSignal.any([signal, over.signal]), lives);
+  const ended = underAny([signal, over.signal], (either) => staysAlive(Infinity, parts, either, lives));
   try {
     return (await Promise.race([isReady({ process, socketPath: null }), ended])) && (await lives());
   } finally {

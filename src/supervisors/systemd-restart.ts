@@ -1,3 +1,4 @@
+import { unlessAborted } from '../abort.js';
 import type { Clock } from '../clock.js';
 import { HeapwardenError } from '../errors.js';
 import type { Log } from '../log.js';
@@ -72,8 +73,7 @@ async function finishRequests(
   { stopTimeoutMs, signal }: RestartOptions,
   { drain }: RestartParts,
 ): Promise<void> {
-  const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-  await Promise.race([drain(root, Math.min(stopTimeoutMs / 2, DRAIN_MS)), aborted]);
+  await unlessAborted(signal, drain(root, Math.min(stopTimeoutMs / 2, DRAIN_MS)), false);
   signal.throwIfAborted();
 }
 

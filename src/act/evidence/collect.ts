@@ -1,5 +1,6 @@
 import { lstat, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { underAny } from '../../abort.js';
 import type { EvidenceFile } from '../../agent/protocol.cjs';
 import type { Clock } from '../../clock.js';
 import type { AppConfig } from '../../config/schema.js';
@@ -73,18 +74,19 @@ export class Evidence {
     const report: EvidenceReport = { folder: null, files: [], finding: null, notes: [] };
     const { timeout } = app.evidence;
     const time = new AbortController();
-    const signal = AbortSignal.any([time.signal, closing]);
     const deadline = clock.monotonic() + Math.max(timeout / 2, timeout - WRITE_UP_MS);
     const memory = this.#parts.witness.of(worker);
     let isWhole = false;
-    const work = async (): Promise<void> => {
+    const work = async (signal: AbortSignal): Promise<void> => {
       await this.#work({ incident, worker, app, memory, folder: '', report, deadline, signal }).catch((error: unknown) => {
         report.notes.push(`not all of it could be collected: ${messageOf(error)}`);
       });
       isWhole = true;
     };
-    await Promise.race([work(), clock.sleep(deadline - clock.monotonic(), signal)]);
-    time.abort();
+    await underAny([time.signal, closing], async (signal) => {
+      await Promise.race([work(signal), clock.sleep(deadline - clock.monotonic(), signal)]);
+      time.abort();
+    });
     if (!isWhole) report.notes.push(`evidence.timeout (${formatDuration(timeout)}) was over before all of it was collected`);
     // What is still under way must not change what has been told.
     const told = structuredClone(report);
