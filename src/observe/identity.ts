@@ -24,6 +24,7 @@ export function childrenByParent<P extends ProcessId & { parent: number }>(
 }
 
 export function withDescendants<P extends ProcessId>(root: P, children: ReadonlyMap<number, P[]>): P[] {
+  if (!children.has(root.pid)) return [root]; // as most
   // A set: processes are not all read at the same moment, so that a reused pid can close a circle.
   const tree = new Set([root]);
   for (const member of tree) for (const child of children.get(member.pid) ?? []) tree.add(child);
