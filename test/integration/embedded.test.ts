@@ -14,7 +14,7 @@ sample_interval: 500ms
 apps:
   - name: leaky
     supervisor: { child: { command: [${JSON.stringify(process.execPath)}, ${JSON.stringify(appFile('leaks.mjs'))}], env: { LEAK_MB_PER_SECOND: "20" } } }
-    limits: { rss: { warning: 90MB, critical: 110MB, restart: 130MB, for: 1s } }
+    limits: { rss: { warning: 90MB, critical: 110MB, restart: 150MB, for: 1s } }
     restart: { startup_grace: 1s, cooldown: 1m, stop_timeout: 3s }
 ${extra}`;
 
@@ -25,12 +25,12 @@ t.test('a leak is warned of, called critical, restarted once, and the memory is 
   const incident = await warden.finishedRestart();
   t.match(incident, { action: 'restart', reason: 'rss', asked: 'rss', origin: 'guard', app: 'leaky', worker: '0' });
   t.match(incident.outcome, { result: 'recovered', stop: 'exited', interrupted: false });
-  t.ok(incident.before!.resident_memory_bytes >= 130e6, 'it was over the limit');
+  t.ok(incident.before!.resident_memory_bytes >= 150e6, 'it was over the limit');
   t.ok(incident.outcome!.after!.resident_memory_bytes < 110e6, 'and is below the critical line');
   t.equal(incident.before!.pid, first);
   t.equal(await processes.identify(first), null, 'the old process has gone');
 
-  for (const [level, limit] of [['warning', 90], ['critical', 110], ['restart', 130]] as const) {
+  for (const [level, limit] of [['warning', 90], ['critical', 110], ['restart', 150]] as const) {
     t.match(warden.log, new RegExp(`leaky/0: memory [\\d.]+ MB, at or above its ${level} limit of ${limit} MB for 1s`));
   }
   t.match(warden.log, /leaky\/0: restarted in [\d.]+ s, [\d.]+ s of it down; memory \d\d\d MB before, \d\d(\.\d)? MB after/);
@@ -79,18 +79,18 @@ t.test('SIGHUP and POST /-/reload take over new limits; a wrong config changes n
   await warden.ready();
   const pid = await warden.pid('leaky');
   const limit = () => warden.metric('heapwarden_limit_bytes', { app: 'leaky', level: 'restart' });
-  t.equal(await limit(), 130e6);
+  t.equal(await limit(), 150e6);
 
-  WardenProcess.writeConfig(warden.dir, leaky().replace('env: {', 'env: { LEAK_MB: "5",').replace('restart: 130MB', 'restart: 140MB'));
+  WardenProcess.writeConfig(warden.dir, leaky().replace('env: {', 'env: { LEAK_MB: "5",').replace('restart: 150MB', 'restart: 160MB'));
   warden.child.kill('SIGHUP');
-  await waitFor('the new limit', async () => (await limit()) === 140e6);
+  await waitFor('the new limit', async () => (await limit()) === 160e6);
   t.equal(await warden.pid('leaky'), pid, 'a new limit restarts nothing');
 
-  WardenProcess.writeConfig(warden.dir, leaky().replace('restart: 130MB', 'restart: 1MB'));
+  WardenProcess.writeConfig(warden.dir, leaky().replace('restart: 150MB', 'restart: 1MB'));
   const failed = await warden.post('/-/reload');
   t.equal(failed.status, 500);
   t.match(failed.body, /critical \(110MB\) is above restart \(1MB\)/);
-  t.equal(await limit(), 140e6, 'the running config stays');
+  t.equal(await limit(), 160e6, 'the running config stays');
   t.equal(await warden.metric('heapwarden_config_last_reload_successful'), 0);
 
   WardenProcess.writeConfig(warden.dir, leaky().replace('env: {', 'env: { LEAK_MB: "6",'));
