@@ -32,18 +32,17 @@ export class Aftercare {
     const configs = new Map(apps.map((app) => [app.name, app]));
     for (const worker of workers.values()) {
       const app = configs.get(worker.app);
-      const wasRestarted = this.#parts.history.lastRestart(worker.app, worker.worker) !== null;
-      if (!app || !worker.reading || !wasRestarted) continue;
-      await this.#noteRelapse(app, worker);
+      const last = this.#parts.history.lastRestart(worker.app, worker.worker);
+      if (!app || !worker.reading || !last) continue;
+      await this.#noteRelapse(app, worker, last);
       await this.#noteRelease(worker);
     }
   }
 
-  async #noteRelapse(app: AppConfig, worker: WorkerState): Promise<void> {
+  async #noteRelapse(app: AppConfig, worker: WorkerState, last: Incident): Promise<void> {
     const { history, journal, clock, log } = this.#parts;
-    const last = history.lastRestart(worker.app, worker.worker);
-    const what = last && relapse(last, app, worker);
-    if (!last?.outcome || what === null) return;
+    const what = relapse(last, app, worker);
+    if (!last.outcome || what === null) return;
     const outcome = { ...last.outcome, relapsedAtMs: clock.now() };
     history.complete(last.id, outcome);
     log.warn(`${worker.app}/${worker.worker}: ${what}`, { app: worker.app, worker: worker.worker, incident: last.id });

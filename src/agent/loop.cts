@@ -41,8 +41,9 @@ export class LoopMeter {
     const nowMs = performance.now();
     const utilization = performance.eventLoopUtilization();
     const busy = performance.eventLoopUtilization(utilization, this.#utilization);
-    this.#missed(nowMs - this.#startMs - this.#windowMs);
-    this.window = summarize(this.#monitor, this.#unseen, (nowMs - this.#startMs) / 1000, busy);
+    const lengthMs = nowMs - this.#startMs;
+    this.#missed(lengthMs - this.#windowMs);
+    this.window = summarize(this.#monitor, this.#unseen, lengthMs / 1000, busy);
     this.#monitor.reset();
     this.#startMs = nowMs;
     this.#utilization = utilization;

@@ -53,9 +53,13 @@ export class OomKills {
     this.#looks += 1;
     const files = new Map<string, Promise<Counter | null>>();
     const counters = new Map<number, Counter | null>();
-    const isPlaced = (pid: number) => this.#counters.has(pid) && (this.#looks + pid) % LOOKS_PER_PLACE !== 0;
-    for (const pid of pids) if (isPlaced(pid)) counters.set(pid, this.#counters.get(pid)!);
-    await Promise.all(pids.map(async (pid) => isPlaced(pid) || counters.set(pid, await this.#counterOf(pid, files))));
+    const toAsk: number[] = [];
+    for (const pid of pids) {
+      const known = this.#counters.get(pid);
+      if (known !== undefined && (this.#looks + pid) % LOOKS_PER_PLACE !== 0) counters.set(pid, known);
+      else toAsk.push(pid);
+    }
+    await Promise.all(toAsk.map(async (pid) => counters.set(pid, await this.#counterOf(pid, files))));
     this.#countersBefore = this.#counters;
     this.#counters = counters;
     const paths = new Set([...this.#countersBefore.values(), ...this.#counters.values()].flatMap((counter) => counter?.path ?? []));

@@ -19,9 +19,7 @@ interface Readiness {
 export async function whyNotReady(run: ChildRun, id: ProcessId, readiness: Readiness): Promise<string | null> {
   const { isReady, signal, address } = readiness;
   const over = new AbortController();
-  const isOver = new Promise<string>((resolve) => {
-    void run.over.then(() => resolve(run.ending ?? 'ended'));
-  });
+  const isOver = run.over.then(() => run.ending ?? 'ended');
   const asked = async (): Promise<string | null> => {
     const passes = await isReady({ process: id, socketPath: run.door });
     // Without a check it is ready when it listens; with one, it most likely does by now.
