@@ -8,7 +8,6 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/clock.js';
-import { messageOf } from '../../src/errors.js';
 import type { Log } from '../../src/log.js';
 import { AgentHub } from '../../src/observe/hub.js';
 import { NODE_MAJORS, findPart } from '../parts/index.js';
@@ -17,6 +16,8 @@ import { idleTable, judge, throughputTable } from './agent/report.js';
 import { AGENT, SCRAPE_MS, sides } from './agent/sides.js';
 import { Hammer, measureTurn, type Turn } from './agent/throughput.js';
 import { machine } from './machine.js';
+import { run } from './run.js';
+import { promiseList } from './table.js';
 
 const USAGE = `npm run bench:agent -- [flags]
   --restarts=N   how often all sides are started anew under load (default 16; 0: leave this part out)
@@ -104,14 +105,9 @@ bursts of half a second, ${rounds} a restart, each between two of the bare app\n
   const agents = chosen.filter(({ name }) => name.startsWith('heapwarden'));
   const verdicts = agents.flatMap(({ name }) =>
     judge(turns, resting, { bare: bare.name, agent: name, rival: "prom-client's default metrics" }));
-  for (const { kept, what, found } of verdicts) console.log(`${kept ? 'kept  ' : 'BROKEN'}  ${what}: ${found}`);
+  console.log(promiseList(verdicts));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine: machine(), node: nodeVersion, turns, idle: resting }, null, 2)}\n`);
   return verdicts.every(({ kept }) => kept) ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(`bench:agent: ${messageOf(error)}`);
-  process.exitCode = 1;
-}
+await run('bench:agent', main);

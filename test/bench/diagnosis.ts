@@ -6,7 +6,6 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { messageOf } from '../../src/errors.js';
 import { CLI } from '../integration/warden-process.js';
 import { FROZEN, HEALTHY, LEAKS } from '../apps/lab/lab.js';
 import { hardware } from './machine.js';
@@ -15,6 +14,7 @@ import { caption, costLine, expectationList, freezeTable, healthyTable, leakTabl
 import { freezeSessions, memorySessions } from './lab/sessions.js';
 import { expectations, freezeRow, healthyRow, leakRow, type Findings } from './lab/verdicts.js';
 import { watch, type Session, type Watched } from './lab/watch.js';
+import { run } from './run.js';
 import { Scope } from './scope.js';
 
 const USAGE = `npm run bench:diagnosis -- [flags]   (some 11 minutes)
@@ -100,9 +100,4 @@ async function main(): Promise<number> {
   return wasRestarted && healthy.every(({ of }) => of > 0) ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(`bench:diagnosis: ${messageOf(error)}`);
-  process.exitCode = 1;
-}
+await run('bench:diagnosis', main);

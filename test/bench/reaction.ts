@@ -12,6 +12,7 @@ import { percentile } from './figures.js';
 import { machine } from './machine.js';
 import { CONTESTANTS, LIMIT_BYTES, type Contestant } from './reaction/contestants.js';
 import { measureReaction, type Reaction } from './reaction/measure.js';
+import { run } from './run.js';
 import { Scope } from './scope.js';
 
 const USAGE = `npm run bench:reaction -- [flags]
@@ -73,9 +74,4 @@ async function main(): Promise<number> {
   return reactions.every(({ error }) => error === null) ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(`bench:reaction: ${messageOf(error)}`);
-  process.exitCode = 1;
-}
+await run('bench:reaction', main);

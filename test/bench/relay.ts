@@ -7,11 +7,11 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { messageOf } from '../../src/errors.js';
 import { formatBytes } from '../../src/units.js';
 import { CLI } from '../integration/warden-process.js';
 import { waitFor } from '../integration/wait.js';
 import { Storm, type Sent } from '../relay/storm.js';
+import { run } from './run.js';
 import { aligned } from './table.js';
 
 const USAGE = `npm run bench:relay -- [flags]
@@ -138,9 +138,4 @@ async function main(): Promise<number> {
   return promises.every(([isKept]) => isKept) ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(`bench:relay: ${messageOf(error)}`);
-  process.exitCode = 1;
-}
+await run('bench:relay', main);

@@ -18,6 +18,7 @@ import { measureCycle } from './cycle.js';
 import { phases } from './figures.js';
 import { HANGING_MS, Load, REQUESTS_PER_SECOND } from './load.js';
 import { judge, type LoadedResult, type TimedResult } from './results.js';
+import { run } from './run.js';
 import { Scope } from './scope.js';
 import { failureList, loadedTable, promiseList, timedTable } from './table.js';
 
@@ -147,9 +148,4 @@ hanging: no answer in ${HANGING_MS / 1000} s\n${[loadedTable(loaded), ...failure
   return promises.every(({ kept }) => kept) ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(`bench:restart: ${messageOf(error)}`);
-  process.exitCode = 1;
-}
+await run('bench:restart', main);

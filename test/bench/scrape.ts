@@ -7,10 +7,10 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { messageOf } from '../../src/errors.js';
 import { CLI } from '../integration/warden-process.js';
 import { findPart } from '../parts/index.js';
 import { hardware } from './machine.js';
+import { run } from './run.js';
 import { Scope } from './scope.js';
 import { childWarden, matchingWarden, processExporter, SAMPLE_INTERVAL_MS, type Contestant } from './scrape/contestants.js';
 import { takeTurn, warmUp, type Turn } from './scrape/measure.js';
@@ -133,9 +133,4 @@ function npmVersion(name: string): string {
   return (createRequire(import.meta.url)(`${name}/package.json`) as { version: string }).version;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(`bench:scrape: ${messageOf(error)}`);
-  process.exitCode = 1;
-}
+await run('bench:scrape', main);

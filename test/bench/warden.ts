@@ -5,12 +5,13 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { messageOf } from '../../src/errors.js';
 import { CLI } from '../integration/warden-process.js';
 import { findPart } from '../parts/index.js';
 import { machine } from './machine.js';
 import { cpuMs, memoryOf } from './process-cost.js';
+import { run } from './run.js';
 import { Scope } from './scope.js';
+import { promiseList } from './table.js';
 import { startPm2, startWarden, type Subject, type WardenOf } from './warden/subjects.js';
 import { costTable, growthTable, judge, type Cost } from './warden/report.js';
 
@@ -97,15 +98,10 @@ async function main(): Promise<number> {
 Workers are processes of /bin/sleep, with one process that speaks the agent's protocol for all; beside PM2, real Node.js processes.\n`);
   console.log(`${costTable(costs)}\n\n${growthTable(costs)}\n`);
   const verdicts = judge(costs);
-  for (const { kept, what, found } of verdicts) console.log(`${kept ? 'kept  ' : 'BROKEN'}  ${what}: ${found}`);
+  console.log(promiseList(verdicts));
   if (beside > 0 && !pm2) console.log('NOT MEASURED  PM2: it is not on this machine (npm run setup:test tells why)');
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine: about, costs }, null, 2)}\n`);
   return verdicts.every(({ kept }) => kept) ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(`bench:warden: ${messageOf(error)}`);
-  process.exitCode = 1;
-}
+await run('bench:warden', main);

@@ -12,7 +12,7 @@ import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { messageOf } from '../../src/errors.js';
+import { run } from '../bench/run.js';
 import { Scope } from '../bench/scope.js';
 import { waitFor } from '../integration/wait.js';
 import { CLI } from '../integration/warden-process.js';
@@ -154,9 +154,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(`soak: ${messageOf(error)}`);
-  process.exitCode = 1;
-}
+await run('soak', main);
