@@ -55,3 +55,16 @@ export class Scope {
     if (errors.length > 0) throw new AggregateError(errors, 'the bench has left something behind');
   }
 }
+
+/** Runs `work` with a scope of its own, and ends what it has started. */
+export async function inScope<T>(work: (scope: Scope) => Promise<T>): Promise<T> {
+  const scope = new Scope();
+  try {
+    return await work(scope);
+  } catch (error) {
+    scope.fail();
+    throw error;
+  } finally {
+    await scope.close();
+  }
+}

@@ -11,7 +11,7 @@ import { CLI } from '../integration/warden-process.js';
 import { findPart } from '../parts/index.js';
 import { hardware } from './machine.js';
 import { run } from './run.js';
-import { Scope } from './scope.js';
+import { inScope, type Scope } from './scope.js';
 import { childWarden, matchingWarden, processExporter, SAMPLE_INTERVAL_MS, type Contestant } from './scrape/contestants.js';
 import { takeTurn, warmUp, type Turn } from './scrape/measure.js';
 import { measureRendering, workersFor, type RenderingFigures } from './scrape/rendering.js';
@@ -70,18 +70,6 @@ async function pidsOf({ url }: Contestant): Promise<number[]> {
   return [...text.matchAll(/^heapwarden_process_info\{.*pid="(\d+)"/gm)].map(([, pid]) => Number(pid));
 }
 
-async function scoped<T>(work: (scope: Scope) => Promise<T>): Promise<T> {
-  const scope = new Scope();
-  try {
-    return await work(scope);
-  } catch (error) {
-    scope.fail();
-    throw error;
-  } finally {
-    await scope.close();
-  }
-}
-
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -107,7 +95,7 @@ async function main(): Promise<number> {
   const rendering: RenderingFigures[] = [];
   for (const count of series) rendering.push(await measureRendering(await workersFor(count), PAGES));
   const findings: Findings[] = [];
-  for (const size of sizes) findings.push(await scoped((scope) => compare(scope, size, { sizes, runs, scrapes, exporter })));
+  for (const size of sizes) findings.push(await inScope((scope) => compare(scope, size, { sizes, runs, scrapes, exporter })));
 
   console.log(`${machine()}; process-exporter ${versionOf(exporter)}, prom-client ${npmVersion('prom-client')}, pidusage ${npmVersion('pidusage')}; load average ${before.toFixed(2)} before, ${loadavg()[0]!.toFixed(2)} after\n`);
   console.log(`Medians of ${runs} turns of ${scrapes} scrapes, one a second, and as many seconds without. A warden looks at all`);

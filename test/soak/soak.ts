@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { run } from '../bench/run.js';
-import { Scope } from '../bench/scope.js';
+import { inScope, type Scope } from '../bench/scope.js';
 import { waitFor } from '../integration/wait.js';
 import { CLI } from '../integration/warden-process.js';
 import { findPart } from '../parts/index.js';
@@ -143,15 +143,7 @@ async function main(): Promise<number> {
     if (way) return goInside(way, flags);
     console.error('no namespaces of its own can be had here: THE DISK WILL NOT BE FILLED');
   }
-  const scope = new Scope();
-  try {
-    return await soak(flags, scope);
-  } catch (error) {
-    scope.fail();
-    throw error;
-  } finally {
-    await scope.close();
-  }
+  return inScope((scope) => soak(flags, scope));
 }
 
 await run('soak', main);
