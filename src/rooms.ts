@@ -95,7 +95,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   const notes = new AppNotes(history, { note: (app, state) => counted(journal.note(app, state)) });
   const waiting = new WaitingAsks();
   const meter = createMeter();
-  const self = new SelfMetrics(meter);
+  const self = new SelfMetrics(meter, () => processes.openFds(process.pid));
   const vigil = new Vigil(clock, log);
   const deafUntil = () => vigil.blindUntil();
   const hub = new AgentHub({

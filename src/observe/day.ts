@@ -56,10 +56,11 @@ export class DayRing {
     const slice = Math.floor(nowMs / sliceMs);
     const isNew = this.#moveTo(slice);
     const row = (slice % slices) * WIDTH;
-    NAMES.forEach((name, i) => {
+    for (let i = 0; i < WIDTH; i++) {
+      const name = NAMES[i]!;
       const value = sample[name];
       if (!Number.isNaN(value)) this.cells[row + i] = merged(DAY_COLUMNS[name], this.cells[row + i]!, value);
-    });
+    }
     return isNew;
   }
 
@@ -134,7 +135,7 @@ export class DayBook {
       const page = known ?? { app, worker: slot, hour: new DayRing(HOUR_RING), day: new DayRing(DAY_RING) };
       this.#pages.delete(key);
       this.#open(page);
-      const sample = { ...this.#runtimeOf(key, worker), resident: residentOf(worker) };
+      const sample = this.#sampleOf(key, worker, residentOf(worker));
       page.hour.add(observedAtMs, sample);
       isNew = page.day.add(observedAtMs, sample) || isNew;
     }
@@ -154,13 +155,14 @@ export class DayBook {
     if (this.#pages.size > MOST_PAGES) this.#pages.delete(this.#pages.keys().next().value!);
   }
 
-  #runtimeOf(key: string, { reading, agent }: WorkerState): Omit<DaySample, 'resident'> {
+  #sampleOf(key: string, { reading, agent }: WorkerState, resident: number): DaySample {
     const stats = agent?.stats;
     const seconds = stats ? Object.values(stats.gc).reduce((sum, { sum_seconds }) => sum + sum_seconds, 0) : NaN;
     const before = this.#gc.get(key);
     const isKnown = before !== undefined && sameProcess(before.process, reading!.root);
     if (stats) this.#gc.set(key, { process: reading!.root, seconds });
     return {
+      resident,
       heap_used: stats?.heap_used ?? NaN,
       heap_live: stats?.heap_live ?? NaN,
       lag: stats?.loop?.p99_seconds ?? NaN,

@@ -149,14 +149,15 @@ export class LinuxProcesses implements ProcessSource {
   }
 
   /** Since Linux 6.2 the folder's size is their number; a list of thousands takes thousands of times as long. */
-  async openFds(pid: number): Promise<number | null> {
+  openFds(pid: number): number | null | Promise<number | null> {
     const folder = `/proc/${pid}/fd`;
     try {
       const { size } = statSync(folder);
-      return size > 0 ? size : (await readdir(folder)).length;
+      if (size > 0) return size;
     } catch {
       return null; // gone, or another user's before that
     }
+    return readdir(folder).then(({ length }) => length, () => null);
   }
 
   close(): void {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import { messageOf } from '../errors.js';
 import type { Log, LogFields } from '../log.js';
 import type { ProcessId, Slot, Supervisor } from '../supervisors/contract.js';
-import type { AgentHub } from './hub.js';
+import type { AgentHub, AgentReport } from './hub.js';
 import { sameProcess } from './identity.js';
 import { joined, type Reading, type Sampler } from './sampler.js';
 import { SharedLooks } from './shared-looks.js';
@@ -30,7 +30,10 @@ export interface ObserverParts {
 }
 
 type Readings = ReadonlyMap<number, Reading>;
-type AppSlot = Slot & { app: string };
+interface AppSlot {
+  app: string;
+  slot: Slot;
+}
 
 /** What is asked, and what the log says when the answers begin to fail and when they come again. */
 interface Source {
@@ -70,10 +73,10 @@ export class Observer {
     await Promise.all(apps.map((app) => this.#refreshSlots(app)));
     for (const app of this.#slots.keys()) if (!supervisors.has(app)) this.#forget(app);
 
-    const slots = [...this.#slots].flatMap(([app, all]) => all.map((slot) => ({ ...slot, app })));
+    const slots = [...this.#slots].flatMap(([app, all]) => all.map((slot) => ({ app, slot })));
     const beside = [...supervisors.values()].flatMap((supervisor) => supervisor.beside?.() ?? []);
     const readings = (await this.#sample([...slots.flatMap(rootsOf), ...beside])) ?? this.#lastReadings();
-    const managed = slots.map((slot) => ({ ...slot, reading: this.#readingOf(slot, readings) }));
+    const managed = slots.map(({ app, slot }) => ({ app, slot, reading: this.#readingOf({ app, slot }, readings) }));
     const ours = [...managed.map(({ reading }) => reading), ...beside.map((pid) => readings.get(pid))];
     const strangers = this.#strangers(ours.flatMap((reading) => reading?.tree ?? []), since);
     const theirs = (await this.#sample(strangers)) ?? this.#lastReadings();
@@ -86,8 +89,7 @@ export class Observer {
       ...this.#unmanaged.place(unmanaged, theirs, new Set(supervisors.keys())),
     ];
     const tracked = this.#track(look, observations);
-    const seen = new Set(observations.map(({ app, worker }) => workerKey(app, worker)));
-    this.workers = new Map([...this.workers, ...tracked].filter(([key]) => seen.has(key)));
+    this.workers = tracked.size === observations.length ? tracked : this.#among(observations, tracked);
     for (const key of this.#lookOf.keys()) if (!this.workers.has(key)) this.#lookOf.delete(key);
     return this.workers;
   }
@@ -110,7 +112,7 @@ export class Observer {
     await this.#refreshSlots(app);
     const found = this.#slots.get(app)?.find((candidate) => candidate.worker === worker);
     if (!found) return null;
-    const slot = { app, ...found };
+    const slot = { app, slot: found };
     const agent = this.workers.get(key)?.agent;
     const fresh = agent && hub.sample(agent.pid, FRESH_STATS_TIMEOUT_MS);
     const [readings] = await Promise.all([this.#sample(rootsOf(slot)), fresh]);
@@ -133,6 +135,12 @@ export class Observer {
     const slots = await this.#ask(source, async () => (await this.#parts.supervisors.get(app)?.slots()) ?? []);
     const known = this.#slots.get(app) ?? [{ worker: '0', pid: null, state: 'stopped' }];
     this.#slots.set(app, slots ?? known);
+  }
+
+  /** With those of which a later look knows already. */
+  #among(observations: readonly Observation[], tracked: Workers): Workers {
+    const seen = new Set(observations.map(({ app, worker }) => workerKey(app, worker)));
+    return new Map([...this.workers, ...tracked].filter(([key]) => seen.has(key)));
   }
 
   /** null where nothing could be measured. */
@@ -164,9 +172,9 @@ export class Observer {
     return new Map([...this.workers.values()].flatMap(({ reading }) => (reading ? [[reading.root.pid, reading]] : [])));
   }
 
-  #readingOf({ app, worker, pid, others = [] }: AppSlot, readings: Readings): Reading | null {
+  #readingOf({ app, slot: { worker, pid, others } }: AppSlot, readings: Readings): Reading | null {
     const own = (pid !== null && readings.get(pid)) || null;
-    const reading = own && joined(own, others.flatMap((other) => readings.get(other) ?? []));
+    const reading = own && (others ? joined(own, others.flatMap((other) => readings.get(other) ?? [])) : own);
     if (this.health.get(sourceOf(app))?.success !== false) return reading;
     // While the supervisor does not answer, the pid may have gone and come back as a stranger's.
     const known = this.workers.get(workerKey(app, worker))?.reading;
@@ -174,9 +182,13 @@ export class Observer {
   }
 
   /** null where the app is not supervised any more. */
-  #observation({ app, worker, state, reading }: AppSlot & { reading: Reading | null }): Observation | null {
+  #observation({ app, slot: { worker, state }, reading }: AppSlot & { reading: Reading | null }): Observation | null {
     const supervisor = this.#parts.supervisors.get(app);
-    const agents = reading?.tree.flatMap(({ pid }) => this.#parts.hub.report(pid) ?? []) ?? [];
+    const agents: AgentReport[] = [];
+    for (const { pid } of reading?.tree ?? []) {
+      const report = this.#parts.hub.report(pid);
+      if (report) agents.push(report);
+    }
     return supervisor ? { app, worker, supervisor: supervisor.kind, state, reading, agents } : null;
   }
 
@@ -220,7 +232,7 @@ export class Observer {
   }
 }
 
-const rootsOf = ({ pid, others = [] }: Slot): number[] => (pid === null ? [] : [pid, ...others]);
+const rootsOf = ({ slot: { pid, others = [] } }: AppSlot): number[] => (pid === null ? [] : [pid, ...others]);
 
 const pidsOf = ({ reading }: { reading: Reading | null }): number[] => reading?.tree.map(({ pid }) => pid) ?? [];
 

@@ -21,7 +21,7 @@ interface Counter {
 }
 
 /** A process is put into its cgroup as it starts, and hardly ever into another: that is asked once in so many looks. */
-const LOOKS_PER_PLACE = 12;
+const LOOKS_PER_PLACE = 60;
 /** By pid: where each process is counted; null where nothing counts it. */
 type Counters = ReadonlyMap<number, Counter | null>;
 

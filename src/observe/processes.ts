@@ -34,8 +34,8 @@ export interface ProcessSource extends ProcessTable {
    * cannot be asked.
    */
   snapshot(): Promise<ReadonlyMap<number, ProcessFacts>>;
-  /** Number of open file descriptors; null where the system does not tell or the process has gone. */
-  openFds(pid: number): Promise<number | null>;
+  /** Number of open file descriptors; null where the system does not tell or the process has gone. At once where it can. */
+  openFds(pid: number): number | null | Promise<number | null>;
   /** Lets go of what it keeps from one look to the next; it can still be asked. */
   close?(): void;
 }

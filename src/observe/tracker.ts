@@ -20,6 +20,8 @@ export interface Observation {
 export interface WorkerState {
   app: string;
   worker: string;
+  /** Both once more, as one object that stays from round to round: what is made of them is made once. */
+  slot: { readonly app: string; readonly worker: string };
   supervisor: SupervisorKind | 'none';
   state: SlotState;
   /** null: no process, known for certain at `observedAtMs`. */
@@ -52,11 +54,13 @@ export function track(previous: Workers, observations: readonly Observation[], m
     observations.map((observation) => {
       const key = workerKey(observation.app, observation.worker);
       const { app, worker, supervisor, state, reading } = observation;
-      const cpuSeconds = accumulateCpu(previous.get(key), reading);
+      const before = previous.get(key);
+      const slot = before?.slot ?? { app, worker };
+      const cpuSeconds = accumulateCpu(before, reading);
       const agent = spokesman(observation.agents);
       const standstill = agent && moment.standstillOf(agent);
       const [observedAtMs, observedAt] = [moment.nowMs, moment.now];
-      return [key, { app, worker, supervisor, state, reading, agent, cpuSeconds, standstill, observedAtMs, observedAt }];
+      return [key, { app, worker, slot, supervisor, state, reading, agent, cpuSeconds, standstill, observedAtMs, observedAt }];
     }),
   );
 }

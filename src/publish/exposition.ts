@@ -17,13 +17,19 @@ export function headOf(family: Family, exposition: Exposition): string {
   return `# HELP ${name} ${escaped(family.help)}\n# TYPE ${name} ${family.type}\n`;
 }
 
+/** Labels that samples share, by the text that they have become. Of one page: what they hold does not change meanwhile. */
+export type LabelTexts = Map<Labels, string>;
+
 /** The function that makes a line of each of the family's samples. */
-export function lineMaker(family: Family, exposition: Exposition): (sample: Sample) => string {
+export function lineMaker(family: Family, exposition: Exposition, texts: LabelTexts): (sample: Sample) => string {
   const ending = exposition === 'openmetrics' && family.type === 'counter' ? '_total' : '';
   const own = familyName(family, exposition) + ending;
-  return ({ metricName, labels, value }) => {
+  return ({ metricName, labels, more, value }) => {
     const name = metricName === undefined ? own : metricName + ending;
-    return `${name}${labelsText(labels)} ${numberText(value)}\n`;
+    const first = textOf(labels, texts);
+    const second = more === undefined ? '' : textOf(more, texts);
+    const all = first === '' || second === '' ? first + second : `${first},${second}`;
+    return all === '' ? `${name} ${numberText(value)}\n` : `${name}{${all}} ${numberText(value)}\n`;
   };
 }
 
@@ -31,10 +37,13 @@ export function lineMaker(family: Family, exposition: Exposition): (sample: Samp
 export const SEPARATORS: Record<Exposition, string> = { text: '\n', openmetrics: '' };
 export const ENDS: Record<Exposition, string> = { text: '', openmetrics: '# EOF\n' };
 
-function labelsText(labels: Labels): string {
+function textOf(labels: Labels, texts: LabelTexts): string {
+  const known = texts.get(labels);
+  if (known !== undefined) return known;
   let text = '';
-  for (const name in labels) text += `${text === '' ? '{' : ','}${name}="${labelValue(labels[name]!)}"`;
-  return text === '' ? '' : `${text}}`;
+  for (const name in labels) text += `${text === '' ? '' : ','}${name}="${labelValue(labels[name]!)}"`;
+  texts.set(labels, text);
+  return text;
 }
 
 /** prom-client's own metrics have numbers among theirs. */

@@ -8,7 +8,10 @@ import type { WorkerState } from '../observe/tracker.js';
 export type Labels = Readonly<Record<string, string>>;
 
 export interface Sample {
+  /** Samples of one subject share the object: it then becomes text once a page. */
   labels: Labels;
+  /** Further ones, behind those; shared likewise. */
+  more?: Labels;
   value: number;
   /** Only where it differs from the family's: `…_bucket`, `…_sum`, `…_count`. */
   metricName?: string;
@@ -62,6 +65,16 @@ export function perWorker(
   });
 }
 
-export const labelsOf = ({ app, worker }: WorkerState): Labels => ({ app, worker });
+export const labelsOf = ({ slot }: WorkerState): Labels => slot;
+
+/** Makes labels of one name, the same object for the same value. */
+export function labelMaker(name: string): (value: string) => Labels {
+  const made = new Map<string, Labels>();
+  return (value) => {
+    const known = made.get(value) ?? { [name]: value };
+    made.set(value, known);
+    return known;
+  };
+}
 
 export const seconds = (ms: number): number => ms / 1000;

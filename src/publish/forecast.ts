@@ -1,6 +1,6 @@
 import type { Outlook } from '../decide/forecast.js';
 import type { WorkerState } from '../observe/tracker.js';
-import { gauge, labelsOf, perWorker, samples, seconds, type Family, type View } from './family.js';
+import { gauge, labelMaker, labelsOf, perWorker, samples, seconds, type Family, type View } from './family.js';
 
 /** Where a worker's memory is heading. */
 export function forecastFamilies({ workers, outlook }: View): Family[] {
@@ -22,9 +22,10 @@ export function forecastFamilies({ workers, outlook }: View): Family[] {
       'heapwarden_leak_rate_bytes_per_second',
       'Steady growth by class (heap, buffers, native, children); 0 where a class is measured and does not leak.',
       samples(function* () {
+        const byClass = labelMaker('class');
         for (const worker of workers) {
           for (const [name, value] of Object.entries(outlookFor(worker)?.rates ?? {})) {
-            yield { labels: { ...labelsOf(worker), class: name }, value };
+            yield { labels: labelsOf(worker), more: byClass(name), value };
           }
         }
       }),

@@ -42,7 +42,7 @@ export function processFamilies({ workers, config }: View): Family[] {
           const { reading, agent, supervisor } = worker;
           if (!reading) continue;
           const info = { pid: String(reading.root.pid), node_version: agent?.node ?? '', supervisor };
-          yield { labels: { ...labelsOf(worker), ...info }, value: 1 };
+          yield { labels: labelsOf(worker), more: info, value: 1 };
         }
       }),
     ),

@@ -1,6 +1,6 @@
 import { Registry, type RegistryContentType } from 'prom-client';
 import { Slices } from '../observe/slices.js';
-import { ENDS, SEPARATORS, headOf, lineMaker, type Exposition } from './exposition.js';
+import { ENDS, SEPARATORS, headOf, lineMaker, type Exposition, type LabelTexts } from './exposition.js';
 import { gauge, seconds, type Family } from './family.js';
 
 export interface Collector {
@@ -55,6 +55,7 @@ class Page {
   readonly #exposition: Exposition;
   readonly #slices = new Slices();
   readonly #names = new Set<string>();
+  readonly #texts: LabelTexts = new Map();
   #pieces: Buffer[] = [];
 
   constructor(exposition: Exposition) {
@@ -72,7 +73,7 @@ class Page {
       if (isTaken) throw new Error(`A metric with the name ${name} has already been registered.`);
       if (this.#names.size + names.size > 0) text += SEPARATORS[this.#exposition];
       names.add(name);
-      const lineOf = lineMaker(family, this.#exposition);
+      const lineOf = lineMaker(family, this.#exposition, this.#texts);
       text += headOf(family, this.#exposition);
       for (const sample of family.values) {
         text += lineOf(sample);

@@ -1,6 +1,6 @@
 import type { Incident } from '../act/incident.js';
 import { BLOCKS, blocksAt } from './blocks.js';
-import { gauge, labelsOf, perWorker, samples, seconds, type Family, type Sample, type View } from './family.js';
+import { gauge, labelMaker, labelsOf, perWorker, samples, seconds, type Family, type Sample, type View } from './family.js';
 
 /** What the journal knows of restarts; the counters of the same name stem are in counters.ts. */
 export function restartFamilies(view: View): Family[] {
@@ -44,12 +44,13 @@ function blockedSamples({ config, history, workers, nowMs }: View): Iterable<Sam
   return samples(function* () {
     const apps = new Map(config.apps.map((app) => [app.name, app]));
     const blocksOf = blocksAt(history, nowMs);
+    const byRefusal = labelMaker('refusal');
     for (const worker of workers) {
       const app = apps.get(worker.app);
       if (!app || worker.supervisor === 'none') continue;
       const blocks = blocksOf(app, worker.worker);
       for (const refusal of BLOCKS) {
-        yield { labels: { ...labelsOf(worker), refusal }, value: blocks.includes(refusal) ? 1 : 0 };
+        yield { labels: labelsOf(worker), more: byRefusal(refusal), value: blocks.includes(refusal) ? 1 : 0 };
       }
     }
   });

@@ -1,8 +1,8 @@
-import type { GcHistogram, RuntimeStats } from '../agent/protocol.cjs';
+import type { GcHistogram, GcKind, RuntimeStats } from '../agent/protocol.cjs';
 import { GC_BUCKETS_SECONDS } from '../agent/protocol.cjs';
 import type { WorkerState } from '../observe/tracker.js';
 import {
-  gauge, labelsOf, perWorker, samples, seconds, type Family, type Labels, type Sample, type View,
+  gauge, labelMaker, labelsOf, perWorker, samples, seconds, type Family, type Labels, type Sample, type View,
 } from './family.js';
 
 /** One Node.js process's figures under the labels that name it; no labels for the warden itself. */
@@ -88,8 +88,9 @@ export function loopAndGcFamilies(prefix: string, subjects: readonly RuntimeSubj
       help: 'Duration of every garbage collection, by kind: major, minor, incremental or weakcb.',
       type: 'histogram',
       values: samples(function* () {
+        const samplesOf = histogramMaker(gcName);
         for (const { labels, stats } of subjects) {
-          for (const [kind, gc] of Object.entries(stats.gc)) yield* histogramSamples(gcName, { ...labels, kind }, gc);
+          for (const kind in stats.gc) yield* samplesOf(labels, kind, stats.gc[kind as GcKind]);
         }
       }),
     },
@@ -125,19 +126,27 @@ function eachOf(
   values: (stats: RuntimeStats) => Readonly<Record<string, number>>,
 ): Iterable<Sample> {
   return samples(function* () {
+    const by = labelMaker(label);
     for (const { labels, stats } of subjects) {
-      for (const [key, value] of Object.entries(values(stats))) yield { labels: { ...labels, [label]: key }, value };
+      const of = values(stats);
+      for (const key in of) yield { labels, more: by(key), value: of[key]! };
     }
   });
 }
 
-function histogramSamples(name: string, labels: Labels, { count, sum_seconds, buckets }: GcHistogram): Sample[] {
-  const metricName = `${name}_bucket`;
-  const bucket = (le: string, value: number) => ({ metricName, labels: { ...labels, le }, value });
-  return [
-    ...GC_BUCKETS_SECONDS.map((bound, i) => bucket(String(bound), buckets[i] ?? 0)),
-    bucket('+Inf', count),
-    { metricName: `${name}_sum`, labels, value: sum_seconds },
-    { metricName: `${name}_count`, labels, value: count },
-  ];
+/** What makes a histogram's samples of one subject and kind. */
+function histogramMaker(name: string): (labels: Labels, kind: string, gc: GcHistogram) => Generator<Sample> {
+  const [bucketName, sumName, countName] = [`${name}_bucket`, `${name}_sum`, `${name}_count`];
+  const byKind = labelMaker('kind');
+  const bounds = new Map<string, Labels[]>();
+  return function* (labels, kind, { count, sum_seconds, buckets }) {
+    const ofKind = bounds.get(kind) ?? [...GC_BUCKETS_SECONDS, '+Inf'].map((le) => ({ kind, le: String(le) }));
+    bounds.set(kind, ofKind);
+    for (const [i, more] of ofKind.entries()) {
+      const value = i < GC_BUCKETS_SECONDS.length ? (buckets[i] ?? 0) : count;
+      yield { metricName: bucketName, labels, more, value };
+    }
+    yield { metricName: sumName, labels, more: byKind(kind), value: sum_seconds };
+    yield { metricName: countName, labels, more: byKind(kind), value: count };
+  };
 }

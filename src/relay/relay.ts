@@ -64,7 +64,7 @@ export class Relay {
   readonly #courier: Courier;
   readonly #brakeman: Brakeman | null;
   readonly #meter = createMeter();
-  readonly #self = new SelfMetrics(this.#meter);
+  readonly #self = new SelfMetrics(this.#meter, () => processSource().openFds(process.pid));
   readonly #sparse: SparseLog;
   readonly #closing = new AbortController();
   readonly #opened: (() => unknown)[] = [];

@@ -81,8 +81,8 @@ export class ChildWorker {
   }
 
   /** What has ended by itself since this was last asked. */
-  takeEndings(): Promise<Ending[]> {
-    return Promise.all(this.#endings.splice(0));
+  takeEndings(): Promise<Ending>[] {
+    return this.#endings.splice(0);
   }
 
   /** Of a process that is being started and has no id yet; see markedEnvironment. */

@@ -78,7 +78,7 @@ export class ChildSupervisor implements Supervisor {
   }
 
   async endings(): Promise<Ending[]> {
-    return (await Promise.all(this.#workers.map((worker) => worker.takeEndings()))).flat();
+    return Promise.all(this.#workers.flatMap((worker) => worker.takeEndings()));
   }
 
   async restart(name: string, options: RestartOptions): Promise<RestartReport> {

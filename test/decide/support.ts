@@ -89,9 +89,10 @@ export function workerOf(made: Made = {}): WorkerState {
     stats: stats && statsOf(stats),
     statsAt: heartbeatAtMs,
   };
+  const slot = { app: made.app ?? 'shop', worker: made.worker ?? '0' };
   return {
-    app: made.app ?? 'shop',
-    worker: made.worker ?? '0',
+    ...slot,
+    slot,
     supervisor: made.supervisor ?? 'pm2',
     state: made.state ?? 'running',
     reading: pid === null ? null : reading,

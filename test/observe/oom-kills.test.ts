@@ -72,7 +72,7 @@ t.test('a process that is put into another cgroup is found there after some look
   const kills = new OomKills({ victims: () => null }, dir);
   await kills.look(ALL);
   for (const pid of [1, 5]) writeFileSync(join(dir, `proc/${pid}/cgroup`), '0::/b\n');
-  for (let i = 0; i < 13; i++) await kills.look(ALL);
+  for (let i = 0; i < 60; i++) await kills.look(ALL);
   set('b', 'memory.events', 2);
   t.strictSame(await kills.of([1]), { pid: null, cgroup: cgroup('b') });
   t.strictSame(await kills.of([5]), { pid: null, cgroup: cgroup('b') }, 'nothing had counted it before');

@@ -24,7 +24,7 @@ const theirs = async (families: readonly Family[], exposition: Exposition) => {
 
 t.test('a page of all that there is, to the letter', async (t) => {
   const meter = createMeter();
-  const self = new SelfMetrics(meter);
+  const self = new SelfMetrics(meter, async () => 21);
   t.teardown(() => {
     self.close();
     meter.close();
@@ -45,6 +45,7 @@ const value = fc.oneof(
 const sample: fc.Arbitrary<Sample> = fc.record(
   {
     labels: fc.dictionary(fc.constantFrom('app', 'worker', 'le', '_x'), text, { noNullPrototype: true }),
+    more: fc.dictionary(fc.constantFrom('kind', 'quantile'), text, { noNullPrototype: true }),
     value,
     metricName: fc.constantFrom('other_sum', 'other_count'),
   },

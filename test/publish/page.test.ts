@@ -67,7 +67,7 @@ const counters: Collector = { name: 'counters', collect: () => fresh.families() 
 const view = collectorOf('view', ...viewFamilies(VIEW));
 const everything = async (t: { teardown(end: () => void): void }): Promise<Collector[]> => {
   const meter = createMeter();
-  const self = new SelfMetrics(meter);
+  const self = new SelfMetrics(meter, async () => 21);
   t.teardown(() => {
     self.close();
     meter.close();

@@ -6,7 +6,7 @@ import { linesOf, page } from './support.js';
 
 t.test("the warden's own metrics", async (t) => {
   const meter = createMeter({ windowMs: 200 });
-  const self = new SelfMetrics(meter);
+  const self = new SelfMetrics(meter, async () => 21);
   t.teardown(() => {
     self.close();
     meter.close();

@@ -1,7 +1,7 @@
 import { Registry, type Metric, type RegistryContentType } from 'prom-client';
 import { History } from '../../src/act/history.js';
 import { Counters } from '../../src/publish/counters.js';
-import type { Family, View } from '../../src/publish/family.js';
+import type { Family, Sample, View } from '../../src/publish/family.js';
 import { forecastFamilies } from '../../src/publish/forecast.js';
 import { limitFamilies } from '../../src/publish/limits.js';
 import { processFamilies } from '../../src/publish/processes.js';
@@ -144,12 +144,18 @@ export function linesOf(text: string, about = ''): string[] {
   return text.split('\n').filter((line) => line.includes(about) && !line.includes('heapwarden_collector_'));
 }
 
+/** With all of its labels in one object, as prom-client has them. */
+export function asOne(sample: Sample): Sample {
+  const { labels, more, ...rest } = sample;
+  return more === undefined ? sample : { ...rest, labels: { ...labels, ...more } };
+}
+
 /** What prom-client writes of them; it asks no more of a metric than its name, its type and its values. */
 export function byPromClient(families: readonly Family[], exposition: Exposition): Promise<string> {
   const registry = new Registry<RegistryContentType>();
   registry.setContentType(CONTENT_TYPES[exposition]);
   for (const { name, help, type, values } of families) {
-    const metric = { name, type, get: async () => ({ name: metric.name, help, type, values: [...values] }) };
+    const metric = { name, type, get: async () => ({ name: metric.name, help, type, values: [...values].map(asOne) }) };
     registry.registerMetric(metric as unknown as Metric);
   }
   return registry.metrics();

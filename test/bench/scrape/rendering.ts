@@ -8,7 +8,7 @@ import type { Family, View } from '../../../src/publish/family.js';
 import { render } from '../../../src/publish/render.js';
 import { MemoryLog } from '../../agent/support.js';
 import { MB, workerOf } from '../../decide/support.js';
-import { VIEW, byPromClient, collectorOf, viewFamilies } from '../../publish/support.js';
+import { VIEW, asOne, byPromClient, collectorOf, viewFamilies } from '../../publish/support.js';
 import { percentile } from '../figures.js';
 
 export interface Effort {
@@ -95,7 +95,7 @@ export async function measureRendering(workers: number, pages: number): Promise<
   return { workers, series: seriesOf(String(page)), bytes: page.length, ...figures };
 }
 
-const listed = (families: readonly Family[]): Family[] => families.map((family) => ({ ...family, values: [...family.values] }));
+const listed = (families: readonly Family[]): Family[] => families.map((family) => ({ ...family, values: [...family.values].map(asOne) }));
 
 function median(efforts: readonly Effort[]): Effort {
   return { wallMs: percentile(efforts.map(({ wallMs }) => wallMs), 0.5), heldMs: Math.max(...efforts.map(({ heldMs }) => heldMs)) };
