@@ -38,8 +38,10 @@ export interface EvidenceParts {
 
 /** Of the time that evidence may take, what is kept back to write up what there is. */
 const WRITE_UP_MS = 250;
-/** And of that, to read what the kernel knows and to write the stack. */
+/** And before that, to read what the kernel knows and to write the stack; on a busy machine each of it waits for its turn. */
 const STACK_WRITE_MS = 250;
+/** The same as a share of all the time, where that is more. */
+const STACK_WRITE_SHARE = 1 / 10;
 /** A loop that has not turned for so long will not answer within a moment either. */
 const SILENT_MS = 3000;
 /** Bytes of a profile that are read; some hundred kB are usual. */
@@ -116,18 +118,20 @@ export class Evidence {
     if (given.app.evidence.stack) await this.#lookAtStack(here);
   }
 
-  async #lookAtStack({ incident, worker, folder, report, deadline }: Case): Promise<void> {
+  async #lookAtStack({ incident, worker, app: { evidence }, folder, report, deadline, signal }: Case): Promise<void> {
     const { lookAtStack, clock } = this.#parts;
     const pid = worker.agent?.pid ?? worker.reading!.root.pid;
     const threads = new Threads(pid);
     // What the kernel says goes beside it, and takes no time.
-    const { stacks, overMs, lack } = await lookAtStack(pid, Math.max(0, deadline - clock.monotonic() - STACK_WRITE_MS));
+    const writeMs = Math.max(STACK_WRITE_MS, evidence.timeout * STACK_WRITE_SHARE);
+    const { stacks, overMs, lack } = await lookAtStack(pid, Math.max(0, deadline - clock.monotonic() - writeMs));
     if (lack !== null) report.notes.push(lack);
     const holder = holderOf(stacks);
     if (holder) report.finding = `its event loop was held by ${described(holder)}`;
     const { app, worker: slot } = incident;
     const frozenMs = worker.agent ? clock.monotonic() - worker.agent.heartbeatAt : 0;
     const freeze = { app, worker: slot, pid, node: worker.agent?.node ?? '?', frozenMs, stacks, overMs, lack, threads: await threads.use() };
+    if (signal.aborted) return; // the process is being stopped by now, and the report has been told without it
     await attempt(report, 'stack.txt', () => writePrivate(folder, 'stack.txt', stackText(freeze)));
   }
 
