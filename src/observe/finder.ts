@@ -18,14 +18,30 @@ export function processFinder(processes: Snapshot, platform: NodeJS.Platform = p
   return platform === 'linux' ? new LinuxFinder(processes) : new PsFinder(processes);
 }
 
+/** Milliseconds in which a process becomes what it stays: a shell that is replaced by its program, a title that it sets. */
+const YOUNG_MS = 60_000;
+/** An older one may still give itself another title: it is asked again once in so many looks. */
+const LOOKS_PER_LINE = 12;
+
+/** What a process had as its command line when it was asked last. */
+interface KnownLine {
+  start: number;
+  commandLine: string | null;
+}
+
 /** By /proc (proc(5)). Calls at the same time share one look, since each goes over all processes. */
 export class LinuxFinder implements ProcessFinder {
   readonly #source: Snapshot;
+  readonly #now: () => number;
+  #lines: ReadonlyMap<number, KnownLine> = new Map();
+  #looks = 0;
   #processes: Promise<ReadonlyMap<number, SeenProcess>> | null = null;
   #withLines: Promise<WithLines> | null = null;
 
-  constructor(processes: Snapshot) {
+  /** `now`: milliseconds since the epoch. */
+  constructor(processes: Snapshot, now: () => number = Date.now) {
     this.#source = processes;
+    this.#now = now;
   }
 
   processes(): Promise<ReadonlyMap<number, SeenProcess>> {
@@ -48,11 +64,17 @@ export class LinuxFinder implements ProcessFinder {
 
   async #readLines(): Promise<WithLines> {
     const all = [...(await this.#source.snapshot()).values()];
-    const lines = await eachOf(all, async (found) => {
-      const text = await readFile(`/proc/${found.pid}/cmdline`, 'utf8').catch(() => ''); // gone, or hidden
-      return [found.pid, { ...found, commandLine: text.replace(/\0+$/, '').replaceAll('\0', ' ') || null }] as const;
+    const [nowMs, turn] = [this.#now(), (this.#looks += 1)];
+    const isKnown = ({ pid, start, startedAtMs }: SeenProcess): boolean =>
+      this.#lines.get(pid)?.start === start && nowMs - startedAtMs > YOUNG_MS && (turn + pid) % LOOKS_PER_LINE !== 0;
+    const read = await eachOf(all.filter((found) => !isKnown(found)), async ({ pid, start }) => {
+      const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''); // gone, or hidden
+      return [pid, { start, commandLine: text.replace(/\0+$/, '').replaceAll('\0', ' ') || null }] as const;
     });
-    return new Map(lines);
+    const fresh = new Map<number, KnownLine>(read);
+    const lineOf = (pid: number): KnownLine => fresh.get(pid) ?? this.#lines.get(pid)!;
+    this.#lines = new Map(all.map(({ pid }) => [pid, lineOf(pid)]));
+    return new Map(all.map((found) => [found.pid, { ...found, commandLine: this.#lines.get(found.pid)!.commandLine }]));
   }
 }
 

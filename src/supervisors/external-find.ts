@@ -35,8 +35,9 @@ export async function findExternal(
   if (port !== undefined) return byPort(port, finder, known, ownPid);
   const all = await finder.withCommandLines();
   const pattern = new RegExp(match ?? '(?!)');
-  const own = new Set([...ancestorsOf(ownPid, all), ...descendantsOf(ownPid, all)]);
-  const matching = [...all.values()].filter(({ pid, commandLine }) => !own.has(pid) && commandLine !== null && pattern.test(commandLine));
+  const above = new Set(lineOf(ownPid, all));
+  const isOwn = (pid: number) => above.has(pid) || hasAbove(pid, all, (other) => other === ownPid);
+  const matching = [...all.values()].filter(({ pid, commandLine }) => commandLine !== null && pattern.test(commandLine) && !isOwn(pid));
   return { roots: rootsAmong(matching, all), note: null };
 }
 
@@ -92,26 +93,26 @@ async function byPort(port: number, finder: ProcessFinder, known: readonly numbe
 
 /** Nobody's app: init, heapwarden, and whatever runs that. */
 function isNobodys(pid: number, ownPid: number, all: Processes): boolean {
-  return pid === 1 || ancestorsOf(ownPid, all).has(pid);
+  return pid === 1 || hasAbove(ownPid, all, (other) => other === pid);
 }
 
 /** Those without one of the others above them, oldest first: a cluster with its workers, or a wrapper with its server, is one. */
 export function rootsAmong(some: readonly SeenProcess[], all: Processes): SeenProcess[] {
   const pids = new Set(some.map(({ pid }) => pid));
-  const isBelowAnother = ({ pid, parent }: SeenProcess) =>
-    [...ancestorsOf(parent, all)].some((above) => above !== pid && pids.has(above));
+  const isBelowAnother = ({ pid, parent }: SeenProcess) => hasAbove(parent, all, (above) => above !== pid && pids.has(above));
   return some.filter((found) => !isBelowAnother(found)).toSorted((a, b) => a.startedAtMs - b.startedAtMs || a.pid - b.pid);
 }
 
-/** The process itself and all above it. */
-function ancestorsOf(pid: number, all: Processes): Set<number> {
-  const line = new Set<number>();
-  for (let at: number | undefined = pid; at !== undefined && at > 0 && !line.has(at); at = all.get(at)?.parent) line.add(at);
-  return line;
+/** The process itself and all above it. Not all are read at one moment, so that a reused pid can close a circle: it ends. */
+function* lineOf(pid: number, all: Processes): Generator<number> {
+  let steps = 0;
+  for (let at: number | undefined = pid; at !== undefined && at > 0 && steps <= all.size; at = all.get(at)?.parent, steps++) yield at;
 }
 
-function descendantsOf(pid: number, all: Processes): number[] {
-  return [...all.keys()].filter((other) => ancestorsOf(other, all).has(pid));
+/** Whether it is so of the process itself, or of one above it. */
+function hasAbove(pid: number, all: Processes, isIt: (above: number) => boolean): boolean {
+  for (const above of lineOf(pid, all)) if (isIt(above)) return true;
+  return false;
 }
 
 function unreachable(why: string): HeapwardenError {

@@ -19,27 +19,27 @@ export interface Place {
  * @param nowMs by the clock that never jumps
  */
 export function placeProcesses(before: readonly Place[], processes: readonly ProcessId[], nowMs: number): Place[] {
-  const isThere = (known: ProcessId | null) => known !== null && processes.some((found) => same(found, known));
+  const starts = new Map(processes.map(({ pid, start }) => [pid, start]));
+  const isThere = (known: ProcessId | null) => known !== null && starts.get(known.pid) === known.start;
   const kept = before.map((place): Place => {
     if (isThere(place.process)) return place;
     return { worker: place.worker, process: null, vacantSince: place.vacantSince ?? nowMs };
   });
   const places = kept.filter(({ worker, vacantSince }) => worker === 0 || vacantSince === null || nowMs - vacantSince < VACANT_FOR_MS);
+  const byWorker = new Map(places.map((place) => [place.worker, place]));
+  const placed = new Set(places.map(({ process }) => process?.pid));
+  const vacant = freeWorkers(byWorker, places.filter(({ process }) => process === null));
   for (const process of processes) {
-    if (places.some((place) => place.process && same(place.process, process))) continue;
-    const vacant = places.toSorted(byWorker).find((place) => place.process === null);
-    const filled = { worker: vacant?.worker ?? lowestFree(places), process, vacantSince: null };
-    places.splice(vacant ? places.indexOf(vacant) : places.length, vacant ? 1 : 0, filled);
+    if (placed.has(process.pid)) continue;
+    const worker = vacant.next().value!;
+    byWorker.set(worker, { worker, process, vacantSince: null });
   }
-  if (!places.some(({ worker }) => worker === 0)) places.push({ worker: 0, process: null, vacantSince: nowMs });
-  return places.toSorted(byWorker);
+  if (!byWorker.has(0)) byWorker.set(0, { worker: 0, process: null, vacantSince: nowMs });
+  return [...byWorker.values()].toSorted((a, b) => a.worker - b.worker);
 }
 
-const same = (a: ProcessId, b: ProcessId): boolean => a.pid === b.pid && a.start === b.start;
-const byWorker = (a: Place, b: Place): number => a.worker - b.worker;
-
-function lowestFree(places: readonly Place[]): number {
-  let worker = 0;
-  while (places.some((place) => place.worker === worker)) worker++;
-  return worker;
+/** The slots whose process has gone, lowest first, and then numbers that no slot has yet. */
+function* freeWorkers(taken: ReadonlyMap<number, Place>, vacant: readonly Place[]): Generator<number, never> {
+  yield* vacant.map(({ worker }) => worker).toSorted((a, b) => a - b);
+  for (let worker = 0; ; worker++) if (!taken.has(worker)) yield worker;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import t, { type Test } from 'tap';
 import { LinuxFinder, parseCommandLines, parsePids, processFinder, PsFinder } from '../../src/observe/finder.js';
@@ -39,6 +40,23 @@ t.test('command lines', async (t) => {
   t.match(all.get(child.pid), { pid: child.pid, parent: process.pid, startedAtMs: Number, start: Number });
   t.equal(all.get(child.pid)!.commandLine, `${process.execPath} -e console.log(1); setInterval(() => {}, 1e6) -- a  b`);
   t.strictSame((await finder.processes()).get(child.pid)!.start, all.get(child.pid)!.start);
+});
+
+t.test('a program that takes the place of a shell', async (t) => {
+  const lineOf = async (by: LinuxFinder, pid: number) => (await by.withCommandLines()).get(pid)?.commandLine;
+  const inAnHour = new LinuxFinder(processes, () => Date.now() + 3_600_000);
+  const young = new LinuxFinder(processes);
+  const script = 'trap "exec sleep 77" USR1; echo 1; while :; do sleep 0.01; done';
+  const child = run(t, 'sh', '-c', script);
+  await said(child);
+  const shell = `sh -c ${script}`;
+  t.strictSame([await lineOf(young, child.pid), await lineOf(inAnHour, child.pid)], [shell, shell]);
+  child.kill('SIGUSR1');
+  while ((await lineOf(new LinuxFinder(processes), child.pid)) !== 'sleep 77') await sleep(10);
+  t.equal(await lineOf(young, child.pid), 'sleep 77', 'is seen at once while the process is young');
+  let looks = 1;
+  while (looks < 100 && (await lineOf(inAnHour, child.pid)) === shell) looks++;
+  t.ok(looks <= 12, `and after ${looks} looks where it is old`);
 });
 
 t.test('those who ask at the same time share one look', async (t) => {
