@@ -19,7 +19,7 @@ export function processFinder(processes: Snapshot, platform: NodeJS.Platform = p
 }
 
 /** Milliseconds in which a process becomes what it stays: a shell that is replaced by its program, a title that it sets. */
-const YOUNG_MS = 60_000;
+const YOUNG_MS = 10_000;
 /** An older one may still give itself another title: it is asked again once in so many looks. */
 const LOOKS_PER_LINE = 12;
 
