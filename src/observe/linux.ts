@@ -1,9 +1,10 @@
 /** Linux: proc(5). Other systems have ps.ts and windows.ts. */
-import { statSync } from 'node:fs';
+import { fstatSync, statSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import type { ProcessId } from '../supervisors/contract.js';
 import { treeOf } from './identity.js';
+import { KeptFiles } from './kept-files.js';
 import type { ProcessFacts, ProcessSource } from './processes.js';
 import { SharedLooks } from './shared-looks.js';
 import { Slices } from './slices.js';
@@ -107,6 +108,7 @@ export class LinuxProcesses implements ProcessSource {
   /** pidusage would read the same files once more. */
   readonly measures = true;
   readonly #stats = new StatFiles();
+  readonly #fdFolders = new KeptFiles('fd');
   /** Whoever stops a thousand workers asks for a thousand trees at once. */
   readonly #looks = new SharedLooks<ReadonlyMap<number, ProcessFacts>>();
   readonly #now: () => number;
@@ -150,18 +152,21 @@ export class LinuxProcesses implements ProcessSource {
 
   /** Since Linux 6.2 the folder's size is their number; a list of thousands takes thousands of times as long. */
   openFds(pid: number): number | null | Promise<number | null> {
+    const kept = this.#fdFolders.use(pid, sizeOf, true);
+    if (kept !== null) return kept;
     const folder = `/proc/${pid}/fd`;
     try {
-      const { size } = statSync(folder);
+      const { size } = statSync(folder); // another user's cannot be opened
       if (size > 0) return size;
     } catch {
-      return null; // gone, or another user's before that
+      return null; // gone, or another user's before Linux 6.2
     }
     return readdir(folder).then(({ length }) => length, () => null);
   }
 
   close(): void {
     this.#stats.close();
+    this.#fdFolders.close();
   }
 
   async #all(wanted: (stat: ProcStat) => boolean): Promise<Map<number, ProcessFacts>> {
@@ -173,7 +178,9 @@ export class LinuxProcesses implements ProcessSource {
       if (stat && wanted(stat)) all.set(pid, factsOf(stat, units, bootMs));
       if (slices.isOver()) await slices.next();
     }
-    this.#stats.keepOnly(new Set(pids));
+    const present = new Set(pids);
+    this.#stats.keepOnly(present);
+    this.#fdFolders.keepOnly(present);
     return all;
   }
 
@@ -188,7 +195,7 @@ export class LinuxProcesses implements ProcessSource {
     try {
       return (await readdir('/proc')).map(Number).filter((pid) => pid > 0);
     } catch (error) {
-      if (this.#stats.giveWay(error)) return this.#pids();
+      if (this.#stats.giveWay(error) || this.#fdFolders.giveWay(error)) return this.#pids();
       throw error;
     }
   }
@@ -210,6 +217,9 @@ export class LinuxProcesses implements ProcessSource {
     return this.#boot.atMs;
   }
 }
+
+/** null where the kernel does not count them so. */
+const sizeOf = (folder: number): number | null => fstatSync(folder).size || null;
 
 function factsOf(stat: ProcStat, { ticksPerSecond, pageBytes }: Units, bootMs: number): ProcessFacts {
   const { pid, parent, start, threads, cpu, residentPages } = stat;

@@ -2,8 +2,9 @@ import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { spawn } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { LinuxProcesses, parseProcStat } from '../../src/observe/linux.js';
+import { mostKept } from '../../src/observe/kept-files.js';
 import { Sampler } from '../../src/observe/sampler.js';
-import { StatFiles, mostKept } from '../../src/observe/stat-files.js';
+import { StatFiles } from '../../src/observe/stat-files.js';
 import { endOf, run, until } from './support.js';
 
 /** Pids whose stat files we hold open. */
