@@ -41,6 +41,12 @@ const HEARD_MS = 500;
 const PATIENT_MS = 5000;
 /** For a hello, in milliseconds: a true agent sends it as it connects. */
 const HELLO_MS = 10_000;
+/**
+ * Beats that one ack may stand for: it wakes the app, and costs us as much as reading them. Far fewer than the frames
+ * that an agent sends without one (32), and than the beats after which it takes us for stuck (30). Stats are
+ * acknowledged at once: few of them fill a small buffer (macOS, connection.cts).
+ */
+const BEATS_PER_ACK = 8;
 /** For the last word of a drain to arrive, in milliseconds. */
 const LAST_WORD_MS = 500;
 
@@ -90,6 +96,8 @@ export class AgentConnection {
   readonly #errands = new Map<number, Errand>();
   #saidHello = false;
   #lastRequest = 0;
+  /** Frames up to this one have been acknowledged. */
+  #acknowledged = 0;
   #answered = 0;
 
   constructor(socket: Socket, clock: Clock, events: AgentConnectionEvents) {
@@ -193,8 +201,12 @@ export class AgentConnection {
       if (!lines) throw new BadFrame(`a line is longer than ${MAX_FRAME_BYTES} bytes`);
       if (!this.#budget.take(lines.length, chunk.length)) throw new BadFrame('it says more than any agent does');
       let n = 0;
+      const statsBefore = this.report?.stats;
       for (const line of lines) n = this.#take(line) ?? n;
-      if (n > 0 && this.#canTake()) this.#write({ type: 'ack', n });
+      const isDue = this.report?.stats !== statsBefore || n - this.#acknowledged >= BEATS_PER_ACK;
+      if (n === 0 || !isDue || !this.#canTake()) return;
+      this.#acknowledged = n;
+      this.#write({ type: 'ack', n });
     } catch (error) {
       this.#refuse(error);
     }

@@ -84,7 +84,7 @@ t.test('nobody takes the place of an agent that is there, be it frozen', async (
   }
   t.match(hub.report(pid), { app: 'shop', heartbeatAt: before.heartbeatAt }, 'it is as silent as it was');
   t.match(log.at('warn'), [/process \d+ has an agent already, which stays/]);
-  own.say({ type: 'beat', n: 1 });
+  own.say({ type: 'beat', n: 8 });
   await until('it to be heard', () => own.heard.includes('"ack"'));
 });
 

@@ -176,14 +176,14 @@ t.test('keeps what agents report, with the time at which it read it', async (t) 
   t.same(hub.report(PID), { ...known, heartbeatAt: 100_000, heartbeatAtMs: 1_000_000, stats: null, statsAt: null });
 
   fixture.nowMs += 1000;
-  client.say({ type: 'beat', n: 1 });
-  t.same(await client.hear(), [{ type: 'ack', n: 1 }]);
+  for (let n = 1; n <= 8; n++) client.say({ type: 'beat', n });
+  t.same(await client.hear(), [{ type: 'ack', n: 8 }], 'one ack for eight beats');
   t.same(hub.report(PID), { ...known, heartbeatAt: 101_000, heartbeatAtMs: 1_001_000, stats: null, statsAt: null });
 
   fixture.nowMs += 1000;
   const newer = { ...STATS, surprise: 1, gc: { ...STATS.gc, surprise: {} } };
-  client.say({ type: 'stats', n: 2, stats: newer, surprise: 2 }, { type: 'surprise', n: 3 }, { type: 'beat', n: 3 });
-  t.same(await client.hear(), [{ type: 'ack', n: 3 }], 'one ack for all that was read at once');
+  client.say({ type: 'stats', n: 9, stats: newer, surprise: 2 }, { type: 'surprise', n: 3 }, { type: 'beat', n: 10 });
+  t.same(await client.hear(), [{ type: 'ack', n: 10 }], 'stats at once, with all that was read with them');
   t.same(
     hub.report(PID),
     { ...known, heartbeatAt: 102_000, heartbeatAtMs: 1_002_000, stats: STATS, statsAt: 102_000 },
@@ -197,12 +197,12 @@ t.test('keeps what agents report, with the time at which it read it', async (t) 
   t.equal(hub.reports()[0]?.stats, null);
   fixture.nowMs -= 16_001;
 
-  const line = Buffer.from(`${JSON.stringify({ type: 'beat', n: 4 })}\n`);
+  const line = Buffer.from(`${JSON.stringify({ type: 'beat', n: 18 })}\n`);
   fixture.nowMs += 1000;
   client.socket.write(line.subarray(0, 7));
   await new Promise((resolve) => client.socket.write(line.subarray(7, 9), resolve));
   client.socket.write(line.subarray(9));
-  t.same(await client.hear(), [{ type: 'ack', n: 4 }], 'a frame in pieces');
+  t.same(await client.hear(), [{ type: 'ack', n: 18 }], 'a frame in pieces');
   t.equal(hub.report(PID)?.heartbeatAtMs, 1_003_000);
 
   client.socket.end();
@@ -348,8 +348,8 @@ t.test('closes what breaks the protocol, says so once, and harms nobody else', a
     if (first) client.say(first);
     client.socket.write(`${typeof line === 'string' ? line : JSON.stringify(line)}\n{"more":"of it"}\n`);
     await client.closed;
-    bystander.say({ type: 'beat', n: 1 });
-    t.same(await bystander.hear(), [{ type: 'ack', n: 1 }], name);
+    bystander.say({ type: 'beat', n: 8 });
+    t.same(await bystander.hear(), [{ type: 'ack', n: 8 }], name);
     t.same(fixture.hub.reports().map(({ app }) => app), ['bystander'], `${name}: gone`);
     t.equal(fixture.warnings().length, 1, `${name}: ${JSON.stringify(fixture.warnings())}`);
     await fixture.hub.close();
@@ -363,7 +363,7 @@ t.test('of two connections for one pid the older stays: an agent ends its own be
   const newer = new Client(t, fixture.path);
   newer.say({ ...HELLO, app: 'newer' });
   await newer.closed;
-  older.say({ type: 'beat', n: 1 });
+  older.say({ type: 'beat', n: 8 });
   await older.hear();
   t.match(fixture.hub.reports(), [{ app: 'shop', connectedAt: 100_000 }]);
   t.equal(fixture.warnings().length, 1);
@@ -432,7 +432,7 @@ t.test('a clock that is set changes no age, and what is published goes with it',
   t.match(hub.report(PID), { heartbeatAt: 100_000, heartbeatAtMs: fixture.nowMs - 5000 });
   deafUntil = 103_000;
   t.match(hub.report(PID), { heartbeatAt: 100_000, heartbeatAtMs: fixture.nowMs - 2000 }, 'not from when nobody listened');
-  client.say({ type: 'beat', n: 2 });
+  client.say({ type: 'beat', n: 9 });
   await client.hear();
   t.match(hub.report(PID), { heartbeatAt: 105_000, heartbeatAtMs: fixture.nowMs });
 });
@@ -445,12 +445,12 @@ t.test('the port of an inspector, while it is open', async (t) => {
     await client.hear();
     return fixture.hub.report(PID)!.inspectorPort;
   };
-  t.equal(await portAfter({ type: 'beat', n: 1 }), null, 'an agent that does not tell has none');
-  t.equal(await portAfter({ type: 'beat', n: 2, inspector_port: 9229 }), 9229);
+  t.equal(await portAfter({ type: 'beat', n: 10 }), null, 'an agent that does not tell has none');
+  t.equal(await portAfter({ type: 'beat', n: 20, inspector_port: 9229 }), 9229);
   t.equal(await portAfter({ type: 'stats', n: 3, stats: STATS }), 9229, 'stats say nothing of it');
   fixture.nowMs += 60_000;
   t.equal(fixture.hub.report(PID)!.inspectorPort, 9229, 'nor does silence');
-  t.equal(await portAfter({ type: 'beat', n: 4 }), null);
+  t.equal(await portAfter({ type: 'beat', n: 40 }), null);
 });
 
 t.test('an agent of a container is found by what it says of its pid namespace', { skip: process.platform !== 'linux' && 'Linux only' }, async (t) => {
@@ -472,8 +472,8 @@ t.test('an agent of a container is found by what it says of its pid namespace', 
   t.equal(fixture.hub.report(PID), null);
   look();
   t.match(await client.hear(), [{ type: 'welcome' }]);
-  client.say({ type: 'beat', n: 2 });
-  t.same(await client.hear(), [{ type: 'ack', n: 2 }], 'what it said meanwhile does no harm');
+  client.say({ type: 'beat', n: 9 });
+  t.same(await client.hear(), [{ type: 'ack', n: 9 }], 'what it said meanwhile does no harm');
   t.match(fixture.hub.report(PID), { pid: PID, app: 'shop' });
   t.equal(fixture.hub.report(1), null);
   t.strictSame(asked, [{ pid: 1, pid_namespace: 7, start: 5000 }]);
@@ -503,6 +503,6 @@ t.test('an agent of a container is found by what it says of its pid namespace', 
   look();
   await new Promise((resolve) => setTimeout(resolve, 50));
   t.equal(fixture.warnings().length, 2, 'one that went meanwhile is no complaint');
-  client.say({ type: 'beat', n: 3 });
-  t.same(await client.hear(), [{ type: 'ack', n: 3 }], 'nor does it take the place of one that is there');
+  client.say({ type: 'beat', n: 17 });
+  t.same(await client.hear(), [{ type: 'ack', n: 17 }], 'nor does it take the place of one that is there');
 });

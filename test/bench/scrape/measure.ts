@@ -16,8 +16,11 @@ export interface Turn {
   page: PageFacts;
 }
 
-/** For it to take up its work again after it was stopped, and to have its caches warm. */
-const SETTLE_MS = 2 * SAMPLE_INTERVAL_MS;
+/**
+ * For it to take up its work again after it was stopped, to have its caches warm, and to have done what it has missed: a
+ * warden saves its history of the day every two minutes, two seconds after it is due, and would do so in every turn.
+ */
+const SETTLE_MS = 6 * SAMPLE_INTERVAL_MS;
 
 /** Rejects with the signal's reason where that aborts. */
 export async function takeTurn(contestant: Contestant, scrapes: number, signal: AbortSignal): Promise<Turn> {
@@ -45,7 +48,7 @@ export async function takeTurn(contestant: Contestant, scrapes: number, signal: 
 }
 
 /** Scrapes that nobody counts: what a program has run a few times only, it does not run as fast as it can. */
-export async function warmUp({ url }: Contestant, scrapes = 20): Promise<void> {
+export async function warmUp({ url }: Contestant, scrapes = 100): Promise<void> {
   for (let i = 0; i < scrapes; i++) await scrape(url);
 }
 
