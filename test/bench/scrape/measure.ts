@@ -20,13 +20,17 @@ export interface Turn {
  * For it to take up its work again after it was stopped, to have its caches warm, and to have done what it has missed: a
  * warden saves its history of the day every two minutes, two seconds after it is due, and would do so in every turn.
  */
-const SETTLE_MS = 6 * SAMPLE_INTERVAL_MS;
+const SETTLING_SCRAPES = 8;
 
 /** Rejects with the signal's reason where that aborts. */
 export async function takeTurn(contestant: Contestant, scrapes: number, signal: AbortSignal): Promise<Turn> {
   const { pid, url, markOfOne } = contestant;
   const text = await scrape(url);
-  await sleep(SETTLE_MS, undefined, { signal });
+  for (let i = 0; i < SETTLING_SCRAPES; i++) {
+    await sleep(SAMPLE_INTERVAL_MS, undefined, { signal });
+    await scrape(url);
+  }
+  await sleep(SAMPLE_INTERVAL_MS, undefined, { signal });
   const idleMs = scrapes * SAMPLE_INTERVAL_MS;
   const [startedAt, cpuAtStart] = [performance.now(), cpuMsOf(pid)];
   const walls: number[] = [];
@@ -47,9 +51,12 @@ export async function takeTurn(contestant: Contestant, scrapes: number, signal: 
   return { cpuMs, idleCpuMs, wallMs: percentile(walls, 0.5), page: pageFacts(text, markOfOne) };
 }
 
+const WARM_UP_MS = 10_000;
+
 /** Scrapes that nobody counts: what a program has run a few times only, it does not run as fast as it can. */
 export async function warmUp({ url }: Contestant, scrapes = 100): Promise<void> {
-  for (let i = 0; i < scrapes; i++) await scrape(url);
+  const until = performance.now() + WARM_UP_MS;
+  for (let i = 0; i < scrapes && performance.now() < until; i++) await scrape(url);
 }
 
 /** On a connection of its own. */
