@@ -9,7 +9,7 @@ const REPLACED = /^nodejs_(gc_duration|eventloop_lag)/;
 /** Gauges that are named like counters, which promtool rightly rejects; their namesakes tell the same by type. */
 const MISNAMED = /^nodejs_active_\w+_total$/;
 /**
- * Those that look at each of a warden's descriptors and sockets, thousands with a fleet, which made them half of a scrape:
+ * Those that look at each of a warden's descriptors and sockets, thousands with a fleet, for a third of a scrape's CPU:
  * the descriptors are counted otherwise here, and nodejs_active_resources tells of the same handles by a public API.
  */
 const COSTLY = /^(process_open_fds|nodejs_active_(handles|requests))$/;

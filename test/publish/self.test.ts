@@ -21,7 +21,9 @@ t.test("the warden's own metrics", async (t) => {
       t.match(text, new RegExp(`^# TYPE ${name} `, 'm'));
     }
     t.match(text, /^nodejs_gc_duration_seconds_count\{kind="minor"\} \d+$/m, 'ours, which miss no GC');
-    t.notMatch(text, /^# TYPE nodejs_active_\w+_total /m);
+    t.notMatch(text, /^# TYPE nodejs_active_(\w+_total|handles|requests) /m);
+    t.match(text, /^nodejs_active_resources\{type="\w+"\} \d+$/m, 'the same by the public API');
+    t.match(text, /^# TYPE process_open_fds gauge\nprocess_open_fds 21$/m, 'as the system counts them');
   });
 
   t.test('read the same for two servers', async (t) => {
