@@ -23,17 +23,12 @@ const YOUNG_MS = 10_000;
 /** An older one may still give itself another title: it is asked again once in so many looks. */
 const LOOKS_PER_LINE = 12;
 
-/** What a process had as its command line when it was asked last. */
-interface KnownLine {
-  start: number;
-  commandLine: string | null;
-}
-
 /** By /proc (proc(5)). Calls at the same time share one look, since each goes over all processes. */
 export class LinuxFinder implements ProcessFinder {
   readonly #source: Snapshot;
   readonly #now: () => number;
-  #lines: ReadonlyMap<number, KnownLine> = new Map();
+  /** As of the last look. */
+  #seen: WithLines = new Map();
   #looks = 0;
   #processes: Promise<ReadonlyMap<number, SeenProcess>> | null = null;
   #withLines: Promise<WithLines> | null = null;
@@ -66,15 +61,15 @@ export class LinuxFinder implements ProcessFinder {
     const all = [...(await this.#source.snapshot()).values()];
     const [nowMs, turn] = [this.#now(), (this.#looks += 1)];
     const isKnown = ({ pid, start, startedAtMs }: SeenProcess): boolean =>
-      this.#lines.get(pid)?.start === start && nowMs - startedAtMs > YOUNG_MS && (turn + pid) % LOOKS_PER_LINE !== 0;
-    const read = await eachOf(all.filter((found) => !isKnown(found)), async ({ pid, start }) => {
+      this.#seen.get(pid)?.start === start && nowMs - startedAtMs > YOUNG_MS && (turn + pid) % LOOKS_PER_LINE !== 0;
+    const read = await eachOf(all.filter((found) => !isKnown(found)), async ({ pid }) => {
       const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''); // gone, or hidden
-      return [pid, { start, commandLine: text.replace(/\0+$/, '').replaceAll('\0', ' ') || null }] as const;
+      return [pid, text.replace(/\0+$/, '').replaceAll('\0', ' ') || null] as const;
     });
-    const fresh = new Map<number, KnownLine>(read);
-    const lineOf = (pid: number): KnownLine => fresh.get(pid) ?? this.#lines.get(pid)!;
-    this.#lines = new Map(all.map(({ pid }) => [pid, lineOf(pid)]));
-    return new Map(all.map((found) => [found.pid, { ...found, commandLine: this.#lines.get(found.pid)!.commandLine }]));
+    const fresh = new Map<number, string | null>(read);
+    const lineOf = (pid: number) => (fresh.has(pid) ? fresh.get(pid)! : this.#seen.get(pid)!.commandLine);
+    this.#seen = new Map(all.map((found) => [found.pid, { ...found, commandLine: lineOf(found.pid) }]));
+    return this.#seen;
   }
 }
 

@@ -1,4 +1,4 @@
-/** Linux: descriptors of one file of each process, /proc/PID/NAME, that are kept from one look to the next. */
+/** Linux: descriptors of files of each process, /proc/PID/NAME, that are kept from one look to the next. */
 import { closeSync, openSync, readFileSync } from 'node:fs';
 
 /** Each kept file costs the kernel some 5 KB: its page of text, and an inode. */
@@ -10,53 +10,52 @@ const SHARE = 1 / 8;
 const GONE = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EPERM']);
 const STARVED = new Set(['EMFILE', 'ENFILE']);
 
+type FileName = 'stat' | 'fd';
+
 /**
  * Using one again takes half of what it takes to open it anew. A descriptor belongs to the process and not to its pid:
  * when that has gone, it answers ESRCH or ENOENT for good, whoever has the pid by then (fs/proc/base.c).
  */
 export class KeptFiles {
-  readonly #name: string;
   /** Descriptor by pid. */
-  readonly #kept = new Map<number, number>();
+  readonly #kept: Record<FileName, Map<number, number>> = { stat: new Map(), fd: new Map() };
   #most: number | undefined;
-
-  constructor(name: string) {
-    this.#name = name;
-  }
 
   /**
    * What `ask` has found by the descriptor; null where the process has gone or is not to be seen, or `ask` found nothing.
    * `keep`: it is going to be used again. Throws where the system cannot be asked.
    */
-  use<T>(pid: number, ask: (fd: number) => T | null, keep: boolean): T | null {
-    const kept = this.#kept.get(pid);
+  use<T>(name: FileName, pid: number, ask: (fd: number) => T | null, keep: boolean): T | null {
+    const kept = this.#kept[name].get(pid);
     if (kept !== undefined) {
       const found = unlessGone(ask, kept);
       if (found !== null) return found;
-      this.#forget(pid, kept); // the pid may be another's by now
+      this.#forget(name, pid, kept); // the pid may be another's by now
     }
-    const fd = this.#open(pid);
+    const fd = this.#open(name, pid);
     if (fd === null) return null;
     let isKept = false;
     try {
       const found = unlessGone(ask, fd);
-      isKept = keep && found !== null && this.#kept.size < this.#mayKeep();
+      isKept = keep && found !== null && this.#size < this.#mayKeep();
       return found;
     } finally {
-      if (isKept) this.#kept.set(pid, fd);
+      if (isKept) this.#kept[name].set(pid, fd);
       else closeSync(fd);
     }
   }
 
   /** Closes those of all others. */
   keepOnly(pids: ReadonlySet<number>): void {
-    for (const [pid, fd] of this.#kept) if (!pids.has(pid)) this.#forget(pid, fd);
+    for (const name of ['stat', 'fd'] as const) {
+      for (const [pid, fd] of this.#kept[name]) if (!pids.has(pid)) this.#forget(name, pid, fd);
+    }
   }
 
   /** Whether there are more descriptors to be had after this error: those that were kept, which are fewer from then on. */
   giveWay(error: unknown): boolean {
-    if (!STARVED.has(codeOf(error)) || this.#kept.size === 0) return false;
-    this.#most = Math.floor(this.#kept.size / 2);
+    if (!STARVED.has(codeOf(error)) || this.#size === 0) return false;
+    this.#most = Math.floor(this.#size / 2);
     this.close();
     return true;
   }
@@ -66,18 +65,22 @@ export class KeptFiles {
     this.keepOnly(new Set());
   }
 
-  #open(pid: number): number | null {
+  get #size(): number {
+    return this.#kept.stat.size + this.#kept.fd.size;
+  }
+
+  #open(name: FileName, pid: number): number | null {
     try {
-      return openSync(`/proc/${pid}/${this.#name}`, 'r');
+      return openSync(`/proc/${pid}/${name}`, 'r');
     } catch (error) {
       if (GONE.has(codeOf(error))) return null;
-      if (this.giveWay(error)) return this.#open(pid);
+      if (this.giveWay(error)) return this.#open(name, pid);
       throw error;
     }
   }
 
-  #forget(pid: number, fd: number): void {
-    this.#kept.delete(pid);
+  #forget(name: FileName, pid: number, fd: number): void {
+    this.#kept[name].delete(pid);
     closeSync(fd);
   }
 

@@ -107,8 +107,8 @@ const CLOCK_STEP_MS = 500;
 export class LinuxProcesses implements ProcessSource {
   /** pidusage would read the same files once more. */
   readonly measures = true;
-  readonly #stats = new StatFiles();
-  readonly #fdFolders = new KeptFiles('fd');
+  readonly #files = new KeptFiles();
+  readonly #stats = new StatFiles(this.#files);
   /** Whoever stops a thousand workers asks for a thousand trees at once. */
   readonly #looks = new SharedLooks<ReadonlyMap<number, ProcessFacts>>();
   readonly #now: () => number;
@@ -152,8 +152,8 @@ export class LinuxProcesses implements ProcessSource {
 
   /** Since Linux 6.2 the folder's size is their number; a list of thousands takes thousands of times as long. */
   openFds(pid: number): number | null | Promise<number | null> {
-    const kept = this.#fdFolders.use(pid, sizeOf, true);
-    if (kept !== null) return kept;
+    const counted = this.#countFds(pid);
+    if (counted !== null) return counted;
     const folder = `/proc/${pid}/fd`;
     try {
       const { size } = statSync(folder); // another user's cannot be opened
@@ -164,9 +164,17 @@ export class LinuxProcesses implements ProcessSource {
     return readdir(folder).then(({ length }) => length, () => null);
   }
 
+  /** By a kept descriptor; null where that is not to be had, and the path has to do. */
+  #countFds(pid: number): number | null {
+    try {
+      return this.#files.use('fd', pid, sizeOf, true);
+    } catch {
+      return null;
+    }
+  }
+
   close(): void {
-    this.#stats.close();
-    this.#fdFolders.close();
+    this.#files.close();
   }
 
   async #all(wanted: (stat: ProcStat) => boolean): Promise<Map<number, ProcessFacts>> {
@@ -178,9 +186,7 @@ export class LinuxProcesses implements ProcessSource {
       if (stat && wanted(stat)) all.set(pid, factsOf(stat, units, bootMs));
       if (slices.isOver()) await slices.next();
     }
-    const present = new Set(pids);
-    this.#stats.keepOnly(present);
-    this.#fdFolders.keepOnly(present);
+    this.#files.keepOnly(new Set(pids));
     return all;
   }
 
@@ -195,7 +201,7 @@ export class LinuxProcesses implements ProcessSource {
     try {
       return (await readdir('/proc')).map(Number).filter((pid) => pid > 0);
     } catch (error) {
-      if (this.#stats.giveWay(error) || this.#fdFolders.giveWay(error)) return this.#pids();
+      if (this.#files.giveWay(error)) return this.#pids();
       throw error;
     }
   }

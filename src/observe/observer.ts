@@ -76,7 +76,7 @@ export class Observer {
     const slots = [...this.#slots].flatMap(([app, all]) => all.map((slot) => ({ app, slot })));
     const beside = [...supervisors.values()].flatMap((supervisor) => supervisor.beside?.() ?? []);
     const readings = (await this.#sample([...slots.flatMap(rootsOf), ...beside])) ?? this.#lastReadings();
-    const managed = slots.map(({ app, slot }) => ({ app, slot, reading: this.#readingOf({ app, slot }, readings) }));
+    const managed = slots.map((one) => ({ ...one, reading: this.#readingOf(one, readings) }));
     const ours = [...managed.map(({ reading }) => reading), ...beside.map((pid) => readings.get(pid))];
     const strangers = this.#strangers(ours.flatMap((reading) => reading?.tree ?? []), since);
     const theirs = (await this.#sample(strangers)) ?? this.#lastReadings();

@@ -10,30 +10,19 @@ const MOST_BYTES = 2048;
  * not wait for the process, whatever that does with its memory.
  */
 export class StatFiles {
-  readonly #files = new KeptFiles('stat');
+  readonly #files: KeptFiles;
   readonly #bytes = Buffer.allocUnsafe(MOST_BYTES);
   readonly #readFrom = (fd: number): Uint8Array => this.#bytes.subarray(0, readSync(fd, this.#bytes, 0, MOST_BYTES, 0));
+
+  constructor(files: KeptFiles) {
+    this.#files = files;
+  }
 
   /**
    * The file's text, good until the next read; null where the process has gone or is not to be seen. `keep`: it is going
    * to be read again. Throws where the system cannot be asked.
    */
   read(pid: number, { keep = false } = {}): Uint8Array | null {
-    return this.#files.use(pid, this.#readFrom, keep);
-  }
-
-  /** Closes those of all others. */
-  keepOnly(pids: ReadonlySet<number>): void {
-    this.#files.keepOnly(pids);
-  }
-
-  /** Whether there are more descriptors to be had after this error. */
-  giveWay(error: unknown): boolean {
-    return this.#files.giveWay(error);
-  }
-
-  /** Of those that are kept; what is read later is opened anew. */
-  close(): void {
-    this.#files.close();
+    return this.#files.use('stat', pid, this.#readFrom, keep);
   }
 }

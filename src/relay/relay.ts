@@ -64,7 +64,8 @@ export class Relay {
   readonly #courier: Courier;
   readonly #brakeman: Brakeman | null;
   readonly #meter = createMeter();
-  readonly #self = new SelfMetrics(this.#meter, () => processSource().openFds(process.pid));
+  readonly #processes = processSource();
+  readonly #self = new SelfMetrics(this.#meter, () => this.#processes.openFds(process.pid));
   readonly #sparse: SparseLog;
   readonly #closing = new AbortController();
   readonly #opened: (() => unknown)[] = [];
@@ -192,7 +193,7 @@ export class Relay {
 
   async #start(held: readonly Pick<Delivery, 'instance' | 'alert' | 'sinceMs'>[]): Promise<void> {
     const { version, config, webConfig = null, allowedHosts = [], clock, log } = this.#options;
-    this.#opened.push(() => this.#meter.close(), () => this.#self.close());
+    this.#opened.push(() => this.#meter.close(), () => this.#self.close(), () => this.#processes.close?.());
     try {
       await ensureToken(config.auth.token_file, { stateDir: config.state_dir });
       const routes = [metricsRoute(this, '/metrics'), managementRoutes(this), alertsRoute(this, log), deliveriesRoute(this)];

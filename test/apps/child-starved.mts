@@ -1,5 +1,5 @@
 // Looks at itself with few descriptors, with none left but its own, with none at all, and again with some: prints how
-// many it keeps, and what became of `identify` and `snapshot`.
+// many it keeps, what became of `identify` and `snapshot`, and whether its descriptors are counted with none left.
 import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { LinuxProcesses } from '../../src/observe/linux.js';
 
@@ -27,6 +27,7 @@ const givingWay = await look();
 processes.close();
 starve();
 const starved = await look();
+const counted = await processes.openFds(process.pid);
 open.forEach((fd) => closeSync(fd));
 const again = (await processes.identify(process.pid)) && (await processes.snapshot()).has(process.pid);
-console.log(kept.length, ...givingWay, ...starved, again ? 'alive' : 'gone');
+console.log(kept.length, ...givingWay, ...starved, again ? 'alive' : 'gone', counted !== null && counted >= 80 ? 'counted' : counted);

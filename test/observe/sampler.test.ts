@@ -200,8 +200,8 @@ t.test('pidusage loses no descriptor, though samples overlap and processes come 
   const sampler = new Sampler(forPidusage, 2000);
   let died = 0;
   for (let round = 0; round < 70 || shortLived.size <= 5; round++) {
-    if (round % 10 === 0) died += 1;
     const dying = round % 10 === 0 ? run(t, 'sleep', '0') : null;
+    if (dying) died += 1;
     const pids = [process.pid, busy.pid, process.ppid, ...(dying ? [dying.pid] : [])];
     const [reading] = await Promise.all([sampler.sample(pids), sampler.sample(pids), sampler.sample([process.pid])]);
     for (const { pid } of reading!.get(busy.pid)!.tree.slice(1)) shortLived.add(pid);

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { spawn } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { LinuxProcesses, parseProcStat } from '../../src/observe/linux.js';
-import { mostKept } from '../../src/observe/kept-files.js';
+import { KeptFiles, mostKept } from '../../src/observe/kept-files.js';
 import { Sampler } from '../../src/observe/sampler.js';
 import { StatFiles } from '../../src/observe/stat-files.js';
 import { endOf, run, until } from './support.js';
@@ -21,8 +21,14 @@ function heldPids(): number[] {
 
 const textOf = (bytes: Uint8Array | null): string | null => bytes && Buffer.from(bytes).toString('latin1');
 
-function filesOf(t: Test): StatFiles {
-  const files = new StatFiles();
+function filesOf(t: Test) {
+  const kept = new KeptFiles();
+  const stats = new StatFiles(kept);
+  const files = {
+    read: (...args: Parameters<StatFiles['read']>) => stats.read(...args),
+    keepOnly: (pids: ReadonlySet<number>) => kept.keepOnly(pids),
+    close: () => kept.close(),
+  };
   t.teardown(() => files.close());
   return files;
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
@@ -26,6 +26,23 @@ t.test('each machine gets its alerts, with its token, and an answer comes when a
   t.equal(await fixture.metric('heapwarden_relay_queue_length'), 0);
   t.equal(await fixture.metric('heapwarden_relay_oldest_undelivered_timestamp_seconds'), null);
   t.equal((await fixture.send(alerts, 'wrong')).status, 401);
+});
+
+t.test('a scrape leaves no descriptor behind', { skip: process.platform !== 'linux' && 'Linux only' }, async (t) => {
+  const fixture = await RelayFixture.start(t, 1);
+  const kept = () => readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return /^\/proc\/\d+\/fd$/.test(readlinkSync(`/proc/self/fd/${fd}`));
+    } catch {
+      return false; // that of the readdir itself
+    }
+  }).length;
+  t.ok((await fixture.metric('process_open_fds'))! > 5);
+  const before = kept();
+  for (let i = 0; i < 10; i++) await fixture.metric('process_open_fds');
+  t.equal(kept(), before);
+  await fixture.relay!.close();
+  t.ok(kept() < before, 'and a relay that has closed none at all');
 });
 
 t.test('nobody outside the list is called', async (t) => {
