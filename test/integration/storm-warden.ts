@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
+import { OLD_SPACE_MIB } from '../../src/commands/own-heap.js';
 import type { IncidentStatus } from '../../src/publish/incident-shape.js';
 import { alertOf, resolved, shuffled, type Alert, type Sent, send } from './storm-sender.js';
 import { waitFor } from './wait.js';
@@ -27,9 +28,12 @@ apps:
     restart: { startup_grace: 0s, cooldown: 0s, budget: 1000/1h, stop_timeout: 5s }
 `;
 
+/** As README says to start it where Node cannot start itself over with a limit: without one V8 collects when it likes. */
+const LIMITED = [process.execPath, `--max-old-space-size=${OLD_SPACE_MIB}`];
+
 /** Ready, and all workers over their limit. */
 export async function leakyWarden(t: Test): Promise<WardenProcess> {
-  const warden = await (await WardenProcess.start(t, { config: CONFIG })).ready();
+  const warden = await (await WardenProcess.start(t, { config: CONFIG, runner: LIMITED })).ready();
   await allOver(warden);
   return warden;
 }

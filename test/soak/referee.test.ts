@@ -1,6 +1,10 @@
 /** The referee catches each kind of offence: records without one, and the same with exactly one. */
+import { spawn } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
+import { connect } from 'node:net';
 import t from 'tap';
+import { waitFor } from '../integration/wait.js';
+import { ownDescriptors } from './referee/descriptors.js';
 import { curve } from './referee/curve.js';
 import { holds, judge } from './referee/judge.js';
 import type { Life, Records, Restart, WardenLook } from './referee/records.js';
@@ -159,6 +163,23 @@ t.test('what is excused', async (t) => {
   const short = good();
   short.warden = short.warden.slice(0, 60);
   t.match(judge(short).find(({ check }) => check === "the warden's memory flat")?.seen, /not judged/, 'too short a life is told');
+});
+
+t.test("a process's own descriptors", async (t) => {
+  // It never closes a connection by itself, not even one that the other end has closed.
+  const program = `require('net').createServer({ allowHalfOpen: true }, (s) => s.resume()).listen(0, '127.0.0.1', function () { console.log(this.address().port) })`;
+  const server = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => server.kill('SIGKILL'));
+  const port = Number(String(await new Promise<Buffer>((resolve) => server.stdout.once('data', resolve))));
+  const alone = ownDescriptors(server.pid!);
+  const all = () => readdirSync(`/proc/${server.pid}/fd`).length;
+  const allAlone = all();
+  const clients = Array.from({ length: 5 }, () => connect(port, '127.0.0.1'));
+  await waitFor('the connections to stand', () => all() === allAlone + 5);
+  t.equal(ownDescriptors(server.pid!), alone, 'connections that stand belong to whoever has opened them');
+  for (const client of clients) client.end();
+  await waitFor('connections left open to count', () => ownDescriptors(server.pid!) === alone + 5);
+  t.pass('those that the other end has closed are its own');
 });
 
 t.test('it thinks with its own head', async (t) => {

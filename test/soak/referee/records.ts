@@ -90,6 +90,7 @@ export interface WardenLook {
   at: number;
   pid: number;
   rssBytes: number;
+  /** Without connections that stand: descriptors.ts. */
   fds: number;
 }
 

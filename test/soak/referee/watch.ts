@@ -1,6 +1,7 @@
 /** The referee's eyes: /proc, the workers' own logs, what the soak says that it did, and the journal as it grows. */
 import { closeSync, fstatSync, openSync, readFileSync, readSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { ownDescriptors } from './descriptors.js';
 import type { Chaos, Journal, Life, Records, Refusal, Restart, Rules, Span, WardenLook } from './records.js';
 
 const LOOK_EVERY_MS = 250;
@@ -224,7 +225,7 @@ export class Watch {
     const stat = pid === null ? null : statOf(pid);
     if (!pid || !stat) return;
     try {
-      this.#warden.push({ at, pid, rssBytes: stat.residentBytes, fds: readdirSync(`/proc/${pid}/fd`).length });
+      this.#warden.push({ at, pid, rssBytes: stat.residentBytes, fds: ownDescriptors(pid) });
     } catch {
       // it has gone between two looks
     }
