@@ -14,14 +14,14 @@ import { NODE_MAJORS, findPart } from '../parts/index.js';
 import { measureIdle, type Idle } from './agent/idle.js';
 import { idleTable, judge, throughputTable } from './agent/report.js';
 import { AGENT, SCRAPE_MS, sides } from './agent/sides.js';
-import { Hammer, measureTurn, type Turn } from './agent/throughput.js';
+import { Hammer, measurePair, type Turn } from './agent/throughput.js';
 import { machine } from './machine.js';
 import { run } from './run.js';
 import { promiseList } from './table.js';
 
 const USAGE = `npm run bench:agent -- [flags]
-  --restarts=N   how often all sides are started anew under load (default 16; 0: leave this part out)
-  --rounds=N     bursts of half a second on each side a restart, each between two on the bare app (default 7)
+  --restarts=N   how often each side is started anew under load, with a bare app (default 16; 0: leave this part out)
+  --rounds=N     bursts of a second on each side a restart, in turn with as many on the bare app (default 4)
   --idle=N       the same of the idle part, four at once, which takes some 70 s (default 16; 0: leave this part out)
   --node=MAJOR   of the Node.js versions among the tests' parts (${NODE_MAJORS.join(', ')}); default: the one that runs this
   --only=TEXT    only sides whose name holds this, and the bare app with its control
@@ -48,7 +48,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       restarts: { type: 'string', default: '16' },
-      rounds: { type: 'string', default: '7' },
+      rounds: { type: 'string', default: '4' },
       idle: { type: 'string', default: '16' },
       node: { type: 'string' },
       only: { type: 'string', default: '' },
@@ -77,7 +77,7 @@ async function main(): Promise<number> {
   const hammer = new Hammer(loadCpu);
   try {
     for (let i = 0; i < restarts; i++) {
-      turns.push(...(await measureTurn(bare, chosen, hammer, { node, cpu, loadCpu, rounds })));
+      for (const side of chosen) turns.push(await measurePair(bare, side, hammer, { node, cpu, loadCpu, rounds }));
       console.error(`under load: ${i + 1} of ${restarts}`);
     }
     for (let done = 0; done < idles; done += SETS_AT_ONCE) {
@@ -98,7 +98,7 @@ async function main(): Promise<number> {
 medians of the restarts, and between which values they lie (95 %)\n`);
   if (turns.length > 0) {
     console.log(`16 connections, ${cpu === null ? 'apps and load share all CPUs' : 'all apps on one CPU, the load on another'}; \
-bursts of half a second, ${rounds} a restart, each between two of the bare app\n\n${throughputTable(turns)}\n`);
+bursts of a second, ${rounds} a restart, in turn with as many on the bare app\n\n${throughputTable(turns)}\n`);
   }
   if (resting.length > 0) console.log(`idle for ${IDLE_MS / 1000} s after a second of requests, a garbage collection and 20 s of rest; figures read every ${SCRAPE_MS / 1000} s\n\n${idleTable(resting, bare.name)}\n`);
   for (const what of missing) console.log(`NOT MEASURED  ${what}`);

@@ -1,4 +1,4 @@
-/** Requests a second and CPU a request of all sides, by turns. */
+/** Requests a second and CPU a request of each side beside the bare app, by turns. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import { percentile } from '../figures.js';
 import { together, type RunningSide, type Side, type StartOptions } from './sides.js';
 
 const HAMMER = fileURLToPath(new URL('hammer.cjs', import.meta.url));
-const BURST_MS = 500;
+const BURST_MS = 1000;
 /** V8 has compiled by then what is asked for again and again. */
 const WARM_MS = 2000;
 
@@ -16,7 +16,7 @@ export interface Burst {
   cpuMicrosecondsPerRequest: number;
 }
 
-/** One restart of all sides: medians over its bursts; the ratios are each burst's to that of the bare app beside it. */
+/** One restart of a pair: medians over its bursts; the ratios are each burst's to that of the bare app beside it. */
 export interface Turn extends Burst {
   side: string;
   requestsRatio: number;
@@ -56,34 +56,20 @@ export class Hammer {
 }
 
 /**
- * A fresh process of each, all alive at once, a burst on each in turn, `rounds` times, with one on the bare app before
- * and after it: what else goes on in the machine changes from second to second. Who is first changes, too.
+ * A fresh process of each, both alive at once, one burst on each in turn, `rounds` times: what else goes on in the
+ * machine changes from second to second. Who is first changes, too. Only these two: of more, the one that all are
+ * compared with would be asked most, and its code and data would be in the CPU's caches when others' are not.
  */
-export async function measureTurn(
-  bare: Side,
-  others: readonly Side[],
-  hammer: Hammer,
-  options: ThroughputOptions,
-): Promise<Turn[]> {
-  return together([bare, ...others], options, async ([first, ...rest]) => {
-    for (const side of [first!, ...rest]) await hammer.burst(side, WARM_MS);
-    const pairs = new Map(rest.map((side) => [side, [] as Pair[]]));
-    const alone: Burst[] = [];
+export async function measurePair(bare: Side, side: Side, hammer: Hammer, options: ThroughputOptions): Promise<Turn> {
+  return together([bare, side], options, async ([alone, other]) => {
+    for (const running of [alone!, other!]) await hammer.burst(running, WARM_MS);
+    const pairs: Pair[] = [];
     for (let round = 0; round < options.rounds; round++) {
-      const from = round % rest.length;
-      let before = await hammer.burst(first!, BURST_MS);
-      for (const side of [...rest.slice(from), ...rest.slice(0, from)]) {
-        const own = await hammer.burst(side, BURST_MS);
-        const after = await hammer.burst(first!, BURST_MS);
-        pairs.get(side)!.push({ own, bare: between(before, after) });
-        alone.push(after);
-        before = after;
-      }
+      const bursts = new Map<RunningSide, Burst>();
+      for (const running of round % 2 === 0 ? [alone!, other!] : [other!, alone!]) bursts.set(running, await hammer.burst(running, BURST_MS));
+      pairs.push({ own: bursts.get(other!)!, bare: bursts.get(alone!)! });
     }
-    return [
-      turnOf(bare.name, alone.map((own) => ({ own, bare: own }))),
-      ...rest.map((side) => turnOf(side.side.name, pairs.get(side)!)),
-    ];
+    return turnOf(side.name, pairs);
   });
 }
 
@@ -92,11 +78,6 @@ export interface Pair {
   own: Burst;
   bare: Burst;
 }
-
-const between = (a: Burst, b: Burst): Burst => ({
-  requestsPerSecond: (a.requestsPerSecond + b.requestsPerSecond) / 2,
-  cpuMicrosecondsPerRequest: (a.cpuMicrosecondsPerRequest + b.cpuMicrosecondsPerRequest) / 2,
-});
 
 /** Pure. */
 export function turnOf(side: string, pairs: readonly Pair[]): Turn {
