@@ -11,6 +11,8 @@ import type { ProcessSource } from './processes.js';
 const READS_AT_ONCE = 16;
 
 type WithLines = ReadonlyMap<number, SeenProcess & { commandLine: string | null }>;
+/** A settled line was read when its process was no longer young. */
+type Remembered = SeenProcess & { commandLine: string | null; isSettled: boolean };
 type Snapshot = Pick<ProcessSource, 'snapshot'>;
 
 export function processFinder(processes: Snapshot, platform: NodeJS.Platform = process.platform): ProcessFinder {
@@ -28,7 +30,7 @@ export class LinuxFinder implements ProcessFinder {
   readonly #source: Snapshot;
   readonly #now: () => number;
   /** As of the last look. */
-  #seen: WithLines = new Map();
+  #seen: ReadonlyMap<number, Remembered> = new Map();
   #looks = 0;
   #processes: Promise<ReadonlyMap<number, SeenProcess>> | null = null;
   #withLines: Promise<WithLines> | null = null;
@@ -60,15 +62,20 @@ export class LinuxFinder implements ProcessFinder {
   async #readLines(): Promise<WithLines> {
     const all = [...(await this.#source.snapshot()).values()];
     const [nowMs, turn] = [this.#now(), (this.#looks += 1)];
-    const isKnown = ({ pid, start, startedAtMs }: SeenProcess): boolean =>
-      this.#seen.get(pid)?.start === start && nowMs - startedAtMs > YOUNG_MS && (turn + pid) % LOOKS_PER_LINE !== 0;
-    const read = await eachOf(all.filter((found) => !isKnown(found)), async ({ pid }) => {
-      const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''); // gone, or hidden
+    const settledLine = ({ pid, start }: SeenProcess): string | null => {
+      const before = this.#seen.get(pid);
+      return before?.start === start && before.isSettled && (turn + pid) % LOOKS_PER_LINE !== 0 ? before.commandLine : null;
+    };
+    const read = await eachOf(all.filter((found) => settledLine(found) === null), async ({ pid }) => {
+      const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''); // gone, hidden, or no descriptor to be had
       return [pid, text.replace(/\0+$/, '').replaceAll('\0', ' ') || null] as const;
     });
     const fresh = new Map<number, string | null>(read);
-    const lineOf = (pid: number) => (fresh.has(pid) ? fresh.get(pid)! : this.#seen.get(pid)!.commandLine);
-    this.#seen = new Map(all.map((found) => [found.pid, { ...found, commandLine: lineOf(found.pid) }]));
+    const remembered = (found: SeenProcess): Remembered => {
+      const commandLine = fresh.get(found.pid) ?? settledLine(found);
+      return { ...found, commandLine, isSettled: nowMs - found.startedAtMs > YOUNG_MS };
+    };
+    this.#seen = new Map(all.map((found) => [found.pid, remembered(found)]));
     return this.#seen;
   }
 }

@@ -13,6 +13,8 @@ import { UnmanagedSlots } from './unmanaged.js';
 
 /** How long a fresh answer of an agent is waited for before a decision; a frozen one never gives it. */
 const FRESH_STATS_TIMEOUT_MS = 300;
+/** Of those why a source does not answer, each is told once until it does; so many at most, should each be another. */
+const MOST_REASONS = 10;
 
 export interface SourceHealth {
   success: boolean;
@@ -48,6 +50,8 @@ export class Observer {
   workers: Workers = new Map();
   /** By source: `supervisor/APP`, `sampler`. */
   readonly health = new Map<string, SourceHealth>();
+  /** By source that does not answer: the reasons that the log has been told. */
+  readonly #failures = new Map<string, Set<string>>();
   readonly #parts: ObserverParts;
   readonly #slots = new Map<string, Slot[]>();
   readonly #unmanaged = new UnmanagedSlots();
@@ -153,17 +157,19 @@ export class Observer {
   async #ask<T>({ name, failed, answers, fields }: Source, ask: () => Promise<T>): Promise<T | null> {
     const { clock, log } = this.#parts;
     const startedAt = clock.monotonic();
-    const told = (success: boolean): boolean => {
-      const before = this.health.get(name)?.success ?? true;
-      this.health.set(name, { success, durationMs: clock.monotonic() - startedAt });
-      return before === success;
-    };
+    const ended = (success: boolean) => void this.health.set(name, { success, durationMs: clock.monotonic() - startedAt });
     try {
       const answer = await ask();
-      if (!told(true)) log.info(answers, fields);
+      ended(true);
+      if (this.#failures.delete(name)) log.info(answers, fields);
       return answer;
     } catch (error) {
-      if (!told(false)) log.error(`${failed}: ${messageOf(error)}`, fields);
+      ended(false);
+      const [reason, told] = [messageOf(error), this.#failures.get(name) ?? new Set<string>()];
+      this.#failures.set(name, told);
+      if (told.has(reason) || told.size >= MOST_REASONS) return null;
+      told.add(reason);
+      log.error(`${failed}: ${reason}`, fields);
       return null;
     }
   }
@@ -229,6 +235,7 @@ export class Observer {
   #forget(app: string): void {
     this.#slots.delete(app);
     this.health.delete(sourceOf(app));
+    this.#failures.delete(sourceOf(app));
   }
 }
 

@@ -22,6 +22,8 @@ interface Counter {
 
 /** A process is put into its cgroup as it starts, and hardly ever into another: that is asked once in so many looks. */
 const LOOKS_PER_PLACE = 60;
+/** Nothing counts there yet, or it could not be read just then. */
+const LOOKS_PER_NOWHERE = 12;
 /** By pid: where each process is counted; null where nothing counts it. */
 type Counters = ReadonlyMap<number, Counter | null>;
 
@@ -56,7 +58,8 @@ export class OomKills {
     const toAsk: number[] = [];
     for (const pid of pids) {
       const known = this.#counters.get(pid);
-      if (known !== undefined && (this.#looks + pid) % LOOKS_PER_PLACE !== 0) counters.set(pid, known);
+      const every = known === null ? LOOKS_PER_NOWHERE : LOOKS_PER_PLACE;
+      if (known !== undefined && (this.#looks + pid) % every !== 0) counters.set(pid, known);
       else toAsk.push(pid);
     }
     await Promise.all(toAsk.map(async (pid) => counters.set(pid, await this.#counterOf(pid, files))));

@@ -59,6 +59,24 @@ t.test('a program that takes the place of a shell', async (t) => {
   t.ok(looks <= 12, `and after ${looks} looks where it is old`);
 });
 
+t.test('a line that was read while the process was young is not believed when it is old', async (t) => {
+  let aheadMs = 0;
+  const seldom = new LinuxFinder(processes, () => Date.now() + aheadMs);
+  const lineOf = async (by: LinuxFinder, pid: number) => (await by.withCommandLines()).get(pid)?.commandLine;
+  const script = 'trap "exec sleep 78" USR1; echo 1; while :; do sleep 0.01; done';
+  // So many that the turn in which any old one is asked again is not that of all.
+  const shells = Array.from({ length: 3 }, () => run(t, 'sh', '-c', script));
+  for (const shell of shells) await said(shell);
+  for (const shell of shells) t.equal(await lineOf(seldom, shell.pid), `sh -c ${script}`);
+  for (const shell of shells) {
+    shell.kill('SIGUSR1');
+    while ((await lineOf(new LinuxFinder(processes), shell.pid)) !== 'sleep 78') await sleep(10);
+  }
+  aheadMs = 3_600_000;
+  const seen = await seldom.withCommandLines();
+  t.strictSame(shells.map(({ pid }) => seen.get(pid)?.commandLine), ['sleep 78', 'sleep 78', 'sleep 78']);
+});
+
 t.test('those who ask at the same time share one look', async (t) => {
   t.equal(finder.processes(), finder.processes());
   t.equal(finder.withCommandLines(), finder.withCommandLines());

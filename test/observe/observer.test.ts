@@ -160,6 +160,17 @@ t.test('a supervisor that does not answer', async (t) => {
   shop.answer = unreachable;
   await observer.observe();
   t.strictSame(said(log).slice(1), ['info shop: its supervisor answers again', 'error shop: PM2 does not answer']);
+
+  for (const reason of ['PM2 has gone', 'PM2 does not answer', 'PM2 has gone']) {
+    shop.answer = () => Promise.reject(new Error(reason));
+    await observer.observe();
+  }
+  t.strictSame(said(log).slice(3), ['error shop: PM2 has gone'], 'another reason is told, once');
+  for (let i = 0; i < 30; i++) {
+    shop.answer = () => Promise.reject(new Error(`PM2 does not answer for ${i} s`));
+    await observer.observe();
+  }
+  t.equal(said(log).length, 2 + 10, 'and no more than ten, whatever they are');
 });
 
 t.test('a supervisor that has never answered has one slot, which is down', async (t) => {

@@ -78,6 +78,16 @@ t.test('a process that is put into another cgroup is found there after some look
   t.strictSame(await kills.of([5]), { pid: null, cgroup: cgroup('b') }, 'nothing had counted it before');
 });
 
+t.test('a process that nothing has counted is looked for sooner', async (t) => {
+  const { dir, cgroup, set } = machine(t);
+  const kills = new OomKills({ victims: () => null }, dir);
+  await kills.look(ALL);
+  writeFileSync(join(dir, 'proc/5/cgroup'), '0::/b\n'); // as where it could not be read at first
+  for (let i = 0; i < 12; i++) await kills.look(ALL);
+  set('b', 'memory.events', 2);
+  t.strictSame(await kills.of([5]), { pid: null, cgroup: cgroup('b') });
+});
+
 t.test('with the log: it names the one, and clears the others', async (t) => {
   const { dir, cgroup, set } = machine(t);
   const log: number[] = [];
