@@ -1,10 +1,8 @@
-// Preloaded into a warden (NODE_OPTIONS=--require=…): on SIGUSR2 the clock is set to be ahead of the real one by what
+// Preloaded into a warden (node --require): on SIGUSR2 the clock is set to be ahead of the real one by what
 // the file CLOCK_FILE says in milliseconds. As when the kernel's is set, the machine's start (btime) moves with it.
 const { existsSync, readFileSync } = require('node:fs');
 const promises = require('node:fs/promises');
 const { syncBuiltinESMExports } = require('node:module');
-
-delete process.env.NODE_OPTIONS; // its apps shall not have it
 
 const read = () => Number(readFileSync(process.env.CLOCK_FILE, 'utf8'));
 // Who is started again starts with the clock as it is.

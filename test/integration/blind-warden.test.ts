@@ -15,13 +15,11 @@ import {
   start,
 } from './freezing.js';
 import { never, waitFor } from './wait.js';
-import { appFile, type WardenProcess } from './warden-process.js';
-
-const preload = (name: string) => ({ NODE_OPTIONS: `--require=${appFile(name)}` });
+import type { WardenProcess } from './warden-process.js';
 
 // In each of these the app is really frozen when the warden comes back, and goes on before the limit has passed since:
 // of the freeze before, the warden has seen nothing. One that trusts its last heartbeat restarts the app at once.
-for (const [what, env, halt] of [
+for (const [what, setup, halt] of [
   [
     'a warden that is stopped by SIGSTOP',
     {},
@@ -33,7 +31,7 @@ for (const [what, env, halt] of [
   ],
   [
     'a warden whose own loop is blocked',
-    { ...preload('warden-blocked.cjs'), BLOCK_MS: String(LONG_MS) },
+    { preload: 'warden-blocked.cjs', env: { BLOCK_MS: String(LONG_MS) } },
     async (warden: WardenProcess) => {
       warden.child.kill('SIGUSR2');
       await sleep(LONG_MS);
@@ -41,7 +39,7 @@ for (const [what, env, halt] of [
   ],
 ] as const) {
   t.test(what, async (t) => {
-    const { warden, pid } = await start(t, { env, freezeForMs: LONG_MS + 3000 });
+    const { warden, pid } = await start(t, { ...setup, freezeForMs: LONG_MS + 3000 });
     freeze(pid);
     await halt(warden);
     await waitFor('the warden to notice', () => /heapwarden itself stood still for [78]\.\d s/.test(warden.log));
@@ -57,7 +55,7 @@ t.test('a clock that jumps an hour either way', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hw-clock-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'ahead');
-  const scene = await start(t, { env: { ...preload('warden-clock.cjs'), CLOCK_FILE: file } });
+  const scene = await start(t, { preload: 'warden-clock.cjs', env: { CLOCK_FILE: file } });
   const { warden, pid } = scene;
   for (const hours of [1, 0, -1]) {
     const [jump, aheadMs] = [hours === 1 ? '1h ahead' : '1h back', hours * 3_600_000];

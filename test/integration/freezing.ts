@@ -16,16 +16,19 @@ export interface Scene {
 export interface Setup {
   /** The warden's. */
   env?: Record<string, string>;
+  /** Of test/apps, loaded into the warden before it: by Node's own arguments, which it keeps where it starts itself over. */
+  preload?: string;
   /** Node's, for the app. */
   args?: string[];
   freezeForMs?: number;
 }
 
-export async function start(t: Test, { env = {}, args = [], freezeForMs = Infinity }: Setup = {}): Promise<Scene> {
+export async function start(t: Test, { env = {}, preload, args = [], freezeForMs = Infinity }: Setup = {}): Promise<Scene> {
   const command = JSON.stringify([process.execPath, ...args, appFile('freezes.mjs')]);
   const appEnv = JSON.stringify({ FREEZE_AFTER_MS: '100000000', FREEZE_FOR_MS: String(freezeForMs) });
   const warden = await WardenProcess.start(t, {
     env,
+    runner: [process.execPath, ...(preload === undefined ? [] : [`--require=${appFile(preload)}`])],
     config: `
 sample_interval: 500ms
 apps:

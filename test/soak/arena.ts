@@ -101,8 +101,10 @@ export class Warden {
   /** Resolves when it is ready. */
   async start(): Promise<void> {
     const script = 'exec "$0" "$@" >>"$HEAPWARDEN_SOAK_LOG" 2>&1';
+    // Not by NODE_OPTIONS: its child apps would inherit those.
+    const node = [process.execPath, `--require=${appFile('warden-clock.cjs')}`];
     const args = [CLI, 'serve', `--config.file=${join(this.#dir, 'heapwarden.yml')}`, `--web.listen-address=127.0.0.1:${this.#port}`];
-    const child = spawn('sh', ['-c', script, process.execPath, ...args], { env: this.#env, stdio: 'ignore' });
+    const child = spawn('sh', ['-c', script, ...node, ...args], { env: this.#env, stdio: 'ignore' });
     this.#child = child;
     await waitFor('the warden to be ready', () => {
       if (!this.isAlive) throw new Error(`the warden has ended (${child.exitCode ?? child.signalCode}):\n${this.log().slice(-3000)}`);
@@ -227,7 +229,6 @@ export async function build(dir: string, plan: Plan, ports: Ports, scope: Scope)
     ...inherited,
     PM2_HOME: pm2.home,
     HEAPWARDEN_SOAK_LOG: join(dir, 'warden.log'),
-    NODE_OPTIONS: `--require=${appFile('warden-clock.cjs')}`,
     CLOCK_FILE: join(dir, 'ahead'),
   });
   scope.teardown(async () => {
