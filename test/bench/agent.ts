@@ -21,7 +21,7 @@ import { promiseList } from './table.js';
 
 const USAGE = `npm run bench:agent -- [flags]
   --restarts=N   how often each side is started anew under load, with a bare app (default 16; 0: leave this part out)
-  --rounds=N     bursts of a second on each side a restart, in turn with as many on the bare app (default 4)
+  --rounds=N     bursts of a second on each side a restart, in turn with as many on the bare app (default 5)
   --idle=N       the same of the idle part, four at once, which takes some 70 s (default 16; 0: leave this part out)
   --node=MAJOR   of the Node.js versions among the tests' parts (${NODE_MAJORS.join(', ')}); default: the one that runs this
   --only=TEXT    only sides whose name holds this, and the bare app with its control
@@ -48,7 +48,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       restarts: { type: 'string', default: '16' },
-      rounds: { type: 'string', default: '4' },
+      rounds: { type: 'string', default: '5' },
       idle: { type: 'string', default: '16' },
       node: { type: 'string' },
       only: { type: 'string', default: '' },

@@ -75,6 +75,8 @@ const idle = (side: string, megabytes: number, cpuShare: number) =>
 t.test('what the agent is judged by', async (t) => {
   const pairs = [[90, 100], [198, 200], [50, 40]].map(([own, bare]) => ({ own: burst(own!), bare: burst(bare!) }));
   t.match(turnOf('it', pairs), { side: 'it', requestsPerSecond: 90, requestsRatio: 0.99 }, 'each beside its neighbours');
+  const even = [[50, 100], [100, 50]].map(([own, bare]) => ({ own: burst(own!), bare: burst(bare!) }));
+  t.match(turnOf('it', even), { requestsPerSecond: 75, requestsRatio: 1.25 }, 'neither of the two in the middle alone: it would be the lower one always');
   const names = { bare: 'bare', agent: 'we', rival: 'they' };
   const kept = (turns: Turn[], idles: ReturnType<typeof idle>[]) => judge(turns, idles, names).map((verdict) => verdict.kept);
   const idles = [idle('bare', 60, 0), idle('we', 60.9, 0.0029)];

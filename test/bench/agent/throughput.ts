@@ -3,7 +3,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { cpuMs } from '../process-cost.js';
-import { percentile } from '../figures.js';
+import { medianInterval } from '../interval.js';
 import { together, type RunningSide, type Side, type StartOptions } from './sides.js';
 
 const HAMMER = fileURLToPath(new URL('hammer.cjs', import.meta.url));
@@ -81,7 +81,7 @@ export interface Pair {
 
 /** Pure. */
 export function turnOf(side: string, pairs: readonly Pair[]): Turn {
-  const median = (of: (pair: Pair) => number): number => percentile(pairs.map(of), 0.5);
+  const median = (of: (pair: Pair) => number): number => medianInterval(pairs.map(of)).median;
   return {
     side,
     requestsPerSecond: median(({ own }) => own.requestsPerSecond),
