@@ -39,22 +39,27 @@ t.test('figures of the own process', async (t) => {
 });
 
 t.test('no block is lost between two windows', async (t) => {
-  // Timers of one duration fire in the order in which they were made: right before the window's own, and right after.
+  // Timers of one duration fire in the order in which they were made: right before the window's own, and right after;
+  // mostly, for a millisecond between them can turn it round.
   for (const order of ['before', 'after']) {
-    const blocking = () => setInterval(block, 300, 100);
+    let blocks = 0;
+    const blocking = () => setInterval(() => {
+      block(100);
+      blocks += 1;
+    }, 300);
     const before = order === 'before' ? blocking() : undefined;
     const loop = new LoopMeter(300);
     const after = order === 'after' ? blocking() : undefined;
     const windows = new Set<LoopWindow>();
-    for (const end = performance.now() + 1500; performance.now() < end; await sleep(20)) {
+    for (const end = performance.now() + 2000; performance.now() < end; await sleep(20)) {
       if (loop.window) windows.add(loop.window);
     }
     clearInterval(before);
     clearInterval(after);
     loop.close();
-    // The first window ends before the first block that comes right after it.
-    const longest = [...windows].slice(order === 'after' ? 1 : 0).map((window) => window.max_seconds);
-    t.ok(longest.length >= 3, `${longest.length} windows`);
-    t.ok(longest.every((seconds) => seconds > 0.07), `a block of 0.1 s ${order} each turn: ${longest.join(', ')}`);
+    const longest = [...windows].map((window) => window.max_seconds);
+    const seen = longest.filter((seconds) => seconds > 0.07).length;
+    t.ok(blocks >= 3, `${blocks} blocks`);
+    t.ok(seen >= blocks - 1, `blocks of 0.1 s ${order} each turn, the last in a window that has not ended: ${longest.join(', ')}`);
   }
 });

@@ -32,7 +32,7 @@ t.test('an app in fork mode', async (t) => {
   t.equal(afterPm2!.pm2_env['max_restarts'], 7);
   // What PM2 writes there itself; all the rest are settings.
   const notes = [
-    'restart_time', 'created_at', 'pm_uptime', 'node_version', 'axm_options', 'axm_actions', 'axm_monitor',
+    'restart_time', 'unstable_restarts', 'created_at', 'pm_uptime', 'node_version', 'axm_options', 'axm_actions', 'axm_monitor',
   ];
   const settings = Object.entries(beforePm2!.pm2_env).filter(([key]) => !notes.includes(key));
   t.strictSame(settings.map(([key]) => [key, afterPm2!.pm2_env[key]]), settings, 'so are its settings');

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { findPart } from '../../parts/index.js';
 import { ask } from '../probe.js';
 
@@ -41,8 +41,7 @@ export function sides(agentSocket: string): Sides {
     bare: { name: 'bare', ...plain },
     others: [
       { name: 'bare, once more (control)', ...plain },
-      { name: 'heapwarden/agent by --require', ...plain, args: ['--require', AGENT], env },
-      { name: 'heapwarden/agent by --import', ...plain, args: ['--import', pathToFileURL(AGENT).href], env },
+      { name: 'heapwarden/agent', ...plain, args: ['--require', AGENT], env },
       { name: "prom-client's default metrics", ...plain, env: { SIDE: 'prom-client' }, isScraped: true },
       ...(io === null ? [] : [{ name: "PM2's @pm2/io", ...plain, args: ['--require', io], hasChannel: true }]),
     ],
