@@ -68,14 +68,14 @@ t.test('each program stands once in the table', async (t) => {
   t.ok(LEAKS.filter(({ guilty }) => guilty !== null).length >= 10);
 });
 
-t.test('a leak, a look-alike and a freeze through the lab', { timeout: 150_000 }, async (t) => {
+t.test('a leak, a look-alike and a freeze through the lab', { timeout: 165_000 }, async (t) => {
   const scope = Object.assign(t, { signal: new AbortController().signal });
   const leak = LEAKS.find(({ file }) => file === 'map-never-cleared')!;
   const healthy = HEALTHY.find(({ file }) => file === 'startup-ramp')!;
   const frozen = FROZEN.find(({ file }) => file === 'while-true')!;
-  // Three times as fast as the bench.
+  // Twice as fast as the bench. Three times, a busy machine cannot follow: the leak stalls, and rightly is none.
   const [memory, freezing] = await Promise.all([
-    watch(scope, { ...memorySession([leak], [healthy], { pace: 180, ordersPerSecond: 120 }), leastMs: 0 }),
+    watch(scope, { ...memorySession([leak], [healthy], { pace: 120, ordersPerSecond: 80 }), leastMs: 0 }),
     watch(scope, freezeSession([frozen])),
   ]);
   const row = leakRow(leak, memory.get(leak.file));
