@@ -66,16 +66,13 @@ export class LinuxFinder implements ProcessFinder {
       const before = this.#seen.get(pid);
       return before?.start === start && before.isSettled && (turn + pid) % LOOKS_PER_LINE !== 0 ? before.commandLine : null;
     };
-    const read = await eachOf(all.filter((found) => settledLine(found) === null), async ({ pid }) => {
-      const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''); // gone, hidden, or no descriptor to be had
-      return [pid, text.replace(/\0+$/, '').replaceAll('\0', ' ') || null] as const;
+    const looked = all.map((found): Remembered =>
+      ({ ...found, commandLine: settledLine(found), isSettled: nowMs - found.startedAtMs > YOUNG_MS }));
+    await eachOf(looked.filter(({ commandLine }) => commandLine === null), async (one) => {
+      const text = await readFile(`/proc/${one.pid}/cmdline`, 'utf8').catch(() => ''); // gone, hidden, or no descriptor to be had
+      one.commandLine = text.replace(/\0+$/, '').replaceAll('\0', ' ') || null;
     });
-    const fresh = new Map<number, string | null>(read);
-    const remembered = (found: SeenProcess): Remembered => {
-      const commandLine = fresh.get(found.pid) ?? settledLine(found);
-      return { ...found, commandLine, isSettled: nowMs - found.startedAtMs > YOUNG_MS };
-    };
-    this.#seen = new Map(all.map((found) => [found.pid, remembered(found)]));
+    this.#seen = new Map(looked.map((one) => [one.pid, one]));
     return this.#seen;
   }
 }

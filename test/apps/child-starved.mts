@@ -1,17 +1,12 @@
 // Looks at itself with few descriptors, with none left but its own, with none at all, and again with some: prints how
 // many it keeps, what became of `identify` and `snapshot`, and whether its descriptors are counted with none left.
-import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { LinuxProcesses } from '../../src/observe/linux.js';
+import { openFiles } from '../open-files.js';
 
 const processes = new LinuxProcesses();
 await processes.snapshot();
-const kept = readdirSync('/proc/self/fd').filter((fd) => {
-  try {
-    return /^\/proc\/\d+\/stat$/.test(readlinkSync(`/proc/self/fd/${fd}`));
-  } catch {
-    return false; // that of the readdir itself
-  }
-});
+const kept = openFiles().filter((name) => /^\/proc\/\d+\/stat$/.test(name));
 const open: number[] = [];
 const starve = (): void => {
   try {

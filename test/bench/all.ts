@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { run } from './run.js';
 
 /** npm scripts. */
-const BENCHES = ['bench:scrape', 'bench:agent', 'bench:warden', 'bench:reaction', 'bench:relay'] as const;
+const BENCHES = ['bench:scrape', 'bench:agent', 'bench:warden', 'bench:reaction', 'bench:relay'];
 
 /** One that fails stops none of the others. */
 async function main(): Promise<number> {

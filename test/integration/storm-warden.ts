@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { OLD_SPACE_MIB } from '../../src/commands/own-heap.js';
+import { oldSpaceFlag } from '../../src/decide/heap-limit.js';
 import type { IncidentStatus } from '../../src/publish/incident-shape.js';
 import { alertOf, resolved, shuffled, type Alert, type Sent, send } from './storm-sender.js';
 import { waitFor } from './wait.js';
@@ -29,7 +30,7 @@ apps:
 `;
 
 /** As README says to start it where Node cannot start itself over with a limit: without one V8 collects when it likes. */
-const LIMITED = [process.execPath, `--max-old-space-size=${OLD_SPACE_MIB}`];
+const LIMITED = [process.execPath, oldSpaceFlag(OLD_SPACE_MIB * MIB)];
 
 /** Ready, and all workers over their limit. */
 export async function leakyWarden(t: Test): Promise<WardenProcess> {

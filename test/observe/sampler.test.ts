@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import t from 'tap';
 import { PsProcesses } from '../../src/observe/ps.js';
 import { Sampler } from '../../src/observe/sampler.js';
 import type { ProcessSource } from '../../src/observe/processes.js';
+import { openFiles } from '../open-files.js';
 import { endOf, isAlive, mustIdentify, plainNode, processes, run, said, until } from './support.js';
 
 const MEMORY_APP = fileURLToPath(new URL('../apps/child-memory.cjs', import.meta.url));
@@ -26,16 +27,7 @@ const forPidusage: ProcessSource = {
 };
 
 /** Descriptors of ours on stat files of processes. */
-function statDescriptors(): number {
-  const targets = readdirSync('/proc/self/fd').map((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`);
-    } catch {
-      return ''; // that of the readdir itself
-    }
-  });
-  return targets.filter((target) => /^\/proc\/\d+\/stat$/.test(target)).length;
-}
+const statDescriptors = (): number => openFiles().filter((name) => /^\/proc\/\d+\/stat$/.test(name)).length;
 
 const isNear = (value: number, expected: number, share: number) => Math.abs(value - expected) <= share * expected;
 

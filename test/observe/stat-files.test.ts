@@ -1,23 +1,15 @@
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { LinuxProcesses, parseProcStat } from '../../src/observe/linux.js';
 import { KeptFiles, mostKept } from '../../src/observe/kept-files.js';
 import { Sampler } from '../../src/observe/sampler.js';
 import { StatFiles } from '../../src/observe/stat-files.js';
+import { openFiles } from '../open-files.js';
 import { endOf, run, until } from './support.js';
 
 /** Pids whose stat files we hold open. */
-function heldPids(): number[] {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      const target = readlinkSync(`/proc/self/fd/${fd}`);
-      return Number(/^\/proc\/(\d+)\/stat$/.exec(target)?.[1] ?? 0) || [];
-    } catch {
-      return []; // that of the readdir itself
-    }
-  });
-}
+const heldPids = (): number[] => openFiles().flatMap((name) => Number(/^\/proc\/(\d+)\/stat$/.exec(name)?.[1] ?? 0) || []);
 
 const textOf = (bytes: Uint8Array | null): string | null => bytes && Buffer.from(bytes).toString('latin1');
 

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { parseHeld } from '../../src/relay/relay-journal.js';
 import { waitFor } from '../integration/wait.js';
+import { openFiles } from '../open-files.js';
 import { alertFor } from './simulated-warden.js';
 import { RelayFixture } from './support.js';
 
@@ -30,13 +31,7 @@ t.test('each machine gets its alerts, with its token, and an answer comes when a
 
 t.test('a scrape leaves no descriptor behind', { skip: process.platform !== 'linux' && 'Linux only' }, async (t) => {
   const fixture = await RelayFixture.start(t, 1);
-  const kept = () => readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return /^\/proc\/\d+\/fd$/.test(readlinkSync(`/proc/self/fd/${fd}`));
-    } catch {
-      return false; // that of the readdir itself
-    }
-  }).length;
+  const kept = () => openFiles().filter((name) => /^\/proc\/\d+\/fd$/.test(name)).length;
   t.ok((await fixture.metric('process_open_fds'))! > 5);
   const before = kept();
   for (let i = 0; i < 10; i++) await fixture.metric('process_open_fds');
