@@ -1,9 +1,11 @@
 /** Entry of `node --import heapwarden/agent`, and of `--require`. The app comes first: nothing here throws. */
 import { claim } from './claim.cjs';
+import { onlyStarts } from './package-manager.cjs';
 
 try {
-  // Worker threads run preloads too, but share the process, and with it the pid the warden knows.
-  if (!inWorkerThread() && claim()) {
+  // Worker threads run preloads too, but share the process, and with it the pid the warden knows. So does what starts the
+  // app (`npm start`): its heap may be larger than a small app's, and its loop turns on while the app is frozen.
+  if (!inWorkerThread() && !onlyStarts(process.argv[1], process.env) && claim()) {
     // Not an import: a Node too old to parse the rest of the agent must still run the app.
     (require('./start.cjs') as typeof import('./start.cjs')).start();
   }

@@ -26,7 +26,10 @@ export interface WorkerState {
   state: SlotState;
   /** null: no process, known for certain at `observedAtMs`. */
   reading: Reading | null;
-  /** The agent that speaks for the worker: of all in its tree, the one with the largest heap. */
+  /**
+   * The agent that speaks for the worker: of all in its tree, the one with the largest heap; and where that one has
+   * fallen silent, still that one.
+   */
   agent: AgentReport | null;
   /** User and system time of the tree since the root process started, of processes that have ended meanwhile too. */
   cpuSeconds: number;
@@ -57,7 +60,7 @@ export function track(previous: Workers, observations: readonly Observation[], m
       const before = previous.get(key);
       const slot = before?.slot ?? { app, worker };
       const cpuSeconds = accumulateCpu(before, reading);
-      const agent = spokesman(observation.agents);
+      const agent = spokesman(observation.agents, before?.agent ?? null);
       const standstill = agent && moment.standstillOf(agent);
       const [observedAtMs, observedAt] = [moment.nowMs, moment.now];
       return [key, { app, worker, slot, supervisor, state, reading, agent, cpuSeconds, standstill, observedAtMs, observedAt }];
@@ -65,11 +68,19 @@ export function track(previous: Workers, observations: readonly Observation[], m
   );
 }
 
-/** A wrapper such as `npm start` runs an agent too; the service is the one with the heap. */
-function spokesman(agents: readonly AgentReport[]): AgentReport | null {
+/**
+ * A wrapper such as `npm start` runs an agent too; the service is the one with the heap. While it is frozen its stats are
+ * out of date: nobody else's heartbeat may stand for it then.
+ */
+function spokesman(agents: readonly AgentReport[], before: AgentReport | null): AgentReport | null {
+  const last = agents.find(({ pid, connectedAt }) => pid === before?.pid && connectedAt === before.connectedAt);
+  if (last && hasFallenSilent(last)) return last;
   const heap = (agent: AgentReport) => agent.stats?.heap_total ?? 0;
   return agents.reduce<AgentReport | null>((best, agent) => (best && heap(best) >= heap(agent) ? best : agent), null);
 }
+
+/** Its stats are out of date; one whose first are still to come has none either. */
+const hasFallenSilent = ({ stats, statsAt }: AgentReport): boolean => stats === null && statsAt !== null;
 
 /** A counter must not fall when a child ends, so only growth is added, process by process. */
 function accumulateCpu(before: WorkerState | undefined, reading: Reading | null): number {

@@ -29,6 +29,25 @@ apps:
   t.match(warden.log, /the old process had to be killed/);
 });
 
+t.test('so is one behind `npm start`, whose own loop turns on', async (t) => {
+  const start = `${JSON.stringify(process.execPath)} ${JSON.stringify(appFile('freezes.mjs'))}`;
+  const cwd = t.testdir({ 'package.json': JSON.stringify({ name: 'wrapped', scripts: { start } }) });
+  const warden = await WardenProcess.start(t, {
+    config: `
+sample_interval: 500ms
+apps:
+  - name: wrapped
+    supervisor: { child: { command: [npm, start], cwd: ${JSON.stringify(cwd)}, env: { FREEZE_AFTER_MS: "6000" } } }
+    limits: { freeze: { restart: 8s } } # by when the stats of the frozen one are long out of date
+    restart: { startup_grace: 1s, stop_timeout: 2s, cooldown: 1m }
+`,
+  });
+  await warden.ready();
+  const incident = await warden.finishedRestart(60_000);
+  t.match(incident, { reason: 'freeze', origin: 'guard', outcome: { result: 'recovered' } });
+  t.ok(incident.timestamp_seconds - incident.before!.heartbeat_timestamp_seconds! >= 8, 'it had not turned for the limit');
+});
+
 t.test('a healthy idle app never looks frozen, however long the sample interval', async (t) => {
   const warden = await WardenProcess.start(t, {
     config: `

@@ -84,6 +84,24 @@ t.test('the spokesman', (t) => {
   t.end();
 });
 
+t.test('a frozen service speaks on beside its wrapper', (t) => {
+  const silent = (pid: number): AgentReport => ({ ...agent(pid, null), statsAt: 0 });
+  const rounds = (...rounds: AgentReport[][]) => {
+    let workers: Workers = new Map();
+    return rounds.map((agents, i) => {
+      workers = track(workers, [seen({ reading: reading(usage(1, 0)), agents })], at(i));
+      return workers.get(SHOP)!.agent?.pid ?? null;
+    });
+  };
+  const both = [agent(1, 10), agent(2, 90)];
+  t.strictSame(rounds(both, [agent(1, 10), silent(2)], [agent(1, 10), silent(2)]), [2, 2, 2], 'for as long as it is silent');
+  t.strictSame(rounds(both, [agent(1, 10), silent(2)], [agent(1, 99), agent(2, 90)]), [2, 2, 1], 'then the heap decides again');
+  t.strictSame(rounds(both, [agent(1, 10)]), [2, 1], 'not once it has gone');
+  t.strictSame(rounds(both, [agent(1, 10), { ...silent(2), connectedAt: 7 }]), [2, 1], 'nor for another that has its pid');
+  t.strictSame(rounds([agent(1, null), agent(2, null)], [agent(1, null), agent(2, 1)]), [1, 2], 'one whose first stats are to come has not fallen silent');
+  t.end();
+});
+
 t.test('what is known of a worker', (t) => {
   const one = reading(usage(1, 3));
   const first = track(new Map(), [seen({ reading: one, agents: [agent(1, 5)] })], at(1000)).get(SHOP)!;

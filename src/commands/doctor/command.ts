@@ -1,8 +1,8 @@
 /** What a command line runs. Pure. */
 import { basename } from 'node:path';
+import { packageManager } from '../../agent/package-manager.cjs';
 
 const SHELLS = new Set(['sh', 'bash', 'dash', 'ash', 'zsh', 'ksh', 'fish']);
-const PACKAGE_MANAGERS = new Set(['npm', 'npx', 'yarn', 'yarnpkg', 'pnpm', 'pnpx', 'corepack']);
 /** Options of node that take the next word where there is no `=`: nodejs.org/api/cli.html. */
 const WITH_VALUE = new Set(['-r', '--require', '--import', '--loader', '--experimental-loader', '-C', '--conditions', '--env-file']);
 /** After these comes code, not a script. */
@@ -11,10 +11,8 @@ const CODE = new Set(['-e', '--eval', '-p', '--print', '-pe', '-']);
 /** `npm`, `yarn`, `sh`, … where that is what it starts, by itself or as a script of node's; null for anything else. */
 export function wrapperOf(words: readonly string[]): string | null {
   const name = basename(words[0] ?? '').replace(/^-/, ''); // a login shell's name begins with a dash
-  if (SHELLS.has(name) || PACKAGE_MANAGERS.has(name)) return name;
-  const script = nodeScript(words)?.script;
-  const stem = script === undefined ? '' : basename(script).replace(/\.[cm]?js$/, '').replace(/-cli$/, '');
-  return PACKAGE_MANAGERS.has(stem) ? stem : null;
+  if (SHELLS.has(name)) return name;
+  return packageManager(name) ?? packageManager(nodeScript(words)?.script ?? '');
 }
 
 export interface NodeScript {

@@ -87,7 +87,8 @@ t.test('what a command line starts', async (t) => {
   const cases: [string, string | null][] = [
     ['npm start', 'npm'], ['npm run start:prod', 'npm'], ['node /usr/lib/node_modules/npm/bin/npm-cli.js start', 'npm'],
     ['/usr/bin/npx serve', 'npx'], ['node /usr/bin/npx-cli.js x', 'npx'], ['yarn start', 'yarn'], ['node --no-warnings /opt/yarn.js', 'yarn'],
-    ['node /usr/bin/pnpm.cjs start', 'pnpm'], ['sh -c x', 'sh'], ['-bash', 'bash'], ['/bin/dash x', 'dash'],
+    ['node /usr/bin/pnpm.cjs start', 'pnpm'],
+    ['node .yarn/releases/yarn-4.1.0.cjs start', 'yarn'], ['node yarn-lock.js', null], ['sh -c x', 'sh'], ['-bash', 'bash'], ['/bin/dash x', 'dash'],
     ['node server.js', null], ['node npm.txt', null], ['npmish start', null], ['node -e npm', null], ['', null], ['nodemon x.js', null],
   ];
   for (const [line, name] of cases) t.equal(wrapperOf(line.split(' ')), name, line);
