@@ -1,6 +1,7 @@
 import { underAny } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { AppConfig, ReadyCheck } from '../config/schema.js';
+import { isByPerson } from '../decide/decision.js';
 import { isPaused, tooFewOthers } from '../decide/gates.js';
 import { notBreaching } from '../decide/policy.js';
 import { HeapwardenError, messageOf } from '../errors.js';
@@ -21,6 +22,9 @@ const NEW_PROCESS_TIMEOUT_MS = 30_000;
 /** What a supervisor that was asked before the warden died gets on top of its stop timeout. */
 const INTERRUPTED_PATIENCE_MS = 5000;
 const POLL_MS = 100;
+/** In which an agent that can speak is back with the warden that came after: it tries every 10 s at the longest. */
+const AGENT_BACK_MS = 15_000;
+const REPLACED = 'for another process has taken its place already';
 const NOT_CONFIGURED = { error: { code: null, message: 'its app is no longer configured' } };
 
 export interface ProcedureParts extends FactParts {
@@ -60,33 +64,53 @@ export class Procedure {
     const needless = await this.#needlessByNow(incident, app, signals);
     if (needless !== null) return { needless };
     onBegin();
+    return this.#replace(incident, app, supervisor, signals.closing);
+  }
+
+  /**
+   * A restart that another warden began: touches nothing, and waits for what the supervisor may still be at. A process
+   * that was frozen and has said nothing since is the exception: nobody but this record knows that it is.
+   */
+  async revisit(incident: Incident, closing: AbortSignal): Promise<Found> {
+    const app = this.#parts.app(incident.app);
+    const supervisor = this.#parts.supervisors.get(incident.app);
+    if (!app || !supervisor) return { ...NOT_CONFIGURED, interrupted: true };
+    const patienceMs = Math.max(app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS, AGENT_BACK_MS);
+    const upAt = await this.#comesUp(incident, app, null, patienceMs, closing);
+    if (upAt !== null || !(await this.#isFrozenStill(incident, closing))) return { ready: upAt !== null, interrupted: true };
+    return { ...(await this.#replace(incident, app, supervisor, closing)), interrupted: true };
+  }
+
+  /** Its agent would have come back to this warden by now. */
+  async #isFrozenStill({ app, worker, asked, before }: Incident, closing: AbortSignal): Promise<boolean> {
+    if (asked !== 'freeze' || before === null || closing.aborted) return false;
+    const { observer, hasReported } = this.#parts;
+    const reading = (await observer.remeasure(app, worker))?.reading;
+    return sameProcess(reading?.root, before) && !(await hasReported(before));
+  }
+
+  /** Keeps the evidence of the old process, and has the supervisor put a new one in its place. */
+  async #replace(incident: Incident, app: AppConfig, supervisor: Supervisor, closing: AbortSignal): Promise<Found> {
     const { evidence: collector, observer } = this.#parts;
-    const evidence = await collector.collect(incident, stateOf(observer.workers, incident), app, signals.closing);
+    const evidence = await collector.collect(incident, stateOf(observer.workers, incident), app, closing);
+    // That takes seconds and memory, and the old process may have died of it.
+    if (evidence && (await this.#newProcess(incident))) return { needless: REPLACED, evidence };
     let report: RestartReport;
     try {
       report = await supervisor.restart(incident.worker, {
         stopTimeoutMs: app.restart.stop_timeout,
         mode: app.restart.mode,
-        isReady: (target) => this.#isReady(app, target, signals.closing),
-        signal: signals.closing,
+        isReady: (target) => this.#isReady(app, target, closing),
+        signal: closing,
       });
     } catch (error) {
       const code = error instanceof HeapwardenError ? error.code : null;
       const command = error instanceof CommandFailed ? error.report : null;
       return { error: { code, message: messageOf(error) }, command, evidence };
     }
-    const upAt = await this.#comesUp(incident, app, report.ready, NEW_PROCESS_TIMEOUT_MS, signals.closing);
+    const upAt = await this.#comesUp(incident, app, report.ready, NEW_PROCESS_TIMEOUT_MS, closing);
     const { stop, command = null } = report;
     return { ready: upAt !== null, stop, downtimeMs: downtime(report, upAt), command, evidence };
-  }
-
-  /** A restart that another warden began: touches nothing, and waits for what the supervisor may still be at. */
-  async revisit(incident: Incident, closing: AbortSignal): Promise<Found> {
-    const app = this.#parts.app(incident.app);
-    if (!app) return { ...NOT_CONFIGURED, interrupted: true };
-    const patienceMs = app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS;
-    const upAt = await this.#comesUp(incident, app, null, patienceMs, closing);
-    return { ready: upAt !== null, interrupted: true };
   }
 
   /** Spreads the restarts of a fleet that crosses its limits together. A person does not wait. */
@@ -105,7 +129,9 @@ export class Procedure {
     if (closing.aborted) return 'for heapwarden was stopped before its turn came';
     if (incident.force || !worker) return null;
     const { reading } = worker;
-    if (reading && !sameProcess(reading.root, incident.before)) return 'for another process has taken its place already';
+    if (reading && !sameProcess(reading.root, incident.before)) return REPLACED;
+    // Somebody may have stopped it: only a person starts what does not run.
+    if (!reading && incident.before && !isByPerson({ ...incident, reason: incident.asked })) return 'for its process has ended';
     if (isPaused(history.stateOf(app.name).pause, clock.now())) return 'for the app was paused meanwhile';
     return (reading && notBreaching(incident.asked, app, worker)) ?? this.#lackByNow(incident, app);
   }

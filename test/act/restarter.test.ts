@@ -139,6 +139,30 @@ apps: [{ name: shop, supervisor: { pm2: shop } }]
   t.match(outcomes[2], { result: 'cancelled', stop: null, sentence: /^shop\/2: nothing was done, measured again, its memory is 50 MB, below the limit of/ });
 });
 
+t.test('what was stopped while it waited stays stopped, unless a person asks for it', async (t) => {
+  const { world, restarter } = await leaking(t, `${LIMITS}, ${FREE}`);
+  for (const worker of ['1', '2']) world.put({ ...LEAKING, worker });
+  world.onRestart = async (_world, worker, options) => {
+    if (worker === '0') for (const other of ['1', '2']) world.put({ worker: other, pid: null, state: 'stopped' });
+    return replace(world, worker, options);
+  };
+  const byPerson = askOf({ worker: '2', origin: 'api', reason: 'manual' });
+  const answers = await Promise.all([askOf(), askOf({ worker: '1' }), byPerson].map((ask) => restarter.ask(ask)));
+  t.match(await world.outcomeOf(answers[1]!), { result: 'cancelled', sentence: 'shop/1: nothing was done, for its process has ended' });
+  t.match(await world.outcomeOf(answers[2]!), { result: 'recovered' });
+  t.strictSame(world.restarts, ['shop/0', 'shop/2']);
+});
+
+t.test('one that dies while its evidence is collected is not restarted once more', async (t) => {
+  const { world, restarter } = await leaking(t, LIMITS);
+  world.evidence = { folder: '/e', files: [], finding: null, notes: [] };
+  world.onEvidence = () => world.put({ pid: world.nextPid++, startedAtMs: world.clock.nowMs, rssBytes: 50 * MB });
+  const outcome = await world.outcomeOf(await restarter.ask(askOf()));
+  t.match(outcome, { result: 'cancelled', sentence: 'shop/0: nothing was done, for another process has taken its place already' });
+  t.match(outcome.evidence, { folder: '/e' }, 'what was collected is on record');
+  t.strictSame(world.restarts, []);
+});
+
 t.test('a round through an app ends where a restart leaves too few up', async (t) => {
   const { world, restarter } = await leaking(t);
   world.put({ ...LEAKING, worker: '1' });
@@ -627,6 +651,29 @@ t.test('an interrupted restart is looked at until its supervisor is done with it
   await opened.restarter.finishInterrupted();
   t.match(incidentsIn(dir)[0]!.outcome, { result: 'recovered', after: { pid: 300 } });
   await opened.journal.close();
+});
+
+t.test('an interrupted restart of a frozen process is carried out where it is frozen still', async (t) => {
+  const unknown = { heapUsedBytes: null, heapLimitBytes: null, heartbeatAtMs: NOW - MINUTE };
+  const before = { pid: 100, start: 1, startedAtMs: NOW - HOUR, rssBytes: 600 * MB, ...unknown };
+  const revisited = async (asked: 'freeze' | 'rss', agentReports: boolean) => {
+    const dir = t.testdir();
+    const world = new World(appOf('limits: { freeze: { restart: 15s } }'));
+    const { journal } = await Journal.open(dir);
+    await journal.record(incidentOf({ id: 'cut', reason: asked, asked, before, outcome: null }));
+    await journal.close();
+    world.put({ stats: null });
+    world.agentReports = agentReports;
+    const opened = await world.open(dir);
+    await opened.restarter.finishInterrupted();
+    await opened.journal.close();
+    const { result, interrupted } = incidentsIn(dir)[0]!.outcome!;
+    return { restarts: world.restarts.length, result, interrupted, waited: world.clock.nowMs - NOW >= 15 * SECOND };
+  };
+  const done = { interrupted: true, waited: true };
+  t.strictSame(await revisited('freeze', false), { restarts: 1, result: 'recovered', ...done }, 'its agent had time to come back');
+  t.strictSame(await revisited('freeze', true), { restarts: 0, result: 'failed', ...done }, 'it turns again');
+  t.strictSame(await revisited('rss', false), { restarts: 0, result: 'failed', ...done }, 'memory is measured again by the guard');
 });
 
 t.test('an interrupted restart of an app that is no longer configured', async (t) => {

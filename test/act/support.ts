@@ -63,6 +63,8 @@ export class World {
   agentReports = true;
   release: string | null = 'r1';
   evidence: EvidenceReport | null = null;
+  /** Called while evidence is collected. */
+  onEvidence: () => void = () => {};
   outlook: Outlook | null = null;
   gain: Gain | null = null;
   randomness = 0.5;
@@ -129,7 +131,12 @@ export class World {
       releaseOf: async () => this.release,
       outlook: () => this.outlook,
       gain: () => this.gain,
-      evidence: { collect: async () => this.evidence },
+      evidence: {
+        collect: async () => {
+          this.onEvidence();
+          return this.evidence;
+        },
+      },
       random: () => this.randomness,
       clock: this.clock,
       log: this.log,
