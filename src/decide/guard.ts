@@ -56,7 +56,10 @@ function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, now:
   const held: Held = { pid, start, since: {}, level: {} };
   for (const resource of RESOURCES) {
     const value = app.limits[resource] ? measure(worker, resource, app.memory) : null;
-    if (value === null) continue;
+    if (value === null) {
+      if (worker.agent && same) carryOver(same, held, resource);
+      continue;
+    }
     const reached = levelsReached(app, resource, value);
     const since = Object.fromEntries(reached.map((level) => [level, same?.since[resource]?.[level] ?? now]));
     const long = reached.filter((level) => now - since[level]! >= holdOf(app, resource));
@@ -68,4 +71,11 @@ function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, now:
     if (to === 'restart') verdict.breaches.push({ worker, resource, value, since: since.restart! });
   }
   return held;
+}
+
+/** Its agent is there and silent, as in a storm of garbage collections: what it held is neither over nor to be told. */
+function carryOver(from: Held, to: Held, resource: Resource): void {
+  const [since, level] = [from.since[resource], from.level[resource]];
+  if (since) to.since[resource] = since;
+  if (level) to.level[resource] = level;
 }

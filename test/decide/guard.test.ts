@@ -122,3 +122,19 @@ t.test('without a config or a supervisor there is nothing to guard', async (t) =
   t.strictSame(new Watch().round(60, rss(9000, { app: 'other' })), []);
   t.strictSame(new Watch().round(60, { supervisor: 'none', heartbeatAtMs: 0 }), []);
 });
+
+t.test('an agent that is there and silent neither ends what was held nor has it told', async (t) => {
+  const full = workerOf({ stats: { heap_used: 95 * MB } });
+  const silent: WorkerState = { ...full, agent: { ...full.agent!, stats: null } };
+  let state: GuardState = new Map();
+  const round = (atSeconds: number, worker: WorkerState) => {
+    const verdict = guard(state, workersOf(worker), [APP], NOW + atSeconds * SECOND);
+    state = verdict.state;
+    return { told: verdict.changes.length, breaches: verdict.breaches.map(({ resource, since }) => [resource, since - NOW]) };
+  };
+  t.strictSame(round(0, full), { told: 0, breaches: [] });
+  t.strictSame(round(5, silent), { told: 0, breaches: [] });
+  t.strictSame(round(10, full), { told: 1, breaches: [['heap', 0]] }, 'as in a storm of garbage collections');
+  t.strictSame(round(15, silent), { told: 0, breaches: [] }, 'nothing is asked for by what is not known');
+  t.strictSame(round(20, full), { told: 0, breaches: [['heap', 0]] });
+});
