@@ -3,8 +3,8 @@ import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timer
 import type { LoopWindow } from './protocol.cjs';
 import { quietly } from './quietly.cjs';
 
-/** How often Node samples the delay. Coarser is cheaper, and blind to shorter delays. */
-const RESOLUTION_MS = 20;
+/** How often Node samples the delay. Coarser is cheaper (most of what an idle app pays), and blind to shorter delays. */
+const RESOLUTION_MS = 25;
 
 /**
  * Event-loop delay in windows of `windowMs`.
