@@ -177,6 +177,7 @@ t.test("a process's own descriptors", async (t) => {
   const clients = Array.from({ length: 5 }, () => connect(port, '127.0.0.1'));
   await waitFor('the connections to stand', () => all() === allAlone + 5);
   t.equal(ownDescriptors(server.pid!), alone, 'connections that stand belong to whoever has opened them');
+  t.equal(ownDescriptors(server.pid!, 3), alone + 2, 'more than anybody keeps of them do not');
   for (const client of clients) client.end();
   await waitFor('connections left open to count', () => ownDescriptors(server.pid!) === alone + 5);
   t.pass('those that the other end has closed are its own');
