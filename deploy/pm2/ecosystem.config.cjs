@@ -11,6 +11,8 @@ module.exports = {
       name: 'heapwarden',
       script: join(heapwarden, 'dist/cli.js'),
       args: ['serve', `--config.file=${join(__dirname, 'heapwarden.yml')}`],
+      // heapwarden limits its own heap by starting itself over, which under PM2 it cannot.
+      node_args: ['--max-old-space-size=256'],
       // Once: a second one would find the state folder taken, and end.
       exec_mode: 'fork',
       // A restart that is under way is seen through first, and child apps are stopped, each in its stop_timeout. PM2's

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { check } from '../../src/commands/check.js';
+import { OLD_SPACE_MIB } from '../../src/commands/own-heap.js';
 import type { IncidentStatus } from '../../src/publish/incident-shape.js';
 import type { AppStatus } from '../../src/publish/app-shape.js';
 import { waitFor } from '../integration/wait.js';
@@ -33,6 +34,7 @@ const [warden, shop] = apps as [App, App];
 t.test('the ecosystem file names what is there', async (t) => {
   t.equal(warden.script, CLI);
   t.ok(warden.args!.includes(`--config.file=${configFile}`));
+  t.strictSame(warden.node_args, [`--max-old-space-size=${OLD_SPACE_MIB}`]);
   t.strictSame(shop.node_args, ['--require', fileURLToPath(import.meta.resolve('heapwarden/agent'))]);
   const said: string[] = [];
   t.equal(await check(configFile, (line) => said.push(line)), 0);
