@@ -1,4 +1,6 @@
-import { type Alias, isAlias, isCollection, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Node } from 'yaml';
+import {
+  type Alias, isAlias, isCollection, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Node, type YAMLError,
+} from 'yaml';
 import type { ConfigProblem } from '../errors.js';
 
 /** Keys and list positions from the top of the document down to a value. */
@@ -52,15 +54,18 @@ export class Source {
     });
   }
 
-  /** What keeps the text from being YAML; while there is any, `value` means nothing. */
-  syntaxProblems(): ConfigProblem[] {
+  /**
+   * What keeps the text from being YAML; while there is any, `value` means nothing. `words`: what is told of an error of
+   * the parser, which may quote the text.
+   */
+  syntaxProblems(words: (error: YAMLError) => string = ({ message }) => message): ConfigProblem[] {
     const { errors, warnings } = this.#document;
-    const problems = [...errors, ...warnings].map(({ code, message, pos }) =>
+    const problems = [...errors, ...warnings].map((error) =>
       this.#problem(
-        pos[0],
-        code === 'MULTIPLE_DOCS'
+        error.pos[0],
+        error.code === 'MULTIPLE_DOCS'
           ? 'a second YAML document starts here; keep one in this file'
-          : `invalid YAML: ${message.replace('Maximum call stack size exceeded', 'lists and groups are nested too deeply')}`,
+          : `invalid YAML: ${words(error).replace('Maximum call stack size exceeded', 'lists and groups are nested too deeply')}`,
       ),
     );
     if (problems.length > 0) return problems;

@@ -22,12 +22,12 @@ const KEYS = [
 ];
 const VALUES = ['500MB', '80%', '30s', '5/1h', '0 */6 * * *', 'Europe/Paris', '127.0.0.1:80', 'http://x/', '(a+)+$', 'shop@*.service', ['a'], { child: { command: ['x'] } }];
 
-const read = (text: string) => parseConfig(text, { file: '/etc/heapwarden.yml' });
+const outcomeOf = (text: string): unknown => outcomeOfReading(text, () => parseConfig(text, { file: '/etc/heapwarden.yml' }));
 
 /** The config, or what is wrong with it, each thing in a place that there is. */
-function outcomeOf(text: string): unknown {
+export function outcomeOfReading(text: string, read: () => unknown): unknown {
   try {
-    return read(text);
+    return read();
   } catch (error) {
     assert.ok(error instanceof ConfigError, `it threw ${error}`);
     assert.ok(error.problems.length > 0);
@@ -42,7 +42,7 @@ function outcomeOf(text: string): unknown {
 }
 
 /** Each as many lines long as it is deep: aliases that name aliases, and brackets within brackets. */
-const bombs = fc.record({ depth: fc.integer({ min: 1, max: 1500 }), kind: fc.constantFrom('aliases', 'chain', 'lists', 'maps', 'keys') }).map(({ depth, kind }) => {
+export const bombs = fc.record({ depth: fc.integer({ min: 1, max: 1500 }), kind: fc.constantFrom('aliases', 'chain', 'lists', 'maps', 'keys') }).map(({ depth, kind }) => {
   if (kind === 'lists') return `apps: ${'['.repeat(depth)}${']'.repeat(depth)}`;
   if (kind === 'maps') return `apps: ${'{a: '.repeat(depth)}1${'}'.repeat(depth)}`;
   if (kind === 'keys') return `${'? '.repeat(depth)}a`;

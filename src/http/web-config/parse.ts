@@ -5,7 +5,7 @@ import { configError } from '../../config/report.js';
 import { Source, type Path } from '../../config/source.js';
 import { validate } from '../../config/validate.js';
 import type { ConfigProblem } from '../../errors.js';
-import { concealed, withoutQuotes } from './conceal.js';
+import { concealed, plainWords, withoutQuotes } from './conceal.js';
 import { TLS_VERSIONS, WebConfigSchema, type WrittenTls, type WrittenWebConfig } from './schema.js';
 
 /** The web config as the program sees it: every path absolute. */
@@ -38,7 +38,7 @@ const BCRYPT = /^\$2[aby]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/;
  */
 export function parseWebConfig(text: string, file: string): ParsedWebConfig {
   const source = new Source(file, text);
-  const syntax = source.syntaxProblems();
+  const syntax = source.syntaxProblems(plainWords);
   if (syntax.length > 0) {
     throw configError(syntax.map((problem) => concealed({ ...problem, message: withoutQuotes(problem.message) })));
   }

@@ -62,6 +62,7 @@ t.test('what is good', async (t) => {
 const BAD: Record<string, [text: string, ...problems: string[]]> = {
   'no structure': ['hwadkwbdkjabdj\n', '1:1: this is no web config file: it must be a group of keys'],
   'no YAML': ['tls_server_config: [\n', '2:1: invalid YAML: Flow sequence in block collection must be sufficiently indented and end with a ]'],
+  'no YAML, by an error that may quote it': ['basic_auth_users:\n  alice: | hunter2\n', '2:12: invalid YAML: UNEXPECTED_TOKEN'],
   'an unknown section': ['tls_config:\n  cert_file: a\n', '1:1: unknown key "tls_config"; known here: tls_server_config, http_server_config, basic_auth_users, rate_limit'],
   'a misspelt key': [`${TLS}  client_auth_typ: NoClientCert\n`, '4:3: unknown key "client_auth_typ"; did you mean "client_auth_type"?'],
   'no certificate': ['tls_server_config:\n  cert_file: ""\n  key_file: server.key\n', '1:1: tls_server_config needs one of cert_file and cert'],
@@ -126,6 +127,11 @@ t.test('no secret is told', async (t) => {
     `${SECRET}\n`,
     `- ${SECRET}\n`,
     `"${SECRET}\n`,
+    // Found by `npm run fuzz`: yaml quotes the text without quotation marks.
+    `| basic_auth_users: { a: ${SECRET} }\n`,
+    `>basic_auth_users: { a: ${SECRET} }\n`,
+    `basic_auth_users:\n  alice: !${SECRET} }\n`,
+    `%${SECRET}\n---\nbasic_auth_users: {}\n`,
   ];
   for (const text of texts) {
     try {
