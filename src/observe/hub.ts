@@ -41,8 +41,10 @@ export interface AgentHubOptions {
 /**
  * Where agents report in. Whatever one of them says, it can harm nothing but its own connection. What of a claim to be a
  * pid is checked: that process exists, has started when it says so (an agent since 0.1 does, on Linux), and no other
- * connection speaks for it. Node.js has no SO_PEERCRED: whoever may connect, and does so before a process's own agent,
- * is believed to be it; what it then says counts for that process alone, and only if it is in a worker's tree.
+ * connection speaks for it that knows as much. One that gives no start time, as agents cannot that may not read /proc,
+ * speaks until one comes that does. Node.js has no SO_PEERCRED: whoever may connect, says when a process started, and
+ * does so before its own agent, is believed to be it; what it then says counts for that process alone, and only if it
+ * is in a worker's tree.
  */
 export class AgentHub {
   readonly #options: AgentHubOptions;
@@ -51,6 +53,8 @@ export class AgentHub {
   readonly #connections = new Set<AgentConnection>();
   readonly #log: SparseLog;
   readonly #byPid = new Map<number, AgentConnection>();
+  /** When the process started that an agent speaks for, where that was seen to be as the agent says. */
+  readonly #starts = new WeakMap<AgentConnection, number>();
   /** null where the system has none. */
   #pidNamespace: number | null = null;
   #statsIntervalMs: number;
@@ -178,19 +182,36 @@ export class AgentHub {
     }
     if (!this.#pidExists(pid)) throw new BadFrame(`no process ${pid} on this machine`);
     if (start === undefined && !this.#byPid.has(pid)) return this.#admit(connection, hello, pid);
-    return this.#check(connection, hello, pid);
+    return this.#check(connection, hello);
   }
 
   /** Whether the pid is its own: not that of an earlier process, nor one for which somebody speaks already. */
-  async #check(connection: AgentConnection, hello: HelloFrame, pid: number): Promise<Introduction> {
-    const { start } = hello;
-    const known = start === undefined ? null : await (this.#options.startOf ?? startOf)(pid);
-    if (known !== null && known !== start) throw new BadFrame(`process ${pid} has not started when it says so`);
+  async #check(connection: AgentConnection, hello: HelloFrame): Promise<Introduction> {
+    const { pid, start } = hello;
+    const seen = start === undefined ? null : await (this.#options.startOf ?? startOf)(pid);
+    if (seen !== null && seen !== start) throw new BadFrame(`process ${pid} has not started when it says so`);
+    return this.#takePlace(connection, hello, pid, seen);
+  }
+
+  /** `start`: as it was seen to be; null where the agent does not tell it, or it cannot be seen. */
+  async #takePlace(
+    connection: AgentConnection,
+    hello: HelloFrame,
+    pid: number,
+    start: number | null,
+  ): Promise<Introduction> {
     const endsAt = performance.now() + LAST_CLOSE_MS;
-    while (this.#byPid.has(pid) && performance.now() < endsAt) await this.#options.clock.sleep(LAST_CLOSE_MS / 10);
-    if (this.#byPid.has(pid)) throw new BadFrame(`process ${pid} has an agent already, which stays`);
+    while (this.#isTaken(pid, start) && performance.now() < endsAt) await this.#options.clock.sleep(LAST_CLOSE_MS / 10);
+    if (this.#isTaken(pid, start)) throw new BadFrame(`process ${pid} has an agent already, which stays`);
     if (!this.#connections.has(connection)) throw new BadFrame('it has gone');
+    if (start !== null) this.#starts.set(connection, start);
     return this.#admit(connection, hello, pid);
+  }
+
+  /** By one that is as good: neither one that told no start time, nor that of an earlier process with this pid. */
+  #isTaken(pid: number, start: number | null): boolean {
+    const there = this.#byPid.get(pid);
+    return there !== undefined && (start === null || this.#starts.get(there) === start);
   }
 
   /** An agent in a container: its pid means something in there alone. */
@@ -203,11 +224,14 @@ export class AgentHub {
     if (others.length > 0) {
       throw new BadFrame(`${name} may be ${[pid, ...others].join(' or ')}; run heapwarden as root or as its user to tell`);
     }
-    return this.#check(connection, { ...hello, start: undefined }, pid);
+    return this.#takePlace(connection, hello, pid, who.start);
   }
 
   #admit(connection: AgentConnection, { app, node }: HelloFrame, pid: number): Introduction {
+    const before = this.#byPid.get(pid);
     this.#byPid.set(pid, connection);
+    before?.close();
+    if (before?.report) this.#log.warn('displaced', displaced(before.report, app), { app: before.report.app, pid });
     this.#log.info(`agent ${pid}`, `${app}: the agent of process ${pid} reports in (Node ${node})`, { app, pid, node_version: node });
     return { pid, statsIntervalMs: this.#statsIntervalMs };
   }
@@ -239,6 +263,11 @@ export class AgentHub {
     this.#full = true;
     this.#options.log.warn(`agents are refused: ${this.#server.maxConnections} are connected already`, { limit: this.#server.maxConnections });
   }
+}
+
+function displaced({ app, pid }: AgentReport, by: string): string {
+  const why = `it did not tell when that process started; one of ${by} did`;
+  return `${app}: the agent of process ${pid} was closed, for ${why}`;
 }
 
 function processExists(pid: number): boolean {

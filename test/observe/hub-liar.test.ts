@@ -73,12 +73,13 @@ t.test('nobody takes the place of an agent that is there, be it frozen', async (
   const { hub, log, path } = await listening(t);
   const { pid } = await bystander(t);
   const own = new Liar(t, path);
-  own.say({ ...HELLO, pid });
+  const known = process.platform === 'linux' ? { pid, start: startOf(pid) } : { pid };
+  own.say({ ...HELLO, ...known });
   await until('it to be known', () => hub.report(pid) !== null);
   const before = hub.report(pid)!;
-  for (const start of [undefined, ...(process.platform === 'linux' ? [startOf(pid)] : [])]) {
+  for (const claim of [{ pid }, known]) {
     const liar = new Liar(t, path);
-    liar.say({ ...HELLO, pid, app: 'other', ...(start === undefined ? {} : { start }) }, { type: 'beat', n: 1 });
+    liar.say({ ...HELLO, ...claim, app: 'other' }, { type: 'beat', n: 1 });
     await liar.closed;
     t.notMatch(liar.heard, /welcome/);
   }
@@ -86,6 +87,44 @@ t.test('nobody takes the place of an agent that is there, be it frozen', async (
   t.match(log.at('warn'), [/process \d+ has an agent already, which stays/]);
   own.say({ type: 'beat', n: 8 });
   await until('it to be heard', () => own.heard.includes('"ack"'));
+});
+
+t.test('who gives no start time speaks for a process until one comes that does', onLinux, async (t) => {
+  const { pid } = await bystander(t);
+  const start = 5000;
+  const coming: [string, object, number][] = [
+    ['its own agent', { ...HELLO, pid, start }, start],
+    ['its own, seen from another pid namespace', { ...HELLO, pid: 1, pid_namespace: 7, start }, start],
+    ['that of a later process with this pid', { ...HELLO, pid, start: start + 1 }, start + 1],
+  ];
+  for (const [name, hello, seen] of coming) {
+    let now = start;
+    const { hub, log, path } = await listening(t, { startOf: async () => now, pidsFromOutside: async () => [pid] });
+    const liar = new Liar(t, path);
+    liar.say({ ...HELLO, pid, app: 'other', ...(seen === start ? {} : { start }) });
+    await until('it to be known', () => hub.report(pid)?.app === 'other');
+    now = seen;
+    const own = new Liar(t, path);
+    own.say(hello);
+    await liar.closed;
+    await until('it to be known', () => hub.report(pid)?.app === 'shop');
+    t.match(log.at('warn'), [/^other: the agent of process \d+ was closed, for it did not tell when that process started/], name);
+    own.say({ type: 'beat', n: 8 });
+    await until('it to be heard', () => own.heard.includes('"ack"'));
+  }
+});
+
+t.test('a start time that cannot be seen proves nothing', async (t) => {
+  const { hub, log, path } = await listening(t, { startOf: async () => null });
+  const { pid } = await bystander(t);
+  const own = new Liar(t, path);
+  own.say({ ...HELLO, pid });
+  await until('it to be known', () => hub.report(pid) !== null);
+  const liar = new Liar(t, path);
+  liar.say({ ...HELLO, pid, app: 'other', start: 5000 });
+  await liar.closed;
+  t.equal(hub.report(pid)?.app, 'shop');
+  t.match(log.at('warn'), [/process \d+ has an agent already, which stays/]);
 });
 
 t.test('an agent that comes back at once is let in: that its old connection has ended is news at the same moment', async (t) => {
