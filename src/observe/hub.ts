@@ -6,7 +6,8 @@ import { SparseLog } from '../sparse-log.js';
 import { AgentConnection, type AgentReport, type GatherOrder, type Introduction } from './agent-connection.js';
 import { BadFrame } from './agent-frames.js';
 import { listenOnSocket } from './agent-socket.js';
-import { ownPidNamespace, pidsFromOutside, startOf, type Stranger } from './inner-pid.js';
+import { ownPidNamespace, startOf, type NestedProcess, type Stranger } from './inner-pid.js';
+import { Strangers } from './strangers.js';
 
 export type { AgentReport, GatherOrder } from './agent-connection.js';
 
@@ -29,8 +30,8 @@ export interface AgentHubOptions {
   log: Log;
   /** Whether a process of this machine has this pid; an agent that claims another is refused. */
   pidExists?: (pid: number) => boolean;
-  /** Pids here of whom a process of another pid namespace may be; by default /proc is searched. */
-  pidsFromOutside?: (who: Stranger) => Promise<number[]>;
+  /** The processes here that have a pid namespace of their own; by default /proc is searched. */
+  nestedProcesses?: () => Promise<NestedProcess[]>;
   maxConnections?: number;
   /** When a process started, as a HelloFrame has it; null where that cannot be seen. By default /proc is asked. */
   startOf?: (pid: number) => Promise<number | null>;
@@ -52,6 +53,7 @@ export class AgentHub {
   readonly #server: Server;
   readonly #connections = new Set<AgentConnection>();
   readonly #log: SparseLog;
+  readonly #strangers: Strangers;
   readonly #byPid = new Map<number, AgentConnection>();
   /** When the process started that an agent speaks for, where that was seen to be as the agent says. */
   readonly #starts = new WeakMap<AgentConnection, number>();
@@ -59,13 +61,13 @@ export class AgentHub {
   #pidNamespace: number | null = null;
   #statsIntervalMs: number;
   #full = false;
-  #finding: Promise<unknown> = Promise.resolve();
 
   constructor(options: AgentHubOptions) {
     this.#options = options;
     this.#pidExists = options.pidExists ?? processExists;
     this.#statsIntervalMs = options.statsIntervalMs;
     this.#log = new SparseLog(options.log);
+    this.#strangers = new Strangers(options.clock, options.nestedProcesses);
     this.#server = createServer((socket) => {
       this.#full = false;
       this.#makeRoom();
@@ -175,10 +177,7 @@ export class AgentHub {
     const { pid, pid_namespace, start } = hello;
     const ours = this.#pidNamespace;
     if (ours !== null && pid_namespace !== undefined && pid_namespace !== ours && start !== undefined) {
-      // One after the other: each search reads all of /proc.
-      const found = this.#finding.then(() => this.#find(connection, hello, { pid, pid_namespace, start }));
-      this.#finding = found.catch(() => {});
-      return found;
+      return this.#find(connection, hello, { pid, pid_namespace, start });
     }
     if (!this.#pidExists(pid)) throw new BadFrame(`no process ${pid} on this machine`);
     if (start === undefined && !this.#byPid.has(pid)) return this.#admit(connection, hello, pid);
@@ -216,7 +215,7 @@ export class AgentHub {
 
   /** An agent in a container: its pid means something in there alone. */
   async #find(connection: AgentConnection, hello: HelloFrame, who: Stranger): Promise<Introduction> {
-    const [pid, ...others] = await (this.#options.pidsFromOutside ?? pidsFromOutside)(who);
+    const [pid, ...others] = await this.#strangers.find(who, () => this.#connections.has(connection));
     const name = `process ${who.pid} of another pid namespace, as a container has,`;
     if (pid === undefined) {
       throw new BadFrame(`${name} cannot be seen from here; where heapwarden runs in a container, that takes pid: host`);

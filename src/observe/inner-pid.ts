@@ -17,28 +17,47 @@ export async function ownPidNamespace(proc = '/proc'): Promise<number | null> {
   return pidNamespace('self', proc);
 }
 
+/** A process of a pid namespace below ours, as it is seen from here and in there. */
+export interface NestedProcess {
+  pid: number;
+  innerPid: number;
+  /** As a HelloFrame has it. */
+  start: number;
+  /** null where it may not be read. */
+  namespace: number | null;
+}
+
+/** All of them: of most processes, which are of our own namespace, no more than their status is read. */
+export async function nestedProcesses(proc = '/proc'): Promise<NestedProcess[]> {
+  const found: NestedProcess[] = [];
+  const pids = (await readdir(proc).catch(() => [])).filter((name) => /^\d+$/.test(name));
+  for (let at = 0; at < pids.length; at += READS_AT_ONCE) {
+    const some = await Promise.all(pids.slice(at, at + READS_AT_ONCE).map((pid) => nestedProcess(pid, proc)));
+    found.push(...some.filter((process) => process !== null));
+  }
+  return found;
+}
+
+/** Null where it is of our own namespace, or has gone. */
+async function nestedProcess(pid: string, proc: string): Promise<NestedProcess | null> {
+  const status = await readText(join(proc, pid, 'status'));
+  const inner = /^NSpid:((?:\s+\d+){2,})$/m.exec(status)?.[1]?.trim().split(/\s+/).at(-1);
+  if (inner === undefined) return null;
+  const start = await startOf(Number(pid), proc);
+  if (start === null) return null;
+  return { pid: Number(pid), innerPid: Number(inner), start, namespace: await pidNamespace(pid, proc) };
+}
+
 /**
- * Pids by which this process may be the one that says so of itself: none where it cannot be seen from here, several
+ * Pure: pids by which a process may be the one that says so of itself: none where it cannot be seen from here, several
  * where nothing tells them apart. That takes two containers that were started within a hundredth of a second, and a
  * warden that may not read their namespaces, not being root nor their user.
  */
-export async function pidsFromOutside({ pid, pid_namespace, start }: Stranger, proc = '/proc'): Promise<number[]> {
-  const found: number[] = [];
-  const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
-  for (let at = 0; at < pids.length; at += READS_AT_ONCE) {
-    const mayBe = async (candidate: string): Promise<boolean> => {
-      const status = await readText(join(proc, candidate, 'status'));
-      const inner = /^NSpid:((?:\s+\d+){2,})$/m.exec(status)?.[1]?.trim().split(/\s+/).at(-1);
-      if (inner === undefined || Number(inner) !== pid) return false;
-      if (parseProcStat(await readText(join(proc, candidate, 'stat')))?.start !== start) return false;
-      const namespace = await pidNamespace(candidate, proc);
-      return namespace === null || namespace === pid_namespace;
-    };
-    const some = pids.slice(at, at + READS_AT_ONCE);
-    const answers = await Promise.all(some.map(mayBe));
-    found.push(...some.filter((_, i) => answers[i]).map(Number));
-  }
-  return found;
+export function pidsFromOutside(who: Stranger, nested: readonly NestedProcess[]): number[] {
+  return nested
+    .filter(({ innerPid, start }) => innerPid === who.pid && start === who.start)
+    .filter(({ namespace }) => namespace === null || namespace === who.pid_namespace)
+    .map(({ pid }) => pid);
 }
 
 /** When a process started, as a HelloFrame has it; null where the system does not tell. */

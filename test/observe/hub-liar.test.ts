@@ -99,7 +99,7 @@ t.test('who gives no start time speaks for a process until one comes that does',
   ];
   for (const [name, hello, seen] of coming) {
     let now = start;
-    const { hub, log, path } = await listening(t, { startOf: async () => now, pidsFromOutside: async () => [pid] });
+    const { hub, log, path } = await listening(t, { startOf: async () => now, nestedProcesses: async () => [{ pid, innerPid: 1, start, namespace: 7 }] });
     const liar = new Liar(t, path);
     liar.say({ ...HELLO, pid, app: 'other', ...(seen === start ? {} : { start }) });
     await until('it to be known', () => hub.report(pid)?.app === 'other');
