@@ -12,6 +12,7 @@ import {
 import type { Clock } from '../clock.js';
 import { BadFrame, parseAgentFrame } from './agent-frames.js';
 import { FrameBudget } from './frame-budget.js';
+import { KnownNames } from './known-names.js';
 
 /** What an agent has told; times are `clock.monotonic()` when the warden read it, but for the last one. */
 export interface AgentReport {
@@ -94,6 +95,8 @@ export class AgentConnection {
   /** By number of the request. */
   readonly #waiting = new Map<number, AbortController>();
   readonly #errands = new Map<number, Errand>();
+  readonly #spaces = new KnownNames();
+  readonly #resources = new KnownNames();
   #saidHello = false;
   #lastRequest = 0;
   /** Frames up to this one have been acknowledged. */
@@ -257,7 +260,9 @@ export class AgentConnection {
       errand?.over.abort();
     }
     if (frame.type === 'stats') {
-      this.report = { ...this.report, stats: frame.stats, statsAt: now };
+      const heap_spaces = this.#spaces.bounded(frame.stats.heap_spaces);
+      const active_resources = this.#resources.bounded(frame.stats.active_resources);
+      this.report = { ...this.report, stats: { ...frame.stats, heap_spaces, active_resources }, statsAt: now };
       if (frame.request !== undefined) this.#answer(frame.request);
     }
     return 'n' in frame ? frame.n : null;

@@ -356,6 +356,40 @@ t.test('closes what breaks the protocol, says so once, and harms nobody else', a
   }
 });
 
+t.test('names that become labels are sixty-four in the life of a connection; the rest is other', async (t) => {
+  const fixture = await listening(t);
+  const client = await welcomed(t, fixture);
+  const seen = { heap_spaces: new Set<string>(), active_resources: new Set<string>() };
+  const { heap_spaces, active_resources } = STATS;
+  for (let n = 1; n <= 20; n++) {
+    const ever = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`name${n}_${i}`, 1]));
+    const stats = { ...STATS, heap_spaces: { ...heap_spaces, ...ever }, active_resources: { ...active_resources, ...ever } };
+    client.say({ type: 'stats', n, stats });
+    await client.hear();
+    const heard = fixture.hub.report(PID)!.stats!;
+    for (const key of ['heap_spaces', 'active_resources'] as const) for (const name in heard[key]) seen[key].add(name);
+  }
+  t.strictSame([seen.heap_spaces.size, seen.active_resources.size], [65, 65]);
+  const { stats } = fixture.hub.report(PID)!;
+  t.strictSame(stats!.heap_spaces, { ...heap_spaces, other: 60 }, 'known ones stay, and nothing is lost');
+  t.strictSame(stats!.active_resources, { ...active_resources, other: 60 });
+
+  const other = await welcomed(t, fixture, { ...HELLO, pid: 1 });
+  const of24 = [
+    'read_only', 'shared_trusted_large_object', 'new_large_object', 'FSReqCallback', 'Timeout', 'TCPServerWrap', 'Endpoint::UDP',
+  ];
+  const odd = ['a b', '/etc', 'é', 'x"}', '', '__proto__', '9', 'a:b', 'other'];
+  const active = Object.fromEntries([...of24, ...odd].map((name) => [name, 1]));
+  other.say({ type: 'stats', n: 1, stats: { ...STATS, active_resources: active } });
+  await other.hear();
+  const expected = Object.fromEntries([...of24.map((name) => [name, 1]), ['other', odd.length]]);
+  t.strictSame(fixture.hub.report(1)!.stats!.active_resources, expected);
+  other.say({ type: 'stats', n: 2, stats: { ...STATS, heap_spaces: { '1': Number.MAX_VALUE, '2': Number.MAX_VALUE } } });
+  await other.hear();
+  t.strictSame(fixture.hub.report(1)!.stats!.heap_spaces, { other: Number.MAX_VALUE }, 'a sum is a number, too');
+  t.strictSame(fixture.warnings(), [], 'none of it breaks the protocol');
+});
+
 t.test('of two connections for one pid the older stays: an agent ends its own before it comes again', async (t) => {
   const fixture = await listening(t);
   const older = await welcomed(t, fixture);
