@@ -5,6 +5,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 export interface HostRules {
   /** Names this port may be called by, lower case; IP addresses and localhost always. */
   names: ReadonlySet<string>;
+  /** Those of them that a proxy may have, whatever its port: the ones that were told, lower case. */
+  proxies: ReadonlySet<string>;
   /** Whether reading by another name is refused, too. */
   guardsReading: boolean;
 }
@@ -15,8 +17,12 @@ export interface HostRules {
  * guarded where the names have been told (`--web.allowed-host`).
  */
 export function hostRules(listenHost: string, allowed: readonly string[]): HostRules {
-  const own = [hostname(), ...(isIP(listenHost) === 0 ? [listenHost] : []), ...allowed];
-  return { names: new Set(own.map((name) => name.toLowerCase())), guardsReading: isLoopback(listenHost) || allowed.length > 0 };
+  const own = [hostname(), ...(isIP(listenHost) === 0 ? [listenHost] : [])];
+  return {
+    names: lowerCase([...own, ...allowed]),
+    proxies: lowerCase(allowed),
+    guardsReading: isLoopback(listenHost) || allowed.length > 0,
+  };
 }
 
 /**
@@ -50,12 +56,17 @@ export function checkHost(rules: HostRules) {
   };
 }
 
-/** Where a proxy changes Host on the way, the page's own name has to be told. */
-function isOwn(origin: string, host: string | undefined, { names }: HostRules): boolean {
+/**
+ * By the port, too: other servers of this machine have its name as well. Where a proxy changes Host on the way, the
+ * page's own name has to be told.
+ */
+function isOwn(origin: string, host: string | undefined, { proxies }: HostRules): boolean {
   if (!URL.canParse(origin)) return false; // "null": a sandboxed or a local page
   const url = new URL(origin);
-  return url.host === host?.toLowerCase() || names.has(url.hostname);
+  return url.host === host?.toLowerCase() || proxies.has(url.hostname);
 }
+
+const lowerCase = (names: readonly string[]): Set<string> => new Set(names.map((name) => name.toLowerCase()));
 
 function isKnown(name: string, { names }: HostRules): boolean {
   return isIP(name) !== 0 || name === 'localhost' || name.endsWith('.localhost') || names.has(name);

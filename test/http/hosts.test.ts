@@ -52,6 +52,19 @@ t.test('names that were told', async (t) => {
   t.equal(await serving(t, 'box.lan', ['x']).status('GET', { host: 'box.lan:1' }), 200, 'the name it listens on');
 });
 
+t.test('another server of this machine has its name, too: a page of it is told by the port', async (t) => {
+  const name = hostname().toLowerCase();
+  for (const [listenHost, own] of [['127.0.0.1', name], ['0.0.0.0', name], ['box.lan', 'box.lan']] as const) {
+    const { status } = serving(t, listenHost, listenHost === '0.0.0.0' ? ['warden.example'] : []);
+    const host = `${own}:9973`;
+    t.equal(await status('POST', { host, origin: `http://${own}:9973` }), 200, `${host}: the status page`);
+    for (const port of [':3000', '', ':19973']) t.equal(await status('POST', { host, origin: `http://${own}${port}` }), 403, `${host}: ${port}`);
+    t.equal(await status('POST', { host: '127.0.0.1:9973', origin: `http://${own}:3000` }), 403, `${host}: be it by address`);
+  }
+  const { status } = serving(t, '0.0.0.0', ['warden.example']);
+  t.equal(await status('POST', { host: '127.0.0.1:9973', origin: 'https://warden.example:8443' }), 200, "a proxy's port is its own");
+});
+
 t.test('cross-site: what a page of another origin asks for is refused, token or not', async (t) => {
   const { status, warden } = serving(t, '127.0.0.1');
   const host = '127.0.0.1:9973';
