@@ -185,6 +185,14 @@ t.test('a folder that others may write into', { skip: onPosix }, async (t) => {
   t.equal(statSync(made).mode & 0o777, 0o700);
 });
 
+t.test("a stranger's folder is told of, to root too", { skip: onPosix || asRoot }, async (t) => {
+  const { state } = setup(t);
+  chownSync(state, 4242, 4242);
+  t.match(await whyUnsafe(state), /the state folder .* belongs to user 4242, who can remove or replace what is in it/);
+  chownSync(state, 0, 4242);
+  t.equal(await whyUnsafe(state), null, "root's own");
+});
+
 t.test('a source map is read of plain files alone, and of nothing that is only root\'s', { skip: onPosix }, async (t) => {
   const { dir } = setup(t);
   const map = { version: 3, sources: ['real.ts'], names: [], mappings: 'AAAA' };

@@ -26,8 +26,9 @@ export async function makeStateFolder(stateDir: string): Promise<void> {
 export async function whyUnsafe(stateDir: string): Promise<string | null> {
   if (process.platform === 'win32') return null;
   const { uid, mode } = await stat(stateDir);
-  const me = process.geteuid?.();
-  if (uid !== me && uid !== 0 && me !== 0) return `the state folder ${stateDir} belongs to user ${uid}, who can remove or replace what is in it`;
+  if (uid !== process.geteuid?.() && uid !== 0) {
+    return `the state folder ${stateDir} belongs to user ${uid}, who can remove or replace what is in it`;
+  }
   if ((mode & OTHERS_WRITE) === 0) return null;
   return `others than this user may write into the state folder ${stateDir}, and remove what is in it: chmod go-w ${stateDir}`;
 }

@@ -4,24 +4,26 @@ import { dirname } from 'node:path';
 import { HeapwardenError, messageOf } from '../errors.js';
 
 const SETGID = 0o2000;
+const STICKY = 0o1000;
+const OTHERS_WRITE = 0o022;
 
 /**
  * Makes `server` listen on a Unix socket that only this user can reach (0600, in a 0700 folder made where missing), or
  * on a named pipe. With `group`, that group's users can reach it, too (0660, in 0710); so they can in a folder that has
  * been made setgid (RuntimeDirectoryMode=2750), whose group the socket then has: apps of other users report to a warden
- * that is not root. Returns why those cannot, where the folder was there before and keeps them out. A socket file that a
- * dead warden left behind is replaced. Throws HeapwardenError SOCKET_IN_USE where somebody answers there,
- * STATE_UNWRITABLE where the socket cannot be made.
+ * that is not root. Returns what is to be warned of: that the folder was there before and keeps those out, or lets
+ * others put a socket in the place of this one. A socket file that a dead warden left behind is replaced. Throws
+ * HeapwardenError SOCKET_IN_USE where somebody answers there, STATE_UNWRITABLE where the socket cannot be made.
  */
-export async function listenOnSocket(server: Server, path: string, group?: number): Promise<string | null> {
+export async function listenOnSocket(server: Server, path: string, group?: number): Promise<string[]> {
   const folder = dirname(path);
   try {
     if (process.platform === 'win32') {
       await listen(server, path);
-      return null;
+      return [];
     }
     const wasMade = (await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined;
-    if (!wasMade) await assertTrustworthy(folder);
+    const unsafe = wasMade ? null : await whyUnsafe(folder);
     if (group !== undefined && wasMade) await open(folder, group, 0o710);
     try {
       await listen(server, path);
@@ -32,7 +34,8 @@ export async function listenOnSocket(server: Server, path: string, group?: numbe
     }
     if (group === undefined) await chmod(path, (await stat(folder)).mode & SETGID ? 0o660 : 0o600);
     else await open(path, group, 0o660);
-    return group === undefined ? null : await whyClosed(folder, group);
+    const closed = group === undefined ? null : await whyClosed(folder, group);
+    return [unsafe, closed].filter((why) => why !== null);
   } catch (error) {
     const inUse = hasCode(error, 'EADDRINUSE');
     throw new HeapwardenError(
@@ -46,11 +49,22 @@ export async function listenOnSocket(server: Server, path: string, group?: numbe
   }
 }
 
-/** Whoever owns the folder can put a socket of his own in the place of ours, and give orders to the agents. */
-async function assertTrustworthy(folder: string): Promise<void> {
-  const { uid } = await stat(folder);
+/**
+ * Whoever owns the folder, or may write into it, can put a socket of his own in the place of ours, and give orders to
+ * the agents. Throws where a stranger made it before this user did; root may have chosen whose it is. One that others
+ * may write into is what Kubernetes' emptyDir is: it can only be told.
+ */
+async function whyUnsafe(folder: string): Promise<string | null> {
+  const { uid, mode } = await stat(folder);
   const me = process.geteuid?.();
-  if (uid !== me && uid !== 0 && me !== 0) throw new Error(`${folder} belongs to user ${uid}, who could take the socket's place`);
+  if (uid !== me && uid !== 0) {
+    const why = `${folder} belongs to user ${uid}, who could take the socket's place`;
+    if (me !== 0) throw new Error(why);
+    return `the folder of the agent socket, ${why} and give orders to agents`;
+  }
+  if ((mode & OTHERS_WRITE) === 0) return null;
+  const when = mode & STICKY ? ' while heapwarden is down' : '';
+  return `others than this user may write into the folder of the agent socket, ${folder}: they could take its place${when} and give orders to agents`;
 }
 
 async function open(path: string, group: number, mode: number): Promise<void> {

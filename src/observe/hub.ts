@@ -87,8 +87,7 @@ export class AgentHub {
   async listen(): Promise<void> {
     const { path, group, log } = this.#options;
     this.#pidNamespace = await ownPidNamespace();
-    const closed = await listenOnSocket(this.#server, path, group);
-    if (closed !== null) log.warn(closed);
+    for (const warning of await listenOnSocket(this.#server, path, group)) log.warn(warning);
     this.#server.on('error', (error) => log.error(`the agent socket ${path} failed: ${error.message}`));
   }
 

@@ -32,9 +32,9 @@ async function listening(t: Test, path: string, group?: number) {
   const umask = process.umask(0);
   t.teardown(() => void process.umask(umask));
   t.teardown(() => new Promise((resolve) => server.close(resolve)));
-  await listenOnSocket(server, path, group);
+  const warnings = await listenOnSocket(server, path, group);
   process.umask(umask);
-  return server;
+  return Object.assign(server, { warnings });
 }
 
 t.test('it is never more open than it ends up, whatever the umask', { skip: onPosix }, async (t) => {
@@ -70,4 +70,17 @@ t.test('a folder that somebody else was faster to make is refused', { skip: onPo
   t.match(stdout, new RegExp(`^STATE_UNWRITABLE cannot listen on the agent socket .*${folder} belongs to user 4244, who could take the socket's place`));
   const own = await listening(t, join(folder, 'agent.sock'));
   t.equal(own.modeAtFirst, 0o600, 'root may choose whose folder it uses');
+  t.match(own.warnings, [/belongs to user 4244, who could take the socket's place and give orders to agents$/], 'and is told');
+});
+
+t.test('a folder that others may write into is told of', { skip: onPosix }, async (t) => {
+  const warningsOf = async (mode: number) => {
+    const folder = folderOf(t);
+    chmodSync(folder, mode);
+    return (await listening(t, join(folder, 'agent.sock'))).warnings;
+  };
+  for (const mode of [0o777, 0o775, 0o2777]) t.match(await warningsOf(mode), [/they could take its place and give orders to agents$/], mode.toString(8));
+  t.match(await warningsOf(0o1777), [/they could take its place while heapwarden is down and give orders to agents$/], 'as /tmp is');
+  for (const mode of [0o700, 0o755, 0o710, 0o2750, 0o1755]) t.strictSame(await warningsOf(mode), [], mode.toString(8));
+  t.strictSame((await listening(t, join(folderOf(t), 'made', 'agent.sock'))).warnings, []);
 });
