@@ -1,8 +1,13 @@
 import type { Log, LogFields } from './log.js';
 
 const EVERY_MS = 10_000;
+/** Kinds at a time: some have names in them that others choose. */
+const MAX_KINDS = 200;
 
-/** Says a thing at once, and what comes of its kind in the `everyMs` after that in one line, with a count. */
+/**
+ * Says a thing at once, and what comes of its kind in the `everyMs` after that in one line, with a count. Of more than
+ * 200 kinds at a time, the others are one kind for each level.
+ */
 export class SparseLog {
   readonly #log: Log;
   readonly #everyMs: number;
@@ -25,7 +30,8 @@ export class SparseLog {
     this.#say('error', kind, message, fields);
   }
 
-  #say(level: 'info' | 'warn' | 'error', kind: string, message: string, fields: LogFields): void {
+  #say(level: 'info' | 'warn' | 'error', asked: string, message: string, fields: LogFields): void {
+    const kind = this.#more.has(asked) || this.#more.size < MAX_KINDS ? asked : `any ${level}`;
     const more = this.#more.get(kind);
     if (more !== undefined) return void this.#more.set(kind, more + 1);
     this.#log[level](message, fields);

@@ -230,7 +230,9 @@ export class AgentHub {
     this.#byPid.set(pid, connection);
     before?.close();
     if (before?.report) this.#log.warn('displaced', displaced(before.report, app), { app: before.report.app, pid });
-    this.#log.info(`agent ${pid}`, `${app}: the agent of process ${pid} reports in (Node ${node})`, { app, pid, node_version: node });
+    const said = `${app}: the agent of process ${pid} reports in (Node ${node})`;
+    // By app: one that starts processes without end has a line for all of them.
+    this.#log.info(`agent of ${app}`, said, { app, pid, node_version: node });
     return { pid, statsIntervalMs: this.#statsIntervalMs };
   }
 

@@ -212,6 +212,17 @@ t.test('one that comes again and again does not fill the log', async (t) => {
   t.equal(other.at('info').length, 1);
 });
 
+t.test('an app that starts processes without end does not fill the log', async (t) => {
+  const { hub, log, path } = await listening(t, { pidExists: () => true });
+  for (const app of ['shop', 'cart']) {
+    const children = Array.from({ length: 20 }, () => new Liar(t, path));
+    for (const [i, child] of children.entries()) child.say({ ...HELLO, app, pid: 4200 + (app === 'shop' ? 0 : 100) + i });
+    await until('all of them', () => hub.reports().filter((report) => report.app === app).length === 20);
+  }
+  t.match(log.at('info'), [/^shop: the agent of process \d+ reports in/, /^cart: the agent of process \d+ reports in/]);
+  t.equal(log.at('info').length, 2);
+});
+
 t.test('no name of a path or a command is taken from an agent', async (t) => {
   const { hub, path } = await listening(t);
   const { pid } = await bystander(t);
