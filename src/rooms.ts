@@ -9,6 +9,7 @@ import { LastWords } from './act/evidence/last-words.js';
 import { lookAtStack } from './act/evidence/look-at-stack.js';
 import { PostMortem } from './act/evidence/post-mortem.js';
 import { EvidenceStore } from './act/evidence/store.js';
+import { whyNoFiles } from './act/evidence/app-user.js';
 import { Witness } from './act/evidence/witness.js';
 import { DayKeeper } from './act/day-keeper.js';
 import { History } from './act/history.js';
@@ -107,10 +108,12 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   const systemctls = { system: new Systemctl({ user: false }), user: new Systemctl({ user: true }) };
   const drain: Drain = ({ pid }, timeoutMs) => hub.drain(pid, timeoutMs);
   const lastWords = new LastWords(clock);
-  const witness = new Witness({ hub, clock });
+  const witness = new Witness({ hub, whyNoFiles, clock });
   const store = new EvidenceStore(state_dir);
   const look = (pid: number, timeoutMs: number) => lookAtStack(pid, processes, timeoutMs);
-  const evidence = new Evidence({ store, witness, lastWords, hub, lookAtStack: look, describe: incidentStatus, clock, log });
+  const evidence = new Evidence({
+    store, witness, lastWords, hub, whyNoFiles, lookAtStack: look, describe: incidentStatus, clock, log,
+  });
   const onWords: ChildParts['onOutput'] = (app, worker, stream, chunk) => {
     lastWords.push(app, worker, stream, chunk);
     onOutput(app, worker, stream, chunk);

@@ -29,6 +29,8 @@ export interface EvidenceParts {
   witness: Pick<Witness, 'of' | 'profileTaken'>;
   lastWords: Pick<LastWords, 'of'>;
   hub: Pick<AgentHub, 'gather'>;
+  /** As in app-user.ts. */
+  whyNoFiles(pid: number): Promise<string | null>;
   lookAtStack(pid: number, timeoutMs: number): Promise<Looks>;
   /** As the API tells it. */
   describe(incident: Incident): object;
@@ -145,6 +147,8 @@ export class Evidence {
     const { worker, report, memory, app } = given;
     const { agent } = worker;
     if (!agent) return void report.notes.push('no agent is in the process, so nothing could be asked of it');
+    const why = await this.#parts.whyNoFiles(agent.pid);
+    if (why !== null) return void report.notes.push(`no ${filesWanted(given).join(', ')}: ${why}`);
     const since = memory?.profiledSince ?? null;
     await this.#gather(given, agent.pid, since ? ['allocations.heapprofile', 'report.json'] : ['report.json']);
     if (since) {
@@ -211,6 +215,12 @@ async function attempt(report: EvidenceReport, file: string, write: () => Promis
 
 const isThere = (folder: string, file: string): Promise<boolean> =>
   lstat(join(folder, file)).then((facts) => facts.isFile() && facts.size > 0, () => false);
+
+/** What the agent would write if it could. */
+function filesWanted({ incident, app: { evidence } }: Case): EvidenceFile[] {
+  const { profile, snapshot } = isOfMemory(incident) ? evidence : { profile: false, snapshot: false };
+  return [...(profile ? ['allocations.heapprofile' as const] : []), 'report.json', ...(snapshot ? ['heap.heapsnapshot' as const] : [])];
+}
 
 const isOfMemory = ({ asked }: Incident): boolean => asked === 'rss' || asked === 'heap';
 

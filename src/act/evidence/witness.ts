@@ -42,6 +42,8 @@ interface Known extends Memory {
 
 export interface WitnessParts {
   hub: Pick<AgentHub, 'profile'>;
+  /** As in app-user.ts: a profile that cannot be written is not worth what it costs the app. */
+  whyNoFiles(pid: number): Promise<string | null>;
   clock: Clock;
 }
 
@@ -109,10 +111,12 @@ export class Witness {
     if (known.told !== wanted && !known.asking) void this.#tell(known, wanted);
   }
 
-  async #tell(known: Known, on: boolean): Promise<void> {
+  async #tell(known: Known, wanted: boolean): Promise<void> {
     known.asking = true;
     const since = known.last;
-    const heard = await this.#parts.hub.profile(known.agentPid, on);
+    const { hub, whyNoFiles } = this.#parts;
+    const on = wanted && (await whyNoFiles(known.agentPid)) === null;
+    const heard = on === known.told || (await hub.profile(known.agentPid, on));
     known.asking = false;
     if (!heard) return; // it is asked again in the next round
     known.told = on;

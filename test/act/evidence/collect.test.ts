@@ -35,6 +35,7 @@ function parts(t: Test, change: Partial<EvidenceParts> = {}) {
       for (const file of files) writeFileSync(join(folder, file), file === 'allocations.heapprofile' ? PROFILE : '{}');
       return [];
     } },
+    whyNoFiles: async () => null,
     lookAtStack: async () => ({ stacks: [], overMs: 0, lack: 'none to be had' }),
     describe: ({ id }) => ({ id }),
     clock: systemClock,
@@ -137,4 +138,22 @@ t.test('a snapshot only where it is asked for, of a memory restart, and where th
   t.notOk((await taken({ asked: 'uptime', reason: 'uptime', atMs: 1 }, { snapshot: true })).files.includes('heap.heapsnapshot'));
   const tooLate = await taken({ atMs: 2 }, { snapshot: true, timeout: 3000 });
   t.match(tooLate.notes, [/^no heap\.heapsnapshot: a heap of 30 MB may take /]);
+});
+
+t.test('an agent whose user may not write there is asked for nothing, and one note says so', async (t) => {
+  const asked: string[] = [];
+  const { evidence, worker, lastWords, taken } = parts(t, {
+    whyNoFiles: async (pid) => (pid === process.pid ? 'the app runs as another user' : null),
+    hub: { gather: async (_pid, { files }) => (asked.push(...files), []) },
+  });
+  lastWords.push('shop', '0', 'stdout', Buffer.from('one\n'));
+  const report = async (change: object, config: object) => (await evidence.collect(incident(change), worker, shop(config), never))!;
+  t.match(await report({}, { snapshot: true }), {
+    files: ['incident.json', 'output.txt'],
+    notes: ['no allocations.heapprofile, report.json, heap.heapsnapshot: the app runs as another user'],
+  });
+  t.strictSame((await report({ atMs: 1 }, { profile: false })).notes, ['no report.json: the app runs as another user']);
+  const ofUptime = await report({ asked: 'uptime', reason: 'uptime', atMs: 2 }, { snapshot: true });
+  t.strictSame(ofUptime.notes, ['no report.json: the app runs as another user']);
+  t.strictSame([asked, taken], [[], []]);
 });

@@ -18,7 +18,7 @@ t.test('from which line on allocations are sampled', async (t) => {
 });
 
 t.test('the baseline: the least after startup_grace, and before that the first look', async (t) => {
-  const witness = new Witness({ clock: new FakeClock(), hub: { profile: async () => true } });
+  const witness = new Witness({ clock: new FakeClock(), whyNoFiles: async () => null, hub: { profile: async () => true } });
   const app = appOf('restart: { startup_grace: 30s }');
   const baselineAt = (seconds: number, rssMb: number, resources = {}) => {
     const at = NOW + seconds * SECOND;
@@ -38,7 +38,9 @@ t.test('it starts above the line, and stops a minute after it has come below', a
   const asked: boolean[] = [];
   let hears = true;
   const clock = new FakeClock();
-  const witness = new Witness({ clock, hub: { profile: async (_pid, on) => (asked.push(on), hears) } });
+  const witness = new Witness({
+    clock, whyNoFiles: async () => null, hub: { profile: async (_pid, on) => (asked.push(on), hears) },
+  });
   const app = appOf('limits: { rss: { warning: 100MB, restart: 200MB } }');
   const look = async (made: Made) => {
     const worker = workerOf(made);
@@ -59,4 +61,25 @@ t.test('it starts above the line, and stops a minute after it has come below', a
   t.equal((await look({ rssBytes: 50 * MB }))?.profiledSince, null);
   t.strictSame(asked, [false, true, true, false]);
   t.match(await look({ rssBytes: 150 * MB, pid: 101 }), { baseline: { rssBytes: 150 * MB } }, 'another process');
+});
+
+t.test('a process that could not write its profile is not made to take one', async (t) => {
+  const asked: [number, boolean][] = [];
+  let why: string | null = 'it is of another user';
+  const witness = new Witness({
+    clock: new FakeClock(), whyNoFiles: async () => why, hub: { profile: async (pid, on) => (asked.push([pid, on]), true) },
+  });
+  const app = appOf('limits: { rss: { warning: 100MB, restart: 200MB } }');
+  const worker = workerOf({ rssBytes: 150 * MB });
+  const look = async () => {
+    witness.look([app], new Map([[workerKey('shop', '0'), worker]]));
+    await turn();
+    return witness.of(worker)?.profiledSince;
+  };
+  const { pid } = worker.agent!;
+  for (let round = 0; round < 3; round++) t.equal(await look(), null);
+  t.strictSame(asked, [[pid, false]], 'told once to stop, as a warden before this one may have started it');
+  why = null;
+  t.match(await look(), { rssBytes: 150 * MB }, 'it has become another user since');
+  t.strictSame(asked, [[pid, false], [pid, true]]);
 });
