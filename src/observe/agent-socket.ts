@@ -64,7 +64,8 @@ async function whyUnsafe(folder: string): Promise<string | null> {
   }
   if ((mode & OTHERS_WRITE) === 0) return null;
   const when = mode & STICKY ? ' while heapwarden is down' : '';
-  return `others than this user may write into the folder of the agent socket, ${folder}: they could take its place${when} and give orders to agents`;
+  const what = `they could take its place${when} and give orders to agents`;
+  return `others than this user may write into the folder of the agent socket, ${folder}: ${what}`;
 }
 
 async function open(path: string, group: number, mode: number): Promise<void> {

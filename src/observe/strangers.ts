@@ -5,7 +5,7 @@ import { SharedLooks } from './shared-looks.js';
 /** Milliseconds between two looks: each reads something of every process of the machine. */
 const REST_MS = 250;
 
-/** Finds the processes of agents of other pid namespaces. However many come, it looks no more than a few times a second. */
+/** Finds processes of other pid namespaces, for their agents. However many come, it looks a few times a second at most. */
 export class Strangers {
   readonly #clock: Clock;
   readonly #read: () => Promise<NestedProcess[]>;

@@ -218,8 +218,10 @@ const isThere = (folder: string, file: string): Promise<boolean> =>
 
 /** What the agent would write if it could. */
 function filesWanted({ incident, app: { evidence } }: Case): EvidenceFile[] {
-  const { profile, snapshot } = isOfMemory(incident) ? evidence : { profile: false, snapshot: false };
-  return [...(profile ? ['allocations.heapprofile' as const] : []), 'report.json', ...(snapshot ? ['heap.heapsnapshot' as const] : [])];
+  const files: EvidenceFile[] = ['report.json'];
+  if (isOfMemory(incident) && evidence.profile) files.unshift('allocations.heapprofile');
+  if (isOfMemory(incident) && evidence.snapshot) files.push('heap.heapsnapshot');
+  return files;
 }
 
 const isOfMemory = ({ asked }: Incident): boolean => asked === 'rss' || asked === 'heap';
