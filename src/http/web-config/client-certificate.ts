@@ -30,10 +30,21 @@ export function alternativeNames(text: string): string[] {
   const entry = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/y;
   while (entry.lastIndex < text.length) {
     const [, kind, value = ''] = entry.exec(text) ?? [];
-    if (kind === undefined) return []; // what cannot be understood names nobody
-    if (!['DNS', 'email', 'URI', 'IP Address'].includes(kind)) continue;
-    const plain = value.startsWith('"') ? (JSON.parse(value) as string) : value;
-    names.push(kind === 'IP Address' && isIPv6(plain) ? new URL(`http://[${plain}]`).hostname.slice(1, -1) : plain);
+    const name = kind === undefined ? null : nameOf(kind, value);
+    if (name === null) return []; // what cannot be understood names nobody
+    if (KINDS.includes(kind!)) names.push(name);
   }
   return names;
+}
+
+const KINDS = ['DNS', 'email', 'URI', 'IP Address'];
+
+/** Null where it is none. */
+function nameOf(kind: string, value: string): string | null {
+  try {
+    const plain = value.startsWith('"') ? String(JSON.parse(value)) : value;
+    return kind === 'IP Address' && isIPv6(plain) ? new URL(`http://[${plain}]`).hostname.slice(1, -1) : plain;
+  } catch {
+    return null;
+  }
 }

@@ -183,5 +183,7 @@ t.test('the names in a certificate, as Go prints them', async (t) => {
   const text = 'DNS:a.example, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, email:a@b.example, URI:spiffe://x/y, DNS:"a, DNS:b", othername:<unsupported>';
   t.strictSame(alternativeNames(text), ['a.example', '127.0.0.1', '::1', 'a@b.example', 'spiffe://x/y', 'a, DNS:b']);
   t.strictSame(alternativeNames(''), []);
-  t.strictSame(alternativeNames('DNS:a"b'), [], 'what cannot be understood names nobody');
+  for (const odd of ['DNS:a"b', String.raw`DNS:"\ u0022"`, 'IP Address:fe80::1%eth0']) {
+    t.strictSame(alternativeNames(`DNS:a, ${odd}`), [], `what cannot be understood names nobody: ${odd}`);
+  }
 });
