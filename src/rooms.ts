@@ -158,7 +158,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   });
   const current = () => config.current;
   const intake = new Intake({ config: current, observer, restarter, waiting, onAlert: (decision) => counters.alert(decision as AlertDecision) });
-  const schedules = new Schedules(notes, clock);
+  const schedules = new Schedules(notes, history, clock);
   const complete: Journal['complete'] = (id, outcome) => counted(journal.complete(id, outcome));
   const aftercare = new Aftercare({ history, journal: { complete }, notes, releaseOf, clock, log });
   const days = await DayKeeper.open({ stateDir: state_dir, clock, log });

@@ -83,6 +83,13 @@ export class History {
     return this.restartsOf(app, worker).at(-1) ?? null;
   }
 
+  /** The last that the worker's schedule came to, a refusal too; null where nothing is on record of it. */
+  lastScheduled(app: string, worker: string): Incident | null {
+    const isScheduled = (incident: Recorded): incident is Incident =>
+      incident.action !== 'death' && incident.origin === 'schedule';
+    return this.#incidents.filter(isScheduled).findLast((one) => one.app === app && one.worker === worker) ?? null;
+  }
+
   /** Oldest first, those under way too. */
   restartsOf(app: string, worker: string): readonly Incident[] {
     return this.#index().byWorker.get(workerKey(app, worker)) ?? [];

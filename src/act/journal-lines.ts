@@ -105,9 +105,14 @@ function isState(state: unknown): boolean {
   return (
     isNullOr(pause, ({ untilMs }) => untilMs === null || typeof untilMs === 'number') &&
     (freshSinceMs === null || typeof freshSinceMs === 'number') &&
-    isNullOr(schedule, (known) => hasAll(known, 'string', 'cron') && hasAll(known, 'number', 'seenMs'))
+    isNullOr(schedule, isFollowed)
   );
 }
+
+const isFollowed = (known: Group): boolean =>
+  hasAll(known, 'string', 'cron') &&
+  hasAll(known, 'number', 'seenMs') &&
+  ((known['dueAtMs'] ?? null) === null || typeof known['dueAtMs'] === 'number');
 
 const isNullOr = (value: unknown, is: (group: Group) => boolean): boolean =>
   value === null || (isGroup(value) && is(value));

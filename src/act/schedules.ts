@@ -2,44 +2,67 @@ import type { Clock } from '../clock.js';
 import type { AppConfig } from '../config/schema.js';
 import type { Ask } from '../decide/decision.js';
 import { lastDue } from '../decide/schedule.js';
-import type { Workers } from '../observe/tracker.js';
+import { sameProcess } from '../observe/identity.js';
+import { workerKey, type Workers, type WorkerState } from '../observe/tracker.js';
 import type { AppNotes } from './app-notes.js';
+import type { History } from './history.js';
+import { waitedAtEnd } from './waiting-asks.js';
 
-/** Follows the cron expressions. One that was missed, however often, is made up for once. */
+/**
+ * Follows the cron expressions. One that was missed, however often, is made up for once; one that waited when the last
+ * warden ended is taken up again, until its next time.
+ */
 export class Schedules {
   readonly #notes: AppNotes;
+  readonly #history: Pick<History, 'lastScheduled'>;
   readonly #clock: Clock;
+  /** Workers that this warden has seen running: what another one has left to do for them is taken up. */
+  readonly #met = new Set<string>();
 
-  constructor(notes: AppNotes, clock: Clock) {
+  constructor(notes: AppNotes, history: Pick<History, 'lastScheduled'>, clock: Clock) {
     this.#notes = notes;
+    this.#history = history;
     this.#clock = clock;
   }
 
   /** What falls due now: an ask for each worker that runs. How far a schedule was followed is on disk before. */
   async due(apps: readonly AppConfig[], workers: Workers): Promise<Ask[]> {
     const asks: Ask[] = [];
+    // What does not run was stopped by somebody, or its supervisor is at work on it: a schedule starts nothing.
+    const running = [...workers.values()].filter(({ reading }) => reading);
+    const unmet = running.filter(({ app, worker }) => !this.#met.has(workerKey(app, worker)));
     for (const app of apps) {
-      const dueAtMs = app.schedule === undefined ? null : await this.#follow(app, app.schedule);
+      if (app.schedule === undefined) continue;
+      const { dueAtMs, isNow } = await this.#follow(app, app.schedule);
       if (dueAtMs === null) continue;
-      for (const { app: name, worker, reading } of workers.values()) {
-        // What does not run was stopped by somebody, or its supervisor is at work on it: a schedule starts nothing.
-        if (name === app.name && reading) asks.push(askOf(name, worker, dueAtMs));
+      for (const state of isNow ? running : unmet) {
+        if (state.app !== app.name || !(isNow || this.#hasWaited(state, dueAtMs))) continue;
+        asks.push(askOf(state, dueAtMs));
       }
     }
+    for (const { app, worker } of unmet) this.#met.add(workerKey(app, worker));
     return asks;
   }
 
-  async #follow({ name, time_zone }: AppConfig, cron: string): Promise<number | null> {
+  async #follow({ name, time_zone }: AppConfig, cron: string): Promise<{ dueAtMs: number | null; isNow: boolean }> {
     const nowMs = this.#clock.now();
     const { schedule } = this.#notes.of(name);
     // A schedule that is new, or another one, counts from now on.
-    const isKnown = schedule?.cron === cron;
-    const dueAtMs = isKnown ? lastDue(cron, time_zone, schedule.seenMs, nowMs) : null;
-    if (!isKnown || dueAtMs !== null) await this.#notes.change(name, { schedule: { cron, seenMs: nowMs } });
-    return dueAtMs;
+    const known = schedule?.cron === cron ? schedule : null;
+    const fellDueMs = known && lastDue(cron, time_zone, known.seenMs, nowMs);
+    const dueAtMs = fellDueMs ?? known?.dueAtMs ?? null;
+    if (!known || fellDueMs !== null) await this.#notes.change(name, { schedule: { cron, seenMs: nowMs, dueAtMs } });
+    return { dueAtMs, isNow: fellDueMs !== null };
+  }
+
+  /** Where nothing is on record of this very process, nobody knows that it was asked for. */
+  #hasWaited({ app, worker, reading }: WorkerState, dueAtMs: number): boolean {
+    const last = this.#history.lastScheduled(app, worker);
+    if (!reading || reading.startedAtMs > dueAtMs || !last) return false;
+    return sameProcess(reading.root, last.before) && waitedAtEnd(last);
   }
 }
 
-function askOf(app: string, worker: string, dueAtMs: number): Ask {
+function askOf({ app, worker }: WorkerState, dueAtMs: number): Ask {
   return { app, worker, reason: 'schedule', origin: 'schedule', force: false, dryRun: false, alert: null, dueAtMs };
 }

@@ -1,6 +1,7 @@
 import { endsWith, type AlertRef, type Ask, type Reason } from '../decide/decision.js';
 import type { Breach } from '../decide/guard.js';
 import { workerKey } from '../observe/tracker.js';
+import type { Incident } from './incident.js';
 
 /** Refusals that pass by themselves, or when a person has done something about it. */
 const PASSING: readonly Reason[] = [
@@ -17,6 +18,15 @@ const PASSING: readonly Reason[] = [
 /** Whether a decision, in the word of the API, is a refusal that passes. */
 export function isPassing(decision: string): boolean {
   return (PASSING as readonly string[]).includes(decision);
+}
+
+/**
+ * Pure: whether what was asked for waited when the warden ended, by the last that is on record of it. One that was
+ * interrupted with the old process still there may not have had its turn.
+ */
+export function waitedAtEnd({ action, reason, outcome }: Incident): boolean {
+  if (action === 'refuse') return isPassing(reason);
+  return outcome === null || outcome.result === 'cancelled' || (outcome.result === 'failed' && outcome.interrupted);
 }
 
 /**

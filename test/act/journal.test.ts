@@ -88,11 +88,12 @@ t.test('garbage harms no other line', async (t) => {
     line({ v: 1, type: 'app', app: 'shop', state: [] }),
     line({ v: 1, type: 'app', app: 'shop', state: { pause: { untilMs: 'tomorrow' } } }),
     line({ v: 1, type: 'app', app: 'shop', state: { schedule: 'daily' } }),
+    line({ v: 1, type: 'app', app: 'shop', state: { schedule: { cron: '0 4 * * *', seenMs: 1, dueAtMs: 'today' } } }),
     line({ v: 1, type: 'outcome', id: 'nobody', outcome: OUTCOME }), // without an intent
     '',
     line({ v: 1, type: 'outcome', id: 'open', outcome: OUTCOME }),
   ].join('\n');
-  t.strictSame(parseJournal(text), { incidents: [{ ...open, outcome: OUTCOME }], apps: new Map(), damaged: 23 });
+  t.strictSame(parseJournal(text), { incidents: [{ ...open, outcome: OUTCOME }], apps: new Map(), damaged: 24 });
   const leak = { class: 'heap', bytesPerSecond: 1, confidence: 1, companions: [] } as const;
   for (const outlook of [null, OUTLOOK, { ...OUTLOOK, leak: { ...leak, companions: [] } }]) {
     const known = { ...done, outlook };

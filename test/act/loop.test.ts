@@ -40,7 +40,7 @@ class Fixture {
         },
         isBusy: (app, worker) => this.busy.has(`${app}/${worker}`),
       },
-      schedules: new Schedules(new AppNotes(this.world.history, { note: async () => {} }), this.world.clock),
+      schedules: new Schedules(new AppNotes(this.world.history, { note: async () => {} }), this.world.history, this.world.clock),
       witness: { look: () => {} },
       deaths: { look: async () => {} },
       collections: { look: () => {} },

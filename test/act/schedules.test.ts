@@ -1,10 +1,12 @@
 import t from 'tap';
 import { AppNotes } from '../../src/act/app-notes.js';
 import { History } from '../../src/act/history.js';
+import type { Incident } from '../../src/act/incident.js';
 import { Journal } from '../../src/act/journal.js';
 import { Schedules } from '../../src/act/schedules.js';
-import { HOUR, MINUTE, appOf, workerOf, workersOf } from '../decide/support.js';
-import { FakeClock } from './support.js';
+import type { AppConfig } from '../../src/config/schema.js';
+import { HOUR, MINUTE, NOW, appOf, workerOf, workersOf } from '../decide/support.js';
+import { FakeClock, incidentOf } from './support.js';
 
 const utc = (time: string): number => Date.parse(`${time}Z`);
 const WORKERS = workersOf(workerOf(), workerOf({ worker: '1' }), workerOf({ worker: '2', pid: null }), workerOf({ app: 'api' }));
@@ -17,7 +19,8 @@ t.test('one that was missed while the warden was down runs once', async (t) => {
   const wardenAt = async (time: string, config = app) => {
     clock.nowMs = utc(time);
     const { journal, content } = await Journal.open(dir);
-    const schedules = new Schedules(new AppNotes(new History(content.incidents, clock, content.apps), journal), clock);
+    const history = new History(content.incidents, clock, content.apps);
+    const schedules = new Schedules(new AppNotes(history, journal), history, clock);
     const asks = [];
     for (let look = 0; look < 2; look++, clock.nowMs += MINUTE) asks.push(...(await schedules.due([config], WORKERS)));
     await journal.close();
@@ -34,10 +37,69 @@ t.test('one that was missed while the warden was down runs once', async (t) => {
   t.equal((await wardenAt('2026-03-15T15:00:00', later)).length, 2);
 });
 
+t.test('one that waited when the warden ended is taken up again', async (t) => {
+  const dir = t.testdir();
+  const clock = new FakeClock();
+  const app = appOf('schedule: "0 4 * * *", time_zone: UTC');
+  const dueAtMs = utc('2026-03-10T04:00:00');
+  const before = { pid: 100, start: 1, startedAtMs: NOW, rssBytes: 1, heapUsedBytes: null, heapLimitBytes: null, heartbeatAtMs: null };
+  const ended = incidentOf({ id: 'x' }).outcome!;
+  const came = { origin: 'schedule', asked: 'schedule', reason: 'schedule', atMs: dueAtMs, before } as const;
+  const refused = { ...came, action: 'refuse', outcome: null } as const;
+  /** By worker: what has become of it. */
+  const fates: Record<string, Partial<Incident>> = {
+    budget: { ...refused, reason: 'budget' },
+    paused: { ...refused, reason: 'paused' },
+    queued: { ...came, outcome: { ...ended, result: 'cancelled' } },
+    open: { ...came, outcome: null },
+    interrupted: { ...came, outcome: { ...ended, result: 'failed', interrupted: true } },
+    replaced: { ...refused, reason: 'budget' },
+    dry: { ...refused, reason: 'dry_run' },
+    failed: { ...came, outcome: { ...ended, result: 'failed' } },
+    another: { ...refused, reason: 'budget', before: { ...before, pid: 99 } },
+    alerted: { ...refused, reason: 'budget', origin: 'alertmanager', asked: 'rss' },
+    unasked: { ...refused, reason: 'budget', app: 'api' },
+  };
+  const waited = ['budget', 'paused', 'queued', 'open', 'interrupted'];
+  const workers = workersOf(
+    ...Object.keys(fates).map((worker) =>
+      workerOf({ worker, ...(worker === 'replaced' && { startedAtMs: dueAtMs + MINUTE }) }),
+    ),
+  );
+  type Life = { looks?: number; config?: AppConfig; meanwhile?: (journal: Journal) => Promise<void> };
+  /** What a warden asks that starts at this time, in each of its looks. */
+  const wardenAt = async (time: string, { looks = 2, config = app, meanwhile }: Life = {}) => {
+    clock.nowMs = utc(time);
+    const { journal, content } = await Journal.open(dir);
+    const history = new History(content.incidents, clock, content.apps);
+    const schedules = new Schedules(new AppNotes(history, journal), history, clock);
+    const asked: string[][] = [];
+    for (let look = 0; look < looks; look++, clock.nowMs += MINUTE) {
+      const asks = await schedules.due([config], workers);
+      asked.push(asks.map(({ worker, dueAtMs: meant }) => `${worker} ${new Date(meant!).toISOString().slice(8, 13)}`));
+    }
+    await meanwhile?.(journal);
+    await journal.close();
+    return asked;
+  };
+  const meanwhile = async (journal: Journal) => {
+    for (const [worker, fate] of Object.entries(fates)) await journal.record(incidentOf({ id: worker, worker, ...fate }));
+  };
+  t.strictSame(await wardenAt('2026-03-10T03:58:00', { looks: 1 }), [[]], 'new');
+  const all = Object.keys(fates);
+  t.strictSame(await wardenAt('2026-03-10T04:00:00', { looks: 1, meanwhile }), [all.map((worker) => `${worker} 10T04`)]);
+  t.strictSame(await wardenAt('2026-03-10T04:20:00'), [waited.map((worker) => `${worker} 10T04`), []], 'once');
+  t.strictSame(await wardenAt('2026-03-11T03:00:00'), [waited.map((worker) => `${worker} 10T04`), []], 'until its next time');
+  t.strictSame(await wardenAt('2026-03-11T05:00:00'), [all.map((worker) => `${worker} 11T04`), []], 'missed: asked for all, once');
+  const later = appOf('schedule: "0 6 * * *", time_zone: UTC');
+  t.strictSame(await wardenAt('2026-03-11T12:00:00', { config: later }), [[], []]);
+  t.strictSame(await wardenAt('2026-03-11T13:00:00', { config: later }), [[], []], 'another expression never fell due');
+});
+
 t.test('a clock that jumps makes nothing due twice', async (t) => {
   const clock = new FakeClock();
   const history = new History([], clock);
-  const schedules = new Schedules(new AppNotes(history, { note: async () => {} }), clock);
+  const schedules = new Schedules(new AppNotes(history, { note: async () => {} }), history, clock);
   const app = appOf('schedule: "0 4 * * *", time_zone: UTC');
   clock.nowMs = utc('2026-03-10T03:30:00');
   t.equal((await schedules.due([app], WORKERS)).length, 0);
@@ -56,7 +118,7 @@ t.test('an intent that cannot be written asks for nothing, and is tried again', 
   const note = async () => {
     if (full) throw new Error('no room');
   };
-  const schedules = new Schedules(new AppNotes(history, { note }), clock);
+  const schedules = new Schedules(new AppNotes(history, { note }), history, clock);
   const app = appOf('schedule: "0 4 * * *", time_zone: UTC');
   clock.nowMs = utc('2026-03-10T03:59:00');
   await schedules.due([app], WORKERS);
