@@ -49,10 +49,13 @@ export class Schedules {
     const { schedule } = this.#notes.of(name);
     // A schedule that is new, or another one, counts from now on.
     const known = schedule?.cron === cron ? schedule : null;
-    const fellDueMs = known && lastDue(cron, time_zone, known.seenMs, nowMs);
-    const dueAtMs = fellDueMs ?? known?.dueAtMs ?? null;
-    if (!known || fellDueMs !== null) await this.#notes.change(name, { schedule: { cron, seenMs: nowMs, dueAtMs } });
-    return { dueAtMs, isNow: fellDueMs !== null };
+    // By a clock that ran ahead: each time is due when it comes, but not the one again that fell due last.
+    const wasAhead = known !== null && known.seenMs > nowMs;
+    const lastMs = known && !wasAhead ? lastDue(cron, time_zone, known.seenMs, nowMs) : null;
+    const isNow = lastMs !== null && lastMs !== known?.dueAtMs;
+    const dueAtMs = isNow ? lastMs : (known?.dueAtMs ?? null);
+    if (!known || wasAhead || isNow) await this.#notes.change(name, { schedule: { cron, seenMs: nowMs, dueAtMs } });
+    return { dueAtMs, isNow };
   }
 
   /** Where nothing is on record of this very process, nobody knows that it was asked for. */

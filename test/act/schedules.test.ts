@@ -111,6 +111,35 @@ t.test('a clock that jumps makes nothing due twice', async (t) => {
   }
 });
 
+t.test('a clock that ran a month ahead costs no time of the schedule, not over a restart either', async (t) => {
+  const app = appOf('schedule: "0 4 * * *", time_zone: UTC');
+  for (const restarts of [false, true]) {
+    const dir = t.testdir();
+    const clock = new FakeClock();
+    const warden = async () => {
+      const { journal, content } = await Journal.open(dir);
+      const history = new History(content.incidents, clock, content.apps);
+      return { journal, schedules: new Schedules(new AppNotes(history, journal), history, clock) };
+    };
+    let { journal, schedules } = await warden();
+    const dueAt = async (time: string) => {
+      clock.nowMs = utc(time);
+      if (restarts) {
+        await journal.close();
+        ({ journal, schedules } = await warden());
+      }
+      return (await schedules.due([app], WORKERS)).map(({ dueAtMs }) => dueAtMs);
+    };
+    await dueAt('2026-03-10T12:00:00');
+    t.equal((await dueAt('2026-04-09T12:01:00')).length, 2, 'it cannot know that this is not the time');
+    t.strictSame(await dueAt('2026-03-10T12:02:00'), []);
+    const next = utc('2026-03-11T04:00:00');
+    t.strictSame(await dueAt('2026-03-11T04:00:00'), [next, next]);
+    t.strictSame(await dueAt('2026-03-11T04:01:00'), []);
+    await journal.close();
+  }
+});
+
 t.test('an intent that cannot be written asks for nothing, and is tried again', async (t) => {
   const clock = new FakeClock();
   const history = new History([], clock);
