@@ -26,12 +26,15 @@ export class History {
   readonly #apps: Map<string, AppState>;
   /** By incident: when it was decided, on the clock that never jumps. */
   readonly #decidedAt = new WeakMap<Recorded, number>();
+  /** By app: its `freshSinceMs`, on that clock. */
+  readonly #freshAt = new Map<string, number>();
 
   constructor(incidents: readonly Recorded[], clock: Clock, apps: ReadonlyMap<string, AppState> = new Map()) {
     this.#incidents = [...incidents];
     this.#clock = clock;
     this.#apps = new Map(apps);
     for (const incident of incidents) this.#date(incident);
+    for (const [app, state] of apps) this.#dateFresh(app, state);
   }
 
   add(incident: Recorded): void {
@@ -61,6 +64,7 @@ export class History {
   }
 
   setState(app: string, state: AppState): void {
+    if (state.freshSinceMs !== this.stateOf(app).freshSinceMs) this.#dateFresh(app, state);
     this.#apps.set(app, state);
   }
 
@@ -121,11 +125,11 @@ export class History {
    * with a person's word or a new release.
    */
   fruitless(app: string, worker: string): Incident[] {
-    const { freshSinceMs } = this.stateOf(app);
+    const freshAt = this.#freshAt.get(app) ?? -Infinity;
     const fruitless: Incident[] = [];
     for (const incident of this.restartsOf(app, worker).toReversed()) {
-      const { asked: reason, origin, force, outcome, atMs } = incident;
-      if (isByPerson({ origin, reason, force }) || (freshSinceMs !== null && atMs <= freshSinceMs)) break;
+      const { asked: reason, origin, force, outcome } = incident;
+      if (isByPerson({ origin, reason, force }) || this.#decidedAt.get(incident)! <= freshAt) break;
       if (!CURABLE.includes(reason) || !outcome || outcome.result === 'failed' || outcome.result === 'not_ready') continue;
       // Records of an older version do not know of relapses.
       if (outcome.result !== 'ineffective' && (outcome.relapsedAtMs ?? null) === null) break;
@@ -145,10 +149,18 @@ export class History {
     );
   }
 
-  /** Of a record from the future, as after the time of day was put back, no more is known than that it is past. */
   #date(incident: Recorded): void {
-    const ageMs = Math.max(0, this.#clock.now() - incident.atMs);
-    this.#decidedAt.set(incident, this.#clock.monotonic() - ageMs);
+    this.#decidedAt.set(incident, this.#monotonic(incident.atMs));
+  }
+
+  #dateFresh(app: string, { freshSinceMs }: AppState): void {
+    if (freshSinceMs === null) this.#freshAt.delete(app);
+    else this.#freshAt.set(app, this.#monotonic(freshSinceMs));
+  }
+
+  /** Of a record from the future, as after the time of day was put back, no more is known than that it is past. */
+  #monotonic(atMs: number): number {
+    return this.#clock.monotonic() - Math.max(0, this.#clock.now() - atMs);
   }
 
   #restartsOfApp(app: string): readonly Incident[] {

@@ -9,7 +9,8 @@ import { FakeClock, incidentOf } from './support.js';
 const historyOf = (...incidents: Incident[]) => new History(incidents, new FakeClock());
 
 const ALERT = { fingerprint: 'f1', startsAtMs: NOW - MINUTE, endsAtMs: null };
-const failed = { ...incidentOf({ id: 'x' }).outcome!, result: 'failed' } as const;
+const OUTCOME = incidentOf({ id: 'x' }).outcome!;
+const failed = { ...OUTCOME, result: 'failed' } as const;
 
 t.test('cooldown, budget and answered alerts outlive the warden', async (t) => {
   const dir = t.testdir();
@@ -109,7 +110,32 @@ t.test('restarts in a row that did not help', async (t) => {
   t.strictSame(inARow([useless('a'), incidentOf({ id: 'p', origin: 'api', asked: 'manual' }), useless('c')]), ['c']);
   t.strictSame(inARow([useless('a'), useless('p', { origin: 'api', force: true }), useless('c')]), ['c']);
   t.strictSame(inARow([useless('a'), useless('b', { origin: 'api' })]), ['b', 'a'], 'a program is no person');
-  t.strictSame(inARow([useless('a'), useless('b', { atMs: NOW + 1 })], { freshSinceMs: NOW }), ['b'], 'a new release');
+  const atMs = NOW - 1;
+  t.strictSame(inARow([useless('a', { atMs }), useless('b')], { freshSinceMs: atMs }), ['b'], 'a new release');
+});
+
+t.test("a person's word by a clock that ran ahead forgives what came before it, and no more", async (t) => {
+  let monotonic = 0;
+  const clock = Object.assign(new FakeClock(), { monotonic: () => monotonic });
+  const useless = (id: string) => incidentOf({ id, atMs: clock.nowMs, outcome: { ...OUTCOME, result: 'ineffective' } });
+  const resumed = { pause: null, freshSinceMs: NOW + 24 * HOUR, schedule: null };
+  const fruitlessThen = (history: History) => {
+    for (const id of ['b', 'c', 'd']) {
+      monotonic += MINUTE;
+      clock.nowMs += MINUTE;
+      history.setState('shop', { ...resumed, schedule: { cron: '0 4 * * *', seenMs: clock.nowMs } });
+      history.add(useless(id));
+    }
+    return history.fruitless('shop', '0').map(({ id }) => id);
+  };
+  const history = new History([useless('a')], clock);
+  monotonic += MINUTE;
+  clock.nowMs += 24 * HOUR;
+  history.setState('shop', resumed);
+  clock.nowMs = NOW;
+  t.strictSame(fruitlessThen(history), ['d', 'c', 'b']);
+  clock.nowMs = NOW;
+  t.strictSame(fruitlessThen(new History([useless('a')], clock, new Map([['shop', resumed]]))), ['d', 'c', 'b'], 'read from disk');
 });
 
 t.test('ages do not follow the time of day', async (t) => {
