@@ -75,7 +75,7 @@ export class ChildRun {
     if (share) rmSync(share.door, { force: true }); // of one that was killed
     this.#child = start(spec, share);
     this.#passOn();
-    this.#child.stdio[HOLD_FD]?.on('error', () => {}); // its end is the message
+    this.#stdio[HOLD_FD]?.on('error', () => {}); // its end is the message
     this.over = new Promise((resolve) => {
       const end = (how: string) => {
         this.ending ??= how;
@@ -141,7 +141,12 @@ export class ChildRun {
 
   /** Lets it accept on the shared port. It does so, too, when heapwarden dies. */
   letIn(): void {
-    this.#child.stdio[HOLD_FD]?.destroy();
+    this.#stdio[HOLD_FD]?.destroy();
+  }
+
+  /** None where descriptors had run out. */
+  get #stdio(): Partial<ChildProcess['stdio']> {
+    return (this.#child.stdio as ChildProcess['stdio'] | undefined) ?? [];
   }
 
   /** From here on its end is no crash: it may end of being drained. */
@@ -160,7 +165,7 @@ export class ChildRun {
       const outcome = found === 'gone' && wasExpected ? 'exited' : found;
       const goneAt = clock.monotonic();
       await within(this.#closed, LAST_WORDS_MS, clock);
-      for (const stream of this.#child.stdio) stream?.destroy();
+      for (const stream of this.#stdio) stream?.destroy();
       this.shutDoor();
       return { outcome, goneAt };
     } catch (error) {

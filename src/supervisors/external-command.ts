@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { Clock } from '../clock.js';
 import { HeapwardenError } from '../errors.js';
 import { formatDuration } from '../units.js';
@@ -66,7 +67,8 @@ export async function runCommand(
   const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached, windowsHide: true });
   const over = new AbortController();
   let timedOut = false;
-  const streams = [child.stdout, child.stderr];
+  // With no descriptors left Node makes none, whatever the types say, and tells by 'error'.
+  const streams = [child.stdout, child.stderr].filter((stream: Readable | undefined) => stream !== undefined);
   for (const stream of streams) stream.on('data', (chunk: Buffer) => over.signal.aborted || lines.push(chunk));
   const piped = closeOf(child);
   const ended = endOf(child);

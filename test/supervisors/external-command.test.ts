@@ -1,11 +1,13 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { systemClock } from '../../src/clock.js';
 import { describeFailure, runCommand, whyNotStarted } from '../../src/supervisors/external-command.js';
 import { commandEnvironment } from '../../src/supervisors/external-env.js';
 import { LastLines } from '../../src/supervisors/last-lines.js';
-import { processes, until } from '../observe/support.js';
+import { plainNode, processes, until } from '../observe/support.js';
 import { reportFolder, runningIn } from './child-support.js';
 
 const PATH = process.env['PATH']!;
@@ -25,6 +27,14 @@ t.test('how it ended', async (t) => {
   const missing = await run(['/nonexistent/restart-shop']);
   t.match(missing, { status: null, signal: null, output: 'ENOENT' });
   t.equal(describeFailure(missing, 1000), 'could not be started: ENOENT');
+});
+
+t.test('no descriptors left: it could not be started, and neither could a child', { skip: process.platform !== 'linux' }, (t) => {
+  const script = fileURLToPath(new URL('../apps/starved-spawn.mts', import.meta.url));
+  const [program, ...args] = plainNode('--import', 'tsx', script);
+  const starved = spawnSync('sh', ['-c', 'ulimit -n 80 && exec "$@"', 'sh', program, ...args], { encoding: 'utf8' });
+  t.equal(starved.stdout, 'command: null EMFILE, child: could not be started: spawn true EMFILE\n', starved.stderr);
+  t.end();
 });
 
 t.test('no shell', async (t) => {
