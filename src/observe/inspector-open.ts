@@ -34,7 +34,8 @@ export interface Refused {
   why: string;
   /**
    * Where the signal was sent in vain: an inspector that opens after all, as at the end of a long native call, is closed
-   * at once. True when that has happened or the process has gone; false where neither came about in ten minutes.
+   * at once. True when that has happened or the process has gone; false where neither came about in ten minutes. Never
+   * rejects.
    */
   closedLater?: Promise<boolean>;
 }
@@ -209,17 +210,24 @@ async function closeLater(id: ProcessId, before: readonly Listening[], processes
   const until = performance.now() + LATE_MS;
   while (performance.now() < until) {
     await sleep(LATE_POLL_MS);
-    if (!sameProcess(await processes.identify(id.pid), id)) return true;
-    const fresh = (await listeningOf(id.pid)).filter(({ inode }) => !known.has(inode));
-    const lock = fresh.length > 0 ? await AttachLock.take() : null; // whoever holds it closes it too
-    for (const listening of lock ? fresh : []) {
-      const client = await InspectorClient.connect(listening, LATE_TIMEOUT_MS).catch(() => null);
-      if (!client) continue;
-      const opened = new OpenInspector({ process: id, client, listening, keepsOpen: false, beganAt: 0, lock: lock! });
-      if (await opened.close(LATE_MS)) return true;
-    }
-    await lock?.release();
+    // What cannot be seen now, for want of descriptors, the next look may see.
+    if (await closeFresh(id, known, processes).catch(() => false)) return true;
   }
+  return false;
+}
+
+/** One look: true where an inspector was there and is closed, or the process has gone. */
+async function closeFresh(id: ProcessId, known: ReadonlySet<string>, processes: ProcessSource): Promise<boolean> {
+  if (!sameProcess(await processes.identify(id.pid), id)) return true;
+  const fresh = (await listeningOf(id.pid)).filter(({ inode }) => !known.has(inode));
+  const lock = fresh.length > 0 ? await AttachLock.take() : null; // whoever holds it closes it too
+  for (const listening of lock ? fresh : []) {
+    const client = await InspectorClient.connect(listening, LATE_TIMEOUT_MS).catch(() => null);
+    if (!client) continue;
+    const opened = new OpenInspector({ process: id, client, listening, keepsOpen: false, beganAt: 0, lock: lock! });
+    if (await opened.close(LATE_MS)) return true;
+  }
+  await lock?.release();
   return false;
 }
 

@@ -7,9 +7,10 @@ import t, { type Test } from 'tap';
 import { AttachLock } from '../../src/observe/attach-lock.js';
 import { openInspector, OpenInspector, type Refused } from '../../src/observe/inspector-open.js';
 import { listeningOf } from '../../src/observe/listening.js';
+import type { ProcessSource } from '../../src/observe/processes.js';
 import { runApp, type RunningApp } from '../agent/support.js';
 import { needParts } from '../parts/index.js';
-import { ANY_PORT, NODES, openWhenFree, processes, runOld } from './inspecting.js';
+import { ANY_PORT, NODES, openWhenFree, processes, runOld, whenFree } from './inspecting.js';
 import { endOf, run, until } from './support.js';
 
 const IDLE = `console.log('up'); setInterval(() => {}, 1000);`;
@@ -99,6 +100,23 @@ t.test('in a long native call', async (t) => {
     await until('its end', async () => (await listeningOf(app.pid)).length === 0);
     t.ok(isAlive(app));
   }
+});
+
+t.test('one that opens late is closed, though descriptors run out meanwhile', async (t) => {
+  const app = await runOld(t, process.execPath, [ANY_PORT, '-e', `console.log('up'); setTimeout(() => { ${NATIVE(3)}; ${IDLE} });`]);
+  let starved = 0;
+  const starving: ProcessSource = {
+    snapshot: () => processes.snapshot(),
+    tree: (root) => processes.tree(root),
+    openFds: (pid) => processes.openFds(pid),
+    identify: (pid) => (starved-- > 0 ? Promise.reject(new Error('EMFILE')) : processes.identify(pid)),
+  };
+  const refused = mustRefuse(await whenFree(() => openInspector(app.pid, { processes: starving, timeoutMs: 500 })));
+  t.equal(refused.refusal, 'no_answer');
+  starved = 2;
+  t.equal(await refused.closedLater, true);
+  t.match(app.output(), /Debugger listening/);
+  t.strictSame(await listeningOf(app.pid), []);
 });
 
 t.test('a port that is taken', async (t) => {
