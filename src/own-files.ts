@@ -6,15 +6,15 @@ import { constants } from 'node:fs';
 import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-const { O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 // Windows has neither; there, who may write into the folder decides.
 const CAREFUL = (constants.O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0);
 
-const FLAGS = { read: O_RDONLY, append: O_APPEND | O_CREAT | O_WRONLY };
+const FLAGS = { read: O_RDONLY, append: O_APPEND | O_CREAT | O_RDWR };
 
 /**
- * Opens a file that is there, or one for appending, made with mode 0600 where it is missing. Throws Node's errors, and an
- * Error that says what is in its place.
+ * Opens a file that is there, or one for appending and reading, made with mode 0600 where it is missing. Throws Node's
+ * errors, and an Error that says what is in its place.
  */
 export async function openOwn(path: string, how: 'read' | 'append'): Promise<FileHandle> {
   const file = await open(path, FLAGS[how] | CAREFUL, 0o600).catch((error: NodeJS.ErrnoException) => {
@@ -42,10 +42,10 @@ export async function readOwn(path: string): Promise<Buffer> {
   }
 }
 
-/** Makes a file with mode 0600 in the place of whatever was there, for appending. Throws Node's errors. */
+/** Makes a file with mode 0600 in the place of whatever was there, for appending and reading. Throws Node's errors. */
 export async function createOwn(path: string): Promise<FileHandle> {
   await rm(path, { force: true });
-  return open(path, O_APPEND | O_CREAT | O_WRONLY | O_EXCL, 0o600); // O_EXCL follows no link: open(2)
+  return open(path, O_APPEND | O_CREAT | O_RDWR | O_EXCL, 0o600); // O_EXCL follows no link: open(2)
 }
 
 /** Writes a file whole or not at all, by way of `PATH.new`. Throws Node's errors. */

@@ -14,7 +14,7 @@ import { Witness } from './act/evidence/witness.js';
 import { DayKeeper } from './act/day-keeper.js';
 import { History } from './act/history.js';
 import { Intake } from './act/intake.js';
-import { describeDamage, Journal } from './act/journal.js';
+import { describeDamage, describeMoved, Journal } from './act/journal.js';
 import { StateLock } from './act/lock.js';
 import { ControlLoop } from './act/loop.js';
 import { Outlooks } from './act/outlooks.js';
@@ -81,7 +81,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   const lock = await StateLock.take(state_dir, processes);
   const unsafe = await whyUnsafe(state_dir);
   if (unsafe !== null) log.warn(unsafe);
-  const opened = await Journal.open(state_dir);
+  const opened = await Journal.open(state_dir, { onMoved: (path) => log.warn(describeMoved(path)) });
   const { journal, content } = opened;
   if (content.damaged > 0) log.warn(describeDamage(opened));
   const leftovers = await Leftovers.open(join(state_dir, 'children.json'), { processes, clock, log });

@@ -82,7 +82,7 @@ t.test('the journal', { skip: onPosix }, async (t) => {
   await t.rejects(Journal.open(state), { code: 'STATE_UNWRITABLE', message: /journal\.jsonl is a symbolic link, which heapwarden does not follow; remove it/ });
   untouched('opened');
   rmSync(path);
-  const { journal } = await Journal.open(state, 1);
+  const { journal } = await Journal.open(state, { compactAboveBytes: 1 });
   t.teardown(() => journal.close());
   symlinkSync(victim, `${path}.new`);
   await journal.record(incidentOf({ id: 'one' })); // and is written anew, being above one byte

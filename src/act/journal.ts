@@ -18,6 +18,12 @@ export interface OpenedJournal {
   setAside: string | null;
 }
 
+export interface JournalOptions {
+  compactAboveBytes?: number;
+  /** Somebody has moved or removed the file; it has been written anew in its place. */
+  onMoved?(path: string): void;
+}
+
 export class Journal {
   readonly #file: LinesFile;
 
@@ -34,12 +40,16 @@ export class Journal {
    * Reads what is there and opens it for appending. A file with lines that cannot be read is kept beside it as it is,
    * and the journal goes on without them. Throws HeapwardenError STATE_UNWRITABLE.
    */
-  static async open(stateDir: string, compactAboveBytes = COMPACT_ABOVE_BYTES): Promise<OpenedJournal> {
+  static async open(
+    stateDir: string,
+    { compactAboveBytes = COMPACT_ABOVE_BYTES, onMoved }: JournalOptions = {},
+  ): Promise<OpenedJournal> {
     const path = join(stateDir, JOURNAL_FILE);
     try {
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
       const compacted = (text: string) => linesOf(parseJournal(text)).map(textOf).join('');
-      const { file, text } = await LinesFile.open(path, { compactAboveBytes, compacted });
+      const told = () => onMoved?.(path);
+      const { file, text } = await LinesFile.open(path, { compactAboveBytes, compacted, onMoved: told });
       const content = parseJournal(text);
       const setAside = content.damaged > 0 ? await setAsideOf(path) : null;
       await file.compact({ now: setAside !== null });
@@ -77,6 +87,11 @@ export async function setAsideOf(path: string): Promise<string | null> {
   const time = new Date().toISOString().replace(/[-:.]/g, '');
   const copy = path.replace(/\.jsonl$/, `.damaged-${time}.jsonl`);
   return copyFile(path, copy, constants.COPYFILE_EXCL).then(() => copy, () => null);
+}
+
+/** What a person is told of one that was moved or removed while it was written to. */
+export function describeMoved(path: string): string {
+  return `${path} was moved or removed while it was in use; all that is remembered has been written there anew`;
 }
 
 /** What a person is told of a journal that had damaged lines. */

@@ -1,5 +1,7 @@
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
 import { HeapwardenError, messageOf } from '../errors.js';
 import { createOwn, openOwn, readOwn } from '../own-files.js';
 
@@ -8,6 +10,8 @@ export interface LinesFileOptions {
   compactAboveBytes: number;
   /** Of the file's text, what is still needed. */
   compacted(text: string): string;
+  /** It was moved or removed by somebody, and is back in its place with all that is needed of it. */
+  onMoved?(): void;
 }
 
 /** Lines that wait to be written. */
@@ -21,7 +25,8 @@ interface Waiting {
 
 /**
  * A file of whole lines that is only appended to, and is on disk when it says so. Lines that come while others are
- * being written go together, in one write and one fsync. A line that cannot be written leaves nothing behind.
+ * being written go together, in one write and one fsync. A line that cannot be written leaves nothing behind. Where
+ * somebody moves or removes it, as logrotate does, it is written anew before the next line.
  */
 export class LinesFile {
   /** The last lines could not be written. */
@@ -82,7 +87,7 @@ export class LinesFile {
     if (size <= (now ? 0 : this.#compactAt)) return;
     this.#compactAt = 2 * size;
     const old = this.#file;
-    this.#file = await this.#rewritten().catch(() => old);
+    this.#file = await this.#rewritten(await wholeOf(old)).catch(() => old);
     if (this.#file === old) return;
     this.#torn = false;
     this.#compactAt = Math.max(this.#options.compactAboveBytes, 2 * (await this.#file.stat()).size);
@@ -106,7 +111,10 @@ export class LinesFile {
   }
 
   async #write(text: string): Promise<void> {
-    const { size } = await this.#file.stat().catch(unwritable);
+    const { size } = await this.#inPlace().catch((error: unknown) => {
+      this.hasFailed = true;
+      return unwritable(error);
+    });
     try {
       await this.#file.appendFile(`${this.#torn ? '\n' : ''}${this.#owed}${text}`);
       await this.#file.datasync();
@@ -121,13 +129,28 @@ export class LinesFile {
     }
   }
 
-  /** The new file, opened for appending. It takes the old one's place in one step, or not at all. */
-  async #rewritten(): Promise<FileHandle> {
-    const text = this.#options.compacted((await readOwn(this.#path)).toString('utf8'));
+  /** Makes sure that what is written is found under its path again; else a new warden would know nothing of it. */
+  async #inPlace(): Promise<Stats> {
+    const own = await this.#file.stat();
+    if (process.platform === 'win32') return own; // there an open file's name stays taken
+    const there = await lstat(this.#path).catch(() => null);
+    if (there?.ino === own.ino && there.dev === own.dev) return own;
+    // What lies there now may be a copy that somebody has put back: it is older than what was written.
+    const found = there === null ? '' : (await readOwn(this.#path)).toString('utf8');
+    const moved = this.#file;
+    this.#file = await this.#rewritten(`${found}\n${await wholeOf(moved)}`);
+    this.#torn = false;
+    await moved.close();
+    this.#options.onMoved?.();
+    return this.#file.stat();
+  }
+
+  /** A new file with what is needed of `text`. It takes the place of what is there in one step, or not at all. */
+  async #rewritten(text: string): Promise<FileHandle> {
     const draft = `${this.#path}.new`;
     const file = await createOwn(draft);
     try {
-      await file.appendFile(text);
+      await file.appendFile(this.#options.compacted(text));
       await file.sync();
       await rename(draft, this.#path);
     } catch (error) {
@@ -143,6 +166,11 @@ export class LinesFile {
 function unwritable(error: unknown): never {
   const message = `the journal cannot be written: ${messageOf(error)}`;
   throw new HeapwardenError('JOURNAL_UNWRITABLE', message, { cause: error });
+}
+
+/** From its beginning, wherever it has got to; it stays open. */
+function wholeOf(file: FileHandle): Promise<string> {
+  return textOf(file.createReadStream({ start: 0, autoClose: false }));
 }
 
 /** A new name in a folder is on disk when the folder is. */

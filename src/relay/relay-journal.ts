@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setAsideOf } from '../act/journal.js';
+import { setAsideOf, type JournalOptions } from '../act/journal.js';
 import { LinesFile } from '../act/lines-file.js';
 import { stateUnwritable } from '../act/state-folder.js';
 import { isGroup } from '../config/merge.js';
@@ -34,12 +34,17 @@ export class RelayJournal {
   }
 
   /** Reads what is there, and opens it. A damaged file is kept beside it. Throws HeapwardenError STATE_UNWRITABLE. */
-  static async open(stateDir: string, onError: (error: unknown) => void, compactAboveBytes = COMPACT_ABOVE_BYTES) {
+  static async open(
+    stateDir: string,
+    onError: (error: unknown) => void,
+    { compactAboveBytes = COMPACT_ABOVE_BYTES, onMoved }: JournalOptions = {},
+  ) {
     const path = join(stateDir, 'relay.jsonl');
     try {
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
       const compacted = (text: string) => parseHeld(text).held.map(heldLine).join('');
-      const { file, text } = await LinesFile.open(path, { compactAboveBytes, compacted });
+      const told = () => onMoved?.(path);
+      const { file, text } = await LinesFile.open(path, { compactAboveBytes, compacted, onMoved: told });
       const content = parseHeld(text);
       const setAside = content.damaged > 0 ? await setAsideOf(path) : null;
       await file.compact({ now: setAside !== null });

@@ -1,4 +1,4 @@
-import { describeDamage } from '../act/journal.js';
+import { describeDamage, describeMoved } from '../act/journal.js';
 import { StateLock } from '../act/lock.js';
 import { whyUnsafe } from '../act/state-folder.js';
 import { createMeter } from '../agent/meter.cjs';
@@ -106,7 +106,11 @@ export class Relay {
       if (unsafe !== null) log.warn(unsafe);
       const wardens = await Wardens.open(config.wardens);
       const counters = new RelayCounters();
-      const { journal, content, setAside } = await RelayJournal.open(config.state_dir, () => counters.journalError());
+      const { journal, content, setAside } = await RelayJournal.open(
+        config.state_dir,
+        () => counters.journalError(),
+        { onMoved: (path) => log.warn(describeMoved(path)) },
+      );
       closers.push(() => journal.close());
       if (content.damaged > 0) log.warn(describeDamage({ content, setAside }));
       const relay = new Relay(options, journal, counters, wardens);

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import {
+  copyFileSync, existsSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -12,6 +14,8 @@ const OUTCOME = incidentOf({ id: 'x' }).outcome!;
 const open = incidentOf({ id: 'open', outcome: null });
 const done = incidentOf({ id: 'done' });
 const refusal = incidentOf({ id: 'no', action: 'refuse', reason: 'cooldown', outcome: null });
+
+const PAUSED = { pause: { untilMs: null, atMs: NOW }, freshSinceMs: NOW, schedule: null };
 
 const fileIn = (dir: string): string => join(dir, 'journal.jsonl');
 const linesIn = (dir: string): string[] => readFileSync(fileIn(dir), 'utf8').split('\n').filter((line) => line !== '');
@@ -122,7 +126,7 @@ t.test('refusals never push restarts out, nor one app those of another', async (
 
 t.test('above its bound it is written anew with all that is remembered, while it is open', async (t) => {
   const dir = t.testdir();
-  const { journal } = await Journal.open(dir, 20_000);
+  const { journal } = await Journal.open(dir, { compactAboveBytes: 20_000 });
   for (let i = 0; i < 20; i++) await journal.record(incidentOf({ id: `i${i}`, outcome: null }));
   for (let i = 0; i < 20; i++) await journal.complete(`i${i}`, OUTCOME);
   await journal.record(open);
@@ -150,7 +154,7 @@ t.test('and when it is opened', async (t) => {
   const lines = Array.from({ length: 1500 }, (_, i) => line({ ...refusal, id: `r${i}`, atMs: NOW + i * MINUTE }));
   const draft = { 'journal.jsonl.new': 'one that died half way' };
   const dir = t.testdir({ 'journal.jsonl': line(done) + lines.join(''), ...draft });
-  const { journal, content } = await Journal.open(dir, 100_000);
+  const { journal, content } = await Journal.open(dir, { compactAboveBytes: 100_000 });
   await journal.record(open);
   await journal.close();
   t.equal(linesIn(dir).length, 1002);
@@ -161,8 +165,57 @@ t.test('and when it is opened', async (t) => {
 t.test('a draft that cannot be made leaves the journal as it is', async (t) => {
   const line = `${JSON.stringify({ v: 1, type: 'incident', incident: done })}\n`;
   const dir = t.testdir({ 'journal.jsonl': line, 'journal.jsonl.new': {} }); // a folder, where the draft belongs
-  const { journal } = await Journal.open(dir, 10);
+  const { journal } = await Journal.open(dir, { compactAboveBytes: 10 });
   await journal.record(open);
+  await journal.close();
+  t.strictSame((await contentOf(dir)).incidents, [done, open]);
+});
+
+t.test('one that somebody takes away while it is open is written anew', { skip: process.platform === 'win32' }, async (t) => {
+  const ways: Record<string, (path: string) => void> = {
+    removed: (path) => rmSync(path),
+    moved: (path) => renameSync(path, `${path}.1`),
+    rotated: (path) => {
+      renameSync(path, `${path}.1`);
+      writeFileSync(path, '', { mode: 0o600 });
+    },
+    'put back': (path) => {
+      copyFileSync(path, `${path}.1`);
+      renameSync(`${path}.1`, path);
+    },
+  };
+  for (const [way, take] of Object.entries(ways)) {
+    const dir = t.testdir();
+    const moved: string[] = [];
+    const { journal } = await Journal.open(dir, { onMoved: (path) => moved.push(path) });
+    await journal.record(incidentOf({ id: 'cut', outcome: null }));
+    await journal.note('shop', PAUSED);
+    take(fileIn(dir));
+    await journal.complete('cut', OUTCOME);
+    await journal.record(open);
+    t.strictSame(moved, [fileIn(dir)], `${way}: told once`);
+    take(fileIn(dir));
+    await Promise.all([journal.record(done), journal.record(refusal)]);
+    await journal.close();
+    const { incidents, apps, damaged } = await contentOf(dir);
+    t.strictSame(incidents, [incidentOf({ id: 'cut', outcome: OUTCOME }), open, done, refusal], way);
+    t.strictSame([apps.get('shop'), damaged], [PAUSED, 0]);
+    t.equal(moved.length, 2);
+  }
+});
+
+t.test('one that a link takes the place of is not written, until that has gone', { skip: process.platform === 'win32' }, async (t) => {
+  const dir = t.testdir({ stranger: 'own words' });
+  const { journal } = await Journal.open(dir);
+  await journal.record(done);
+  rmSync(fileIn(dir));
+  symlinkSync('stranger', fileIn(dir));
+  await t.rejects(journal.record(refusal), { code: 'JOURNAL_UNWRITABLE', message: /journal\.jsonl is a symbolic link/ });
+  t.ok(journal.hasFailed);
+  t.equal(readFileSync(join(dir, 'stranger'), 'utf8'), 'own words');
+  rmSync(fileIn(dir));
+  await journal.record(open);
+  t.notOk(journal.hasFailed);
   await journal.close();
   t.strictSame((await contentOf(dir)).incidents, [done, open]);
 });

@@ -37,7 +37,7 @@ t.test('what is held and not done is found again, the last of each', async (t) =
 
 t.test('it does not grow without end', async (t) => {
   const dir = t.testdir();
-  const { journal } = await RelayJournal.open(dir, fail, 10_000);
+  const { journal } = await RelayJournal.open(dir, fail, { compactAboveBytes: 10_000 });
   for (let i = 0; i < 200; i++) {
     await journal.hold([heldFor('a', { fingerprint: String(i) })]);
     journal.done(heldFor('a', { fingerprint: String(i) }));
