@@ -76,7 +76,7 @@ export class Brakeman {
 
   #hold(delivery: Delivery, forMs: number): void {
     delivery.isHeld = true;
-    delivery.dueMs = this.#parts.clock.now() + forMs;
+    delivery.dueAt = this.#parts.clock.monotonic() + forMs;
     this.wake();
   }
 
@@ -127,8 +127,8 @@ export class Brakeman {
     const brakes = new Map<string, Brake>();
     for (const delivery of this.#held()) {
       const app = appOf(delivery);
-      const { instance, alert, dueMs } = delivery;
-      if (dueMs > clock.now()) continue;
+      const { instance, alert, dueAt } = delivery;
+      if (dueAt > clock.monotonic()) continue;
       const brake = brakes.get(app) ?? brakeOf(this.#machines(app), config);
       brakes.set(app, brake);
       delivery.problem = brake({ instance, worker: alert.labels['worker'] || null });

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.js';
 import type { Webhook } from '../decide/alerts.js';
 
 /** Of a webhook's alert, what a warden reads. */
@@ -13,12 +14,12 @@ export interface Delivery {
   readonly sinceMs: number;
   /** It asks for a restart, and there is a brake. */
   readonly isBraked: boolean;
-  /** When Alertmanager last told of it. */
-  heardAtMs: number;
+  /** When Alertmanager last told of it, by the clock that never jumps: nothing ages by a change of the time of day. */
+  heardAt: number;
   /** The brake holds it. */
   isHeld: boolean;
-  /** Not before this, where it is held. */
-  dueMs: number;
+  /** Not before this, by that clock, where it is held. */
+  dueAt: number;
   isOnDisk: boolean;
   attempts: number;
   /** Why it has not been delivered yet. */
@@ -30,11 +31,18 @@ export function relayed({ status, labels, startsAt, endsAt, fingerprint }: Relay
   return { status, labels, startsAt, ...(endsAt !== undefined && { endsAt }), fingerprint };
 }
 
-export function deliveryOf(instance: string, alert: RelayedAlert, nowMs: number, isBraked: boolean): Delivery {
+/** Heard, and due, now. */
+export function deliveryOf(
+  instance: string,
+  alert: RelayedAlert,
+  clock: Pick<Clock, 'now' | 'monotonic'>,
+  isBraked: boolean,
+): Delivery {
+  const at = clock.monotonic();
   const asks = alert.status === 'firing' && alert.labels['action'] === 'restart';
   return {
-    instance, alert, bytes: bytesOf(alert), sinceMs: nowMs, heardAtMs: nowMs, isBraked: isBraked && asks,
-    isHeld: isBraked && asks, dueMs: nowMs, isOnDisk: false, attempts: 0, problem: null,
+    instance, alert, bytes: bytesOf(alert), sinceMs: clock.now(), heardAt: at, isBraked: isBraked && asks,
+    isHeld: isBraked && asks, dueAt: at, isOnDisk: false, attempts: 0, problem: null,
   };
 }
 
@@ -64,7 +72,7 @@ export class Queue {
     this.#byInstance.set(instance, own);
     const known = own.get(alert.fingerprint);
     if (known && isSame(known.alert, alert)) {
-      known.heardAtMs = delivery.heardAtMs;
+      known.heardAt = delivery.heardAt;
       return known;
     }
     if (known) this.remove(known);

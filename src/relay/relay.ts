@@ -145,8 +145,7 @@ export class Relay {
   async receiveAlerts({ alerts }: Webhook): Promise<RelayAnswer[]> {
     const { clock, config } = this.#options;
     this.#counters.received(alerts.length);
-    const nowMs = clock.now();
-    const answers = alerts.map((alert) => this.#place(relayed(alert), nowMs));
+    const answers = alerts.map((alert) => this.#place(relayed(alert)));
     const fresh = answers.flatMap(({ result }) => (typeof result === 'string' ? [] : [result]));
     const bytes = fresh.reduce((sum, delivery) => sum + delivery.bytes, this.#queue.bytes);
     if (bytes > config.queue_limit) throw this.#full();
@@ -210,7 +209,7 @@ export class Relay {
       await this.#targets.start();
       // As if just heard: it may have been off for long, and the wardens measure again before they act.
       for (const { instance, alert, sinceMs } of held) {
-        const delivery = deliveryOf(instance, alert, clock.now(), config.brake !== undefined);
+        const delivery = deliveryOf(instance, alert, clock, config.brake !== undefined);
         this.#queue.put({ ...delivery, sinceMs, isOnDisk: true });
       }
       if (held.length > 0) log.info(`${held.length} alerts were not delivered yet`);
@@ -223,11 +222,12 @@ export class Relay {
     }
   }
 
-  #place(alert: RelayedAlert, nowMs: number): Placed {
+  #place(alert: RelayedAlert): Placed {
     const { fingerprint, labels } = alert;
     const instance = labels['instance'] || null;
     if (instance !== null && this.#targets.all.has(instance)) {
-      return { fingerprint, instance, result: deliveryOf(instance, alert, nowMs, this.#brakeman !== null) };
+      const delivery = deliveryOf(instance, alert, this.#options.clock, this.#brakeman !== null);
+      return { fingerprint, instance, result: delivery };
     }
     const cause = instance === null ? 'no_instance' : 'unknown_instance';
     const named = `an alert is for ${JSON.stringify(instance?.slice(0, 200))}, which is no target`;
@@ -273,14 +273,14 @@ export class Relay {
   async #sweep(): Promise<void> {
     const { clock, config } = this.#options;
     while (!this.#closing.signal.aborted) {
-      if (this.#targets.isKnown) this.#sweepOnce(clock.now() - config.retry.max_age);
+      if (this.#targets.isKnown) this.#sweepOnce(clock.monotonic() - config.retry.max_age);
       await clock.sleep(SWEEP_EVERY_MS, this.#closing.signal);
     }
   }
 
-  #sweepOnce(oldestMs: number): void {
+  #sweepOnce(oldest: number): void {
     for (const delivery of this.#queue.all()) {
-      if (delivery.heardAtMs < oldestMs) this.#giveUp(delivery, 'expired', delivery.problem ?? 'it was never tried');
+      if (delivery.heardAt < oldest) this.#giveUp(delivery, 'expired', delivery.problem ?? 'it was never tried');
     }
     for (const instance of this.#queue.instances()) void this.#courier.deliver(instance);
   }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { deliveryOf, Queue } from '../../src/relay/queue.js';
 import { RelayCounters, relayFamilies } from '../../src/relay/relay-metrics.js';
+import { FakeClock } from '../act/support.js';
 import { alertFor } from '../relay/simulated-warden.js';
 import { VIEW, collectorOf, freshCounters, page, viewFamilies } from '../publish/support.js';
 
@@ -20,7 +21,7 @@ async function published(): Promise<Set<string>> {
 /** By `heapwarden relay`, which is a program of its own; with something in its queue of either kind. */
 async function publishedByRelay(): Promise<string[]> {
   const queue = new Queue();
-  for (const isBraked of [true, false]) queue.put(deliveryOf(String(isBraked), alertFor('a'), 0, isBraked));
+  for (const isBraked of [true, false]) queue.put(deliveryOf(String(isBraked), alertFor('a'), new FakeClock(), isBraked));
   const families = relayFamilies({ version: '1', queue, targets: { count: 1, isGood: true } });
   return [...families, ...(await new RelayCounters().families())].map(({ name }) => name);
 }

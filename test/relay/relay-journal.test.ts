@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { RelayJournal, type Held } from '../../src/relay/relay-journal.js';
 import { deliveryOf, Queue } from '../../src/relay/queue.js';
+import { FakeClock } from '../act/support.js';
 import { alertFor } from './simulated-warden.js';
 
 const heldFor = (instance: string, more = {}): Held => ({ instance, alert: alertFor(instance, more), sinceMs: 1000 });
@@ -52,7 +53,7 @@ t.test('it does not grow without end', async (t) => {
 
 t.test('the queue has the last of each alert, and knows its size', async (t) => {
   const queue = new Queue();
-  const put = (more = {}) => queue.put(deliveryOf('a', alertFor('a', more), 1000, false));
+  const put = (more = {}) => queue.put(deliveryOf('a', alertFor('a', more), new FakeClock(), false));
   const first = put();
   t.equal(put({ endsAt: 'moves' }), first, 'the same again');
   const resolved = put({ status: 'resolved', endsAt: '2026-11-21T07:05:00Z' });

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { parseHeld } from '../../src/relay/relay-journal.js';
+import { HOUR } from '../decide/support.js';
 import { waitFor } from '../integration/wait.js';
 import { openFiles } from '../open-files.js';
 import { alertFor } from './simulated-warden.js';
@@ -151,6 +152,30 @@ t.test('a warden that hangs holds up nobody, and Alertmanager is answered in tim
   t.ok(Date.now() - from < 8000, 'none of them has waited for it');
 });
 
+t.test('what waits gets too old by the clock that never jumps', async (t) => {
+  const fixture = await RelayFixture.start(t, 1, QUICK);
+  const [warden] = fixture.wardens;
+  await fixture.relay!.close();
+  fixture.clock.mostMs = 50; // so that it looks often for what is too old
+  let looks = 0;
+  const sleep = fixture.clock.sleep;
+  fixture.clock.sleep = (ms, signal) => (ms === 30_000 && looks++, sleep(ms, signal));
+  await fixture.open();
+  await warden!.stop();
+  await fixture.send([alertFor(warden!.address)]);
+  const looksAgain = async () => {
+    const enough = looks + 2;
+    await waitFor('two more looks', () => looks >= enough);
+  };
+  fixture.clock.wallMs = 2 * HOUR;
+  await looksAgain();
+  t.equal(await fixture.metric('heapwarden_relay_queue_length'), 1, 'the time of day was put forward');
+  fixture.clock.aheadMs = 2 * HOUR;
+  await looksAgain();
+  t.equal(await fixture.metric('heapwarden_relay_queue_length'), 0, 'it has passed');
+  t.match(fixture.log.at('error').at(-1), /is given up \(expired\)/);
+});
+
 t.test('more than the queue may hold: Alertmanager is told to send it again', async (t) => {
   const fixture = await RelayFixture.start(t, 1, `${QUICK}\nqueue_limit: 1MB`);
   const [warden] = fixture.wardens;
@@ -262,6 +287,19 @@ t.test('the brake: what the warden refuses for now waits at the relay, and its p
   await fixture.send([alertFor(other!.address)]);
   await waitFor('the other restart', () => other!.restarts === 1);
   t.match(fixture.relay!.deliveries(), [{ instance: refusing!.address, held: true }]);
+});
+
+t.test('the brake: how long it holds does not hang on the time of day', async (t) => {
+  const brake = 'brake: { max_restarts: 1, min_up: 0%, refresh_interval: 100ms }';
+  const fixture = await RelayFixture.start(t, 1, `${QUICK}\n${brake}`);
+  const [warden] = fixture.wardens;
+  warden!.decide = () => 'cooldown';
+  await fixture.send([alertFor(warden!.address)]);
+  await waitFor('the refusal', () => fixture.relay!.deliveries()[0]?.problem?.includes('refused it for now: cooldown'));
+  warden!.decide = null;
+  fixture.clock.wallMs = -HOUR;
+  fixture.clock.aheadMs = 16_000; // it asks again after 15 s
+  await waitFor('the restart', () => warden!.restarts === 1);
 });
 
 t.test('the brake: an app of which too little is known to be up is left alone', async (t) => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { systemClock } from '../../src/clock.js';
+import { systemClock, type Clock } from '../../src/clock.js';
 import { thisHost } from '../../src/config/paths.js';
 import { parseRelayConfig } from '../../src/relay/config.js';
 import type { RelayedAlert } from '../../src/relay/queue.js';
@@ -13,8 +13,21 @@ import { MemoryLog } from '../act/support.js';
 import { freePort } from '../parts/prometheus.js';
 import { SimulatedWarden, type SimulatedOptions } from './simulated-warden.js';
 
+/** The real clock, of which a test may put both hands. */
+export class SteppedClock implements Clock {
+  /** Milliseconds by which the time of day, and the clock that never jumps, are ahead. */
+  wallMs = 0;
+  aheadMs = 0;
+  /** The longest sleep. */
+  mostMs = Infinity;
+  now = () => systemClock.now() + this.wallMs;
+  monotonic = () => systemClock.monotonic() + this.aheadMs;
+  sleep = (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, this.mostMs), signal);
+}
+
 export class RelayFixture {
   readonly log = new MemoryLog();
+  readonly clock = new SteppedClock();
   relay: Relay | null = null;
 
   private constructor(
@@ -47,7 +60,7 @@ ${yaml}`;
   }
 
   async open(): Promise<Relay> {
-    this.relay = await Relay.start({ version: '1.2.3', config: this.config, clock: systemClock, log: this.log });
+    this.relay = await Relay.start({ version: '1.2.3', config: this.config, clock: this.clock, log: this.log });
     return this.relay;
   }
 
