@@ -5,6 +5,7 @@
 import { constants } from 'node:fs';
 import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { formatBytes } from './units.js';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 // Windows has neither; there, who may write into the folder decides.
@@ -32,14 +33,35 @@ export async function openOwn(path: string, how: 'read' | 'append'): Promise<Fil
   }
 }
 
-/** Throws as `openOwn` does. */
-export async function readOwn(path: string): Promise<Buffer> {
+/** Throws as `openOwn` does, and TooLarge. */
+export async function readOwn(path: string, mostBytes = Infinity): Promise<Buffer> {
   const file = await openOwn(path, 'read');
   try {
-    return await file.readFile();
+    return await (mostBytes === Infinity ? file.readFile() : readAtMost(file, mostBytes));
   } finally {
     await file.close();
   }
+}
+
+/** A file holds more than is read of such a one. */
+export class TooLarge extends Error {
+  constructor(mostBytes: number) {
+    super(`it is larger than ${formatBytes(mostBytes)}`);
+  }
+}
+
+const PIECE_BYTES = 2 ** 20;
+
+/** All that a file holds, which may grow meanwhile, or say of itself that it is empty. Throws Node's errors, and TooLarge. */
+export async function readAtMost(file: FileHandle, mostBytes: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of file.createReadStream({ start: 0, end: mostBytes, autoClose: false, highWaterMark: PIECE_BYTES })) {
+    pieces.push(piece as Buffer);
+    bytes += (piece as Buffer).length;
+  }
+  if (bytes > mostBytes) throw new TooLarge(mostBytes); // `end` is read, too
+  return Buffer.concat(pieces);
 }
 
 /** Makes a file with mode 0600 in the place of whatever was there, for appending and reading. Throws Node's errors. */

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -15,7 +16,7 @@ import { makeStateFolder, whyUnsafe } from '../src/act/state-folder.js';
 import { systemClock } from '../src/clock.js';
 import { ensureToken, readToken } from '../src/http/token.js';
 import { processSource } from '../src/observe/processes.js';
-import { createOwn, openOwn, readOwn, replaceOwn } from '../src/own-files.js';
+import { createOwn, openOwn, readAtMost, readOwn, replaceOwn, TooLarge } from '../src/own-files.js';
 import { Leftovers } from '../src/supervisors/leftovers.js';
 import { incidentOf, MemoryLog } from './act/support.js';
 
@@ -52,6 +53,23 @@ t.test('no link is followed, whatever is done', { skip: onPosix }, async (t) => 
     rmSync(path);
   }
   t.notOk(existsSync(join(state, 'not-there')), 'nor is anything made where a link leads');
+});
+
+t.test('no more is read than is wanted, whatever a file says of its size', async (t) => {
+  const { state } = setup(t);
+  const path = join(state, 'file');
+  for (const size of [0, 1, 3e6]) {
+    const content = Buffer.alloc(size, 'x');
+    writeFileSync(path, content);
+    t.ok((await readOwn(path, 3e6)).equals(content), `${size} bytes`);
+  }
+  await t.rejects(readOwn(path, 3e6 - 1), new TooLarge(3e6 - 1));
+  await t.rejects(readOwn(path, 0), { message: 'it is larger than 0 B' });
+  if (process.platform !== 'linux') return;
+  const status = await open('/proc/self/status'); // of 0 bytes, it says
+  t.match((await readAtMost(status, 1e6)).toString(), /^Name:/);
+  await t.rejects(readAtMost(status, 100), new TooLarge(100));
+  await status.close();
 });
 
 t.test('what is no plain file is not waited for', { skip: onPosix }, async (t) => {
@@ -198,7 +216,7 @@ t.test('a source map is read of plain files alone, and of nothing that is only r
   const map = { version: 3, sources: ['real.ts'], names: [], mappings: 'AAAA' };
   const place = async (file: string): Promise<string | null> => {
     const frame = { functionName: 'f', url: file, lineNumber: 0, columnNumber: 0, scriptId: '1' };
-    return (await sourceLocator([file]))(frame).file;
+    return (await sourceLocator([frame]))(frame).file;
   };
   const script = join(dir, 'app.js');
   writeFileSync(join(dir, 'app.js.map'), JSON.stringify(map));

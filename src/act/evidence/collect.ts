@@ -1,4 +1,4 @@
-import { lstat, stat } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { underAny } from '../../abort.js';
 import type { EvidenceFile } from '../../agent/protocol.cjs';
@@ -19,7 +19,7 @@ import { roomFor, whyNoSnapshot } from './room-for-snapshot.js';
 import { sourceLocator } from './source-maps.js';
 import { holderOf, stackText } from './stacks.js';
 import { writePrivate, type EvidenceStore } from './store.js';
-import { parseProfile, rankSuspects, type ProfileNode } from './suspects.js';
+import { framesIn, parseProfile, rankSuspects } from './suspects.js';
 import { described, suspectsText, suspicion, type Held } from './suspects-text.js';
 import { Threads } from './threads.js';
 import type { Figures, Memory, Witness } from './witness.js';
@@ -169,11 +169,11 @@ export class Evidence {
 
   async #rankSuspects({ incident, worker, memory, folder, report }: Case, since: Figures): Promise<void> {
     await attempt(report, 'suspects.txt', async () => {
-      const path = join(folder, 'allocations.heapprofile');
-      const { size } = await stat(path);
-      const head = size > LARGEST_PROFILE ? null : parseProfile((await readOwn(path)).toString('utf8'));
+      const profile = await readOwn(join(folder, 'allocations.heapprofile'), LARGEST_PROFILE);
+      const head = parseProfile(profile.toString('utf8'));
       if (!head) throw new Error('the profile could not be read');
-      const ranked = rankSuspects(head, await sourceLocator(urlsIn(head)));
+      const locate = await sourceLocator(framesIn(head), { tell: (note) => report.notes.push(note) });
+      const ranked = rankSuspects(head, locate);
       const { app, worker: slot, atMs: nowMs } = incident;
       const [before, last] = [heldOf(since), heldOf(memory?.last ?? since)];
       const after = { ...last, rss: worker.reading?.treeRssBytes ?? last.rss };
@@ -230,16 +230,6 @@ const isOfMemory = ({ asked }: Incident): boolean => asked === 'rss' || asked ==
 function isFrozen({ asked }: Incident, worker: WorkerState): boolean {
   if (asked === 'freeze') return true;
   return worker.agent !== null && !standstillOf(worker) && worker.observedAt - worker.agent.heartbeatAt > SILENT_MS;
-}
-
-function urlsIn(head: ProfileNode): Set<string> {
-  const urls = new Set<string>();
-  const open = [head];
-  for (let node = open.pop(); node; node = open.pop()) {
-    if (node.callFrame.url !== '') urls.add(node.callFrame.url);
-    open.push(...node.children);
-  }
-  return urls;
 }
 
 const heldOf = ({ rssBytes, stats }: Figures): Held => ({ heap: stats.heap_used, external: stats.external, rss: rssBytes });

@@ -19,7 +19,7 @@ const MOST_VARIABLES = 20;
 export interface Looks {
   stacks: Stack[];
   overMs: number;
-  /** Why there are none, or fewer; null where all went well. */
+  /** Why there are none, or fewer, or not in their sources; null where all went well. */
   lack: string | null;
 }
 
@@ -67,7 +67,8 @@ export async function lookAtStack(pid: number, processes: ProcessSource, timeout
     // Told or not, the process closes it; what is waited for is only that it has.
     await Promise.race([opened.close(), sleep(Math.min(500, leftMs()))]);
   }
-  const locate = await sourceLocator(samples.flat().map(({ frame }) => frame.url), maps);
+  const tell = (note: string): void => void (lack ??= `Its ${note}.`);
+  const locate = await sourceLocator(samples.flat().map(({ frame }) => frame), { mapUrls: maps, tell });
   const stacks = samples.map((stack) => stack.map(({ id, frame, types }): StackFrame => ({ id, at: locate(frame), types })));
   return { stacks, overMs: lastAt - firstAt, lack };
 }

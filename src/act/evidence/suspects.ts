@@ -103,6 +103,14 @@ export function parseProfile(text: string): ProfileNode | null {
   }
 }
 
+export function* framesIn(head: ProfileNode): Iterable<CallFrame> {
+  const open = [head];
+  for (let node = open.pop(); node; node = open.pop()) {
+    yield node.callFrame;
+    for (const child of node.children) open.push(child);
+  }
+}
+
 function isNode(value: unknown): value is ProfileNode {
   const { callFrame, selfSize, children } = (value ?? {}) as Partial<ProfileNode>;
   const { functionName, url, lineNumber, columnNumber } = callFrame ?? ({} as Partial<CallFrame>);

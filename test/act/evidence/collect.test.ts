@@ -1,5 +1,8 @@
 /** What becomes of an incident's folder, and that nothing that goes wrong with it goes any further. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Evidence, type EvidenceParts } from '../../../src/act/evidence/collect.js';
@@ -129,6 +132,25 @@ t.test('a folder that cannot be made, a disk that is full, an agent that fails',
     t.match(await broken.evidence.collect(incident(), worker, shop(), never), { folder: null });
     chmodSync(broken.dir, 0o700);
   }
+});
+
+t.test('a source map that is too large is told of', async (t) => {
+  const collected = async (profile: string) => {
+    const hub: EvidenceParts['hub'] = { gather: async (_pid, { folder, files }) => {
+      for (const file of files) writeFileSync(join(folder, file), profile);
+      return [];
+    } };
+    const { evidence, worker } = parts(t, { hub });
+    return (await evidence.collect(incident(), worker, shop(), never))!;
+  };
+
+  const scripts = mkdtempSync(join(tmpdir(), 'hw-scripts-'));
+  t.teardown(() => rmSync(scripts, { recursive: true }));
+  writeFileSync(join(scripts, 'x.js'), '//# sourceMappingURL=x.js.map\n');
+  writeFileSync(join(scripts, 'x.js.map'), '');
+  truncateSync(join(scripts, 'x.js.map'), 16e6 + 1);
+  const report = await collected(PROFILE.replace('/app', scripts.replaceAll('\\', '/')));
+  t.match(report, { notes: [/^positions in .*x\.js are those of the script that ran/], finding: /x\.js:2:3\)$/ });
 });
 
 t.test('a snapshot only where it is asked for, of a memory restart, and where there is room', async (t) => {

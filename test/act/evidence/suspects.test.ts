@@ -1,5 +1,8 @@
+import { execFileSync } from 'node:child_process';
+import { truncateSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { isOwn, parseProfile, rankSuspects, type CallFrame, type ProfileNode } from '../../../src/act/evidence/suspects.js';
+import { isOwn, parseProfile, rankSuspects, type CallFrame, type Place, type ProfileNode } from '../../../src/act/evidence/suspects.js';
 import { suspectsText, suspicion } from '../../../src/act/evidence/suspects-text.js';
 import { sourceLocator } from '../../../src/act/evidence/source-maps.js';
 
@@ -109,11 +112,51 @@ t.test('through source maps, told or found in the file', async (t) => {
   });
   const at = (name: string): CallFrame => ({ functionName: 'a', url: `${dir}/dist/${name}`, lineNumber: 0, columnNumber: 0 });
   const names = ['out.js', 'inline.js', 'told.js', 'plain.js', 'bad.js', 'gone.js', 'missing.js'];
-  const find = await sourceLocator(names.map((name) => at(name).url), new Map([[at('told.js').url, 'out.js.map']]));
+  const find = await sourceLocator(names.map(at), { mapUrls: new Map([[at('told.js').url, 'out.js.map']]) });
   for (const name of ['out.js', 'inline.js', 'told.js']) {
     t.strictSame(find(at(name)), { name: 'a', file: `${dir}/src/src.ts`, line: 3, column: 3 }, name);
   }
   for (const name of ['plain.js', 'bad.js', 'gone.js', 'missing.js']) {
     t.strictSame(find(at(name)), { name: 'a', file: `${dir}/dist/${name}`, line: 1, column: 1 }, name);
   }
+});
+
+t.test('big source maps cost little memory, however many', async (t) => {
+  const program = fileURLToPath(new URL('big-maps.ts', import.meta.url));
+  // Node's own decoder takes 112 MB for each of them.
+  const output = execFileSync(process.execPath, ['--import=tsx', '--max-old-space-size=80', program, t.testdir()], { encoding: 'utf8' });
+  const places = JSON.parse(output) as Place[];
+  t.equal(places.length, 6);
+  for (const { file, line, column } of places) t.match({ file, line, column }, { file: /src\.ts$/, line: 2, column: 900_001 });
+});
+
+t.test('a source map that is too large is not read, and all of them together are not', async (t) => {
+  const map = `{"version":3,"sources":["src.ts"],"mappings":"AAAA"}`;
+  const names = Array.from({ length: 5 }, (_, i) => String(i));
+  const dir = t.testdir(Object.fromEntries(names.flatMap((name) => [[`${name}.js`, `//# sourceMappingURL=${name}.map\n`], [`${name}.map`, map]])));
+  const frames = names.map((name) => ({ functionName: 'f', url: `${dir}/${name}.js`, lineNumber: 0, columnNumber: 0 }));
+  const found = async (sizes: number[]) => {
+    const notes: string[] = [];
+    // Sparse, and zeros: what is read of them is no JSON, but counts.
+    for (const [i, size] of sizes.entries()) truncateSync(`${dir}/${i}.map`, size);
+    const locate = await sourceLocator(frames, { tell: (note) => notes.push(note) });
+    return { mapped: frames.filter((frame) => locate(frame).file === `${dir}/src.ts`).map(({ url }) => url), notes };
+  };
+  const urls = frames.map(({ url }) => url);
+  t.strictSame(await found([]), { mapped: urls, notes: [] });
+  const note = (which: string) => [`positions in ${which} are those of the script that ran: it, or its source map, was too large to be read`];
+  t.strictSame(await found([16e6 + 1]), { mapped: urls.slice(1), notes: note(urls[0]!) });
+  t.strictSame(await found([11e6, 11e6]), { mapped: urls.slice(2), notes: [] });
+  t.strictSame(await found([11e6, 11e6, 11e6]), { mapped: urls.slice(3), notes: note(urls[2]!) }, 'the small ones behind it have room');
+  t.strictSame(await found([16e6, 16e6 - 60]), { mapped: [], notes: note(`${urls[2]} and 2 more`) });
+});
+
+t.test('nor is one that would become millions of values', async (t) => {
+  const map = (extra: string) => `{"version":3,"sources":["src.ts"],"x":[{}${extra}],"mappings":"AAAA"}`;
+  const dir = t.testdir({ 'bomb.map': map(',{}'.repeat(260_000)), 'whole.map': map(',{}'.repeat(240_000)), 'long.map': map(`,"${'{,'.repeat(600_000)}"`) });
+  const at = (name: string): CallFrame => ({ functionName: 'f', url: `${dir}/${name}.js`, lineNumber: 0, columnNumber: 0 });
+  const names = ['bomb', 'whole', 'long'];
+  const locate = await sourceLocator(names.map(at), { mapUrls: new Map(names.map((name) => [at(name).url, `${name}.map`])) });
+  const found = names.filter((name) => locate(at(name)).file === `${dir}/src.ts`);
+  t.strictSame(found, ['whole', 'long'], 'what stands in a string is no value');
 });
