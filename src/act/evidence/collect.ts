@@ -47,7 +47,7 @@ const STACK_WRITE_SHARE = 1 / 10;
 /** A loop that has not turned for so long will not answer within a moment either. */
 const SILENT_MS = 3000;
 /** Bytes of a profile that are read; some hundred kB are usual. */
-const LARGEST_PROFILE = 64 * 2 ** 20;
+const LARGEST_PROFILE = 8e6;
 
 /** One incident's evidence in the making. */
 interface Case {

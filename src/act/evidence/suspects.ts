@@ -1,4 +1,5 @@
 /** Pure: who allocated what is still alive, out of V8's sampling heap profile. */
+import { holdsTooMuch } from '../../json-size.js';
 
 /** A position as V8 has it: lines and columns count from 0; `url` is empty for what is no script's. */
 export interface CallFrame {
@@ -88,8 +89,9 @@ export function isOwn(file: string | null): boolean {
   return file !== null && !file.startsWith('node:') && !/(^|[\\/])node_modules[\\/]/.test(file);
 }
 
-/** The profile in a file that an app wrote; null where it is none. */
+/** The profile in a file that an app wrote; null where it is none, or would be too large in memory. */
 export function parseProfile(text: string): ProfileNode | null {
+  if (holdsTooMuch(text)) return null;
   try {
     const { head } = JSON.parse(text) as { head?: unknown };
     const open = [head];

@@ -134,7 +134,7 @@ t.test('a folder that cannot be made, a disk that is full, an agent that fails',
   }
 });
 
-t.test('a source map that is too large is told of', async (t) => {
+t.test('a profile that is too large, or would become it, and a source map', async (t) => {
   const collected = async (profile: string) => {
     const hub: EvidenceParts['hub'] = { gather: async (_pid, { folder, files }) => {
       for (const file of files) writeFileSync(join(folder, file), profile);
@@ -143,6 +143,12 @@ t.test('a source map that is too large is told of', async (t) => {
     const { evidence, worker } = parts(t, { hub });
     return (await evidence.collect(incident(), worker, shop(), never))!;
   };
+  const padded = (bytes: number) => PROFILE.padEnd(bytes, ' ');
+  t.match(await collected(padded(8e6)), { notes: [], finding: /^100%/ });
+  t.match(await collected(padded(8e6 + 1)), { notes: ['no suspects.txt: it is larger than 8 MB'], finding: null });
+  const bomb = (count: number) => PROFILE.replace('{', `{"samples":[{}${',{}'.repeat(count)}],`);
+  t.match(await collected(bomb(240_000)), { notes: [], finding: /^100%/ });
+  t.match(await collected(bomb(260_000)), { notes: ['no suspects.txt: the profile could not be read'], finding: null });
 
   const scripts = mkdtempSync(join(tmpdir(), 'hw-scripts-'));
   t.teardown(() => rmSync(scripts, { recursive: true }));
