@@ -4,6 +4,7 @@ import Fastify, {
 } from 'fastify';
 import type { Clock } from '../clock.js';
 import { HeapwardenError, messageOf } from '../errors.js';
+import { holdsTooMuch, MOST_VALUES } from '../json-size.js';
 import type { Log } from '../log.js';
 import { checkHost, type HostRules } from './hosts.js';
 import { describeRoutes } from './openapi.js';
@@ -105,12 +106,15 @@ export function createServer(routes: readonly FastifyPluginAsync[], { version, l
   return server;
 }
 
+const TOO_MUCH = `the JSON holds more than ${MOST_VALUES.toLocaleString('en')} values; send less at a time`;
+
 /** JSON, or nothing at all: then the content type does not matter. */
 function parseBodies(server: FastifyInstance): void {
   const parseJson = server.getDefaultJsonParser('error', 'error');
   server.removeAllContentTypeParsers();
   server.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null);
+    else if (holdsTooMuch(body)) done(Object.assign(new Error(TOO_MUCH), { statusCode: 413 }));
     else void parseJson(request, body, done);
   });
   server.addContentTypeParser<string>('*', { parseAs: 'string' }, (_request, body, done) => {

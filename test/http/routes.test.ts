@@ -1,5 +1,6 @@
 import t from 'tap';
 import { ConfigError, HeapwardenError } from '../../src/errors.js';
+import { listen } from '../../src/http/server.js';
 import { ALERTMANAGER, GRAFANA } from '../decide/payloads.js';
 import { BEARER, answerOf, serverOf } from './support.js';
 
@@ -153,6 +154,21 @@ t.test('alerts up to 16 MiB', async (t) => {
   };
   t.equal((await post(16 * 2 ** 20)).statusCode, 202);
   t.equal((await post(16 * 2 ** 20 + 1)).statusCode, 413);
+  t.equal(warden.webhooks.length, 1);
+});
+
+t.test('a body is not parsed into millions of values', async (t) => {
+  const { server, warden } = serverOf(t);
+  const url = await listen(server, { host: '127.0.0.1', port: 0 });
+  const post = (path: string, alerts: string) =>
+    fetch(`${url}${path}`, { method: 'POST', headers: { ...BEARER, ...JSON_TYPE }, body: `{"alerts":[${alerts}]}` });
+  const alert = JSON.stringify(ALERTMANAGER.alerts[0]);
+  t.equal((await post('/api/v1/alerts', Array(5000).fill(alert).join(','))).status, 202);
+  t.equal(warden.webhooks[0]?.alerts.length, 5000);
+  const bomb = await post('/api/v1/alerts', `${'{},'.repeat(5_500_000)}{}`);
+  t.equal(bomb.status, 413);
+  t.strictSame(await bomb.json(), { error: 'bad_request', message: 'the JSON holds more than 500,000 values; send less at a time' });
+  t.equal((await post('/api/v1/apps/shop/restart', `${'{},'.repeat(260_000)}{}`)).status, 413, 'nor one of another route');
   t.equal(warden.webhooks.length, 1);
 });
 
