@@ -97,17 +97,39 @@ const REMEMBERED_RESTARTS_PER_APP = 1000;
 const REMEMBERED_FAILURES_PER_APP = 1000;
 const REMEMBERED_DEATHS_PER_APP = 1000;
 const REMEMBERED_REFUSALS = 1000;
+/** Of all apps together: 2 to 4 kB of heap each, 40 MB of the 256 MiB that heapwarden gives itself. */
+export const MOST_REMEMBERED = 10_000;
 
-/** What is kept of the past, in its order. Pure. */
+/**
+ * What is kept of the past, in its order. Where it is too much, the kinds that there are most of give way: an app that
+ * restarts without end never pushes out the few restarts of another, which its budget and its cooldowns rest on. Pure.
+ */
 export function remembered(oldestFirst: readonly Recorded[]): Recorded[] {
+  const sizes = new Map<string, number>();
+  for (const incident of oldestFirst) {
+    const [kind, most] = kindOf(incident);
+    sizes.set(kind, Math.min((sizes.get(kind) ?? 0) + 1, most));
+  }
+  const share = shareOf([...sizes.values()], MOST_REMEMBERED);
   const counts = new Map<string, number>();
   const isKept = (incident: Recorded): boolean => {
     const [kind, most] = kindOf(incident);
     const count = (counts.get(kind) ?? 0) + 1;
     counts.set(kind, count);
-    return count <= most;
+    return count <= Math.min(most, share);
   };
   return oldestFirst.toReversed().filter(isKept).toReversed();
+}
+
+/** How many each may have for all to have no more than `most`; at least one. */
+function shareOf(sizes: readonly number[], most: number): number {
+  let left = most;
+  for (const [i, size] of sizes.toSorted((a, b) => a - b).entries()) {
+    const share = Math.floor(left / (sizes.length - i));
+    if (size > share) return Math.max(1, share);
+    left -= size;
+  }
+  return Infinity;
 }
 
 function kindOf({ action, app, outcome }: Recorded): [kind: string, most: number] {

@@ -1,6 +1,7 @@
 import { isGroup, type Group } from '../config/merge.js';
 import { UNTOLD, type AppState } from './app-state.js';
-import { remembered, type Outcome, type Recorded } from './incident.js';
+import { MOST_REMEMBERED, remembered, type Outcome, type Recorded } from './incident.js';
+import { readText, type LinesReader } from './lines-reader.js';
 
 /**
  * The journal: one JSON object a line, appended and never changed. An `incident` line stands before anything is
@@ -22,21 +23,46 @@ export interface JournalContent {
 
 export const textOf = (line: Line): string => `${JSON.stringify(line)}\n`;
 
+/** So many more than are remembered may be held, before they are counted again. */
+const SLACK = 2000;
+
+/** Takes a journal line by line, which may be larger than memory, and holds what is remembered. */
+export class JournalReader implements LinesReader {
+  #incidents = new Map<string, Recorded>();
+  /** Ids: a line about one of them is no damage. */
+  readonly #forgotten = new Set<string>();
+  readonly #apps = new Map<string, AppState>();
+  #damaged = 0;
+
+  add(raw: string): void {
+    const line = parseLine(raw);
+    const known = line?.type === 'outcome' ? this.#incidents.get(line.id) : undefined;
+    if (line?.type === 'incident') this.#put(line.incident);
+    else if (line?.type === 'app') this.#apps.set(line.app, { ...UNTOLD, ...line.state });
+    else if (line?.type === 'outcome' && known && known.action !== 'death') known.outcome = line.outcome;
+    else if (line?.type !== 'outcome' || !this.#forgotten.has(line.id)) this.#damaged++;
+  }
+
+  content(): JournalContent {
+    return { incidents: remembered([...this.#incidents.values()]), apps: this.#apps, damaged: this.#damaged };
+  }
+
+  needed(): string {
+    return linesOf(this.content()).map(textOf).join('');
+  }
+
+  #put(incident: Recorded): void {
+    this.#incidents.set(incident.id, incident);
+    if (this.#incidents.size < MOST_REMEMBERED + SLACK) return;
+    const kept = new Map(remembered([...this.#incidents.values()]).map((one) => [one.id, one]));
+    for (const id of this.#incidents.keys()) if (!kept.has(id)) this.#forgotten.add(id);
+    this.#incidents = kept;
+  }
+}
+
 /** Incidents with their outcomes, oldest first. Pure. */
 export function parseJournal(text: string): JournalContent {
-  const incidents = new Map<string, Recorded>();
-  const apps = new Map<string, AppState>();
-  let damaged = 0;
-  for (const raw of text.split('\n')) {
-    if (raw === '') continue;
-    const line = parseLine(raw);
-    const known = line?.type === 'outcome' ? incidents.get(line.id) : undefined;
-    if (line?.type === 'incident') incidents.set(line.incident.id, line.incident);
-    else if (line?.type === 'app') apps.set(line.app, { ...UNTOLD, ...line.state });
-    else if (line?.type === 'outcome' && known && known.action !== 'death') known.outcome = line.outcome;
-    else damaged++;
-  }
-  return { incidents: remembered([...incidents.values()]), apps, damaged };
+  return readText(text, new JournalReader()).content();
 }
 
 /** All that is remembered, as lines. */

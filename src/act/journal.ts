@@ -3,7 +3,7 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppState } from './app-state.js';
 import type { Outcome, Recorded } from './incident.js';
-import { linesOf, parseJournal, textOf, type JournalContent } from './journal-lines.js';
+import { JournalReader, textOf, type JournalContent } from './journal-lines.js';
 import { LinesFile } from './lines-file.js';
 import { stateUnwritable } from './state-folder.js';
 
@@ -47,10 +47,9 @@ export class Journal {
     const path = join(stateDir, JOURNAL_FILE);
     try {
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
-      const compacted = (text: string) => linesOf(parseJournal(text)).map(textOf).join('');
       const told = () => onMoved?.(path);
-      const { file, text } = await LinesFile.open(path, { compactAboveBytes, compacted, onMoved: told });
-      const content = parseJournal(text);
+      const { file, reader } = await LinesFile.open(path, { compactAboveBytes, reader: () => new JournalReader(), onMoved: told });
+      const content = reader.content();
       const setAside = content.damaged > 0 ? await setAsideOf(path) : null;
       await file.compact({ now: setAside !== null });
       return { journal: new Journal(file), content, setAside };

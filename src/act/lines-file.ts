@@ -1,15 +1,15 @@
 import type { Stats } from 'node:fs';
 import { lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { text as textOf } from 'node:stream/consumers';
 import { HeapwardenError, messageOf } from '../errors.js';
-import { createOwn, openOwn, readOwn } from '../own-files.js';
+import { createOwn, openOwn } from '../own-files.js';
+import { readLines, type LinesReader } from './lines-reader.js';
 
-export interface LinesFileOptions {
+export interface LinesFileOptions<R extends LinesReader = LinesReader> {
   /** The size from which on it is worth being written anew. */
   compactAboveBytes: number;
-  /** Of the file's text, what is still needed. */
-  compacted(text: string): string;
+  /** A new one, for each time that the file is read. */
+  reader(): R;
   /** It was moved or removed by somebody, and is back in its place with all that is needed of it. */
   onMoved?(): void;
 }
@@ -51,14 +51,18 @@ export class LinesFile {
   }
 
   /**
-   * Made with mode 0600 where it is missing; its folder must be there. `text` is what stood in it. Throws as openOwn
-   * does.
+   * Made with mode 0600 where it is missing; its folder must be there. `reader` has read what stood in it. Throws as
+   * openOwn does.
    */
-  static async open(path: string, options: LinesFileOptions): Promise<{ file: LinesFile; text: string }> {
+  static async open<R extends LinesReader>(
+    path: string,
+    options: LinesFileOptions<R>,
+  ): Promise<{ file: LinesFile; reader: R }> {
     const handle = await openOwn(path, 'append');
     await syncFolder(dirname(path));
-    const text = (await readOwn(path)).toString('utf8');
-    return { file: new LinesFile(path, handle, text !== '' && !text.endsWith('\n'), options), text };
+    const reader = options.reader();
+    const { isTorn } = await readLines(handle, reader);
+    return { file: new LinesFile(path, handle, isTorn, options), reader };
   }
 
   /**
@@ -87,7 +91,7 @@ export class LinesFile {
     if (size <= (now ? 0 : this.#compactAt)) return;
     this.#compactAt = 2 * size;
     const old = this.#file;
-    this.#file = await this.#rewritten(await wholeOf(old)).catch(() => old);
+    this.#file = await this.#rewritten([old]).catch(() => old);
     if (this.#file === old) return;
     this.#torn = false;
     this.#compactAt = Math.max(this.#options.compactAboveBytes, 2 * (await this.#file.stat()).size);
@@ -135,22 +139,28 @@ export class LinesFile {
     if (process.platform === 'win32') return own; // there an open file's name stays taken
     const there = await lstat(this.#path).catch(() => null);
     if (there?.ino === own.ino && there.dev === own.dev) return own;
-    // What lies there now may be a copy that somebody has put back: it is older than what was written.
-    const found = there === null ? '' : (await readOwn(this.#path)).toString('utf8');
     const moved = this.#file;
-    this.#file = await this.#rewritten(`${found}\n${await wholeOf(moved)}`);
+    // What lies there now may be a copy that somebody has put back: it is older than what was written.
+    const found = there === null ? null : await openOwn(this.#path, 'read');
+    try {
+      this.#file = await this.#rewritten(found === null ? [moved] : [found, moved]);
+    } finally {
+      await found?.close();
+    }
     this.#torn = false;
     await moved.close();
     this.#options.onMoved?.();
     return this.#file.stat();
   }
 
-  /** A new file with what is needed of `text`. It takes the place of what is there in one step, or not at all. */
-  async #rewritten(text: string): Promise<FileHandle> {
+  /** A new file with what is needed of these. It takes the place of what is there in one step, or not at all. */
+  async #rewritten(files: readonly FileHandle[]): Promise<FileHandle> {
+    const reader = this.#options.reader();
+    for (const file of files) await readLines(file, reader);
     const draft = `${this.#path}.new`;
     const file = await createOwn(draft);
     try {
-      await file.appendFile(this.#options.compacted(text));
+      await file.appendFile(reader.needed());
       await file.sync();
       await rename(draft, this.#path);
     } catch (error) {
@@ -166,11 +176,6 @@ export class LinesFile {
 function unwritable(error: unknown): never {
   const message = `the journal cannot be written: ${messageOf(error)}`;
   throw new HeapwardenError('JOURNAL_UNWRITABLE', message, { cause: error });
-}
-
-/** From its beginning, wherever it has got to; it stays open. */
-function wholeOf(file: FileHandle): Promise<string> {
-  return textOf(file.createReadStream({ start: 0, autoClose: false }));
 }
 
 /** A new name in a folder is on disk when the folder is. */

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setAsideOf, type JournalOptions } from '../act/journal.js';
 import { LinesFile } from '../act/lines-file.js';
+import { readText, type LinesReader } from '../act/lines-reader.js';
 import { stateUnwritable } from '../act/state-folder.js';
 import { isGroup } from '../config/merge.js';
 import { relayed, type Delivery, type RelayedAlert } from './queue.js';
@@ -42,10 +43,9 @@ export class RelayJournal {
     const path = join(stateDir, 'relay.jsonl');
     try {
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
-      const compacted = (text: string) => parseHeld(text).held.map(heldLine).join('');
       const told = () => onMoved?.(path);
-      const { file, text } = await LinesFile.open(path, { compactAboveBytes, compacted, onMoved: told });
-      const content = parseHeld(text);
+      const { file, reader } = await LinesFile.open(path, { compactAboveBytes, reader: () => new HeldReader(), onMoved: told });
+      const content = reader.content();
       const setAside = content.damaged > 0 ? await setAsideOf(path) : null;
       await file.compact({ now: setAside !== null });
       return { journal: new RelayJournal(file, new Set(content.held.map(keyOf)), onError), content, setAside };
@@ -77,20 +77,31 @@ export class RelayJournal {
   }
 }
 
-/** Pure. Oldest first. */
-export function parseHeld(text: string): HeldContent {
-  const held = new Map<string, Held>();
-  let damaged = 0;
-  for (const raw of text.split('\n')) {
-    if (raw === '') continue;
+class HeldReader implements LinesReader {
+  readonly #held = new Map<string, Held>();
+  #damaged = 0;
+
+  add(raw: string): void {
     const line = parseLine(raw);
     if (line?.type === 'held') {
       const { instance, since_ms, alert } = line;
-      held.set(keyOf(line), { instance, alert: relayed(alert), sinceMs: since_ms });
-    } else if (line) held.delete(keyOf({ instance: line.instance, alert: line }));
-    else damaged++;
+      this.#held.set(keyOf(line), { instance, alert: relayed(alert), sinceMs: since_ms });
+    } else if (line) this.#held.delete(keyOf({ instance: line.instance, alert: line }));
+    else this.#damaged++;
   }
-  return { held: [...held.values()], damaged };
+
+  content(): HeldContent {
+    return { held: [...this.#held.values()], damaged: this.#damaged };
+  }
+
+  needed(): string {
+    return this.content().held.map(heldLine).join('');
+  }
+}
+
+/** Pure. Oldest first. */
+export function parseHeld(text: string): HeldContent {
+  return readText(text, new HeldReader()).content();
 }
 
 function heldLine({ instance, alert, sinceMs }: Held): string {

@@ -163,3 +163,16 @@ t.test('failures are kept longest', async (t) => {
   t.notOk(history.find('ok0'));
   t.ok(history.find('ok1499'));
 });
+
+t.test('many apps that restart without end cost no more memory than some, and no other app its past', async (t) => {
+  const [quiet, last] = [incidentOf({ id: 'quiet', app: 'quiet' }), 20_000];
+  const history = historyOf(quiet);
+  for (let i = 0; i <= last; i++) history.add(incidentOf({ id: `r${i}`, app: `app ${i % 40}` }));
+  const kept = history.list({ limit: Infinity });
+  t.ok(kept.length <= 10_200, `${kept.length} are kept`);
+  t.ok(kept.length >= 9900, `${kept.length} are kept`);
+  t.equal(kept.at(-1), quiet, 'it is the oldest of all');
+  t.equal(history.budgetLeft('quiet', { count: 3, windowMs: HOUR }), 2);
+  t.equal(history.lastRestart('app 0', '0')?.id, `r${last}`);
+  t.ok(history.restartsWithin('app 7', HOUR) >= 249, 'the newest of each');
+});

@@ -124,6 +124,38 @@ t.test('refusals never push restarts out, nor one app those of another', async (
   t.strictSame(incidents.filter(({ app }) => app === 'busy').map(({ id }) => id).slice(0, 2), ['busy200', 'busy201']);
 });
 
+t.test('of many apps less is remembered of each, and a line about what is not is no damage', async (t) => {
+  const line = (value: object) => JSON.stringify({ v: 1, ...value });
+  const ids = Array.from({ length: 20_000 }, (_, i) => `i${i}`);
+  const lines = ids.map((id, i) => line({ type: 'incident', incident: incidentOf({ id, app: `app ${i % 40}`, outcome: null }) }));
+  const outcomes = ids.map((id) => line({ type: 'outcome', id, outcome: OUTCOME }));
+  const rare = line({ type: 'incident', incident: done });
+  const { incidents, damaged } = parseJournal([rare, ...lines, ...outcomes].join('\n'));
+  t.equal(damaged, 0);
+  t.strictSame(incidents[0], done);
+  t.strictSame(incidents.slice(1).map(({ id }) => id), ids.slice(-40 * 249), 'the newest, of 40 apps as many as of each other');
+  t.ok(incidents.every(({ outcome }) => outcome !== null));
+});
+
+t.test('one that is larger than memory is read, and made smaller', async (t) => {
+  const dir = t.testdir();
+  const program = fileURLToPath(new URL('large-journal.ts', import.meta.url));
+  const output = execFileSync(process.execPath, ['--import=tsx', '--max-old-space-size=140', program, dir], { encoding: 'utf8' });
+  t.match(JSON.parse(output), { before: 60_000, kept: 10_000, damaged: 0, newest: 'i59999' });
+  t.equal(linesIn(dir).length, 10_000);
+});
+
+t.test('lines are whole, wherever the pieces end that they are read in', async (t) => {
+  const dir = t.testdir();
+  const sentences = Array.from({ length: 5 }, (_, i) => 'é漢🔥\u2028'.repeat(60_000 + i));
+  const text = sentences.map((sentence, i) => `${JSON.stringify({ v: 1, type: 'incident', incident: incidentOf({ id: `i${i}`, sentence }) })}\n`).join('');
+  writeFileSync(fileIn(dir), text);
+  const { incidents, damaged } = await contentOf(dir);
+  t.equal(damaged, 0);
+  t.ok(incidents.every(({ sentence }, i) => sentence === sentences[i]));
+  t.equal(incidents.length, 5);
+});
+
 t.test('above its bound it is written anew with all that is remembered, while it is open', async (t) => {
   const dir = t.testdir();
   const { journal } = await Journal.open(dir, { compactAboveBytes: 20_000 });
