@@ -1,11 +1,11 @@
-/** Pure: what a JSON text would become. Its bytes do not tell: 3 of them, `{},`, are 54 of heap, and others more than 200. */
+/** Pure: what a JSON text would become. Its bytes do not tell: 3 of them, `{},`, are 54 of heap, others more than 200. */
 
-/** As many as JSON from outside may hold: 90 MB of heap at worst, as measured, where heapwarden's own limit is 256 MiB. */
+/** As many as JSON from outside may hold: 90 MB of heap at worst, where heapwarden's own limit is 256 MiB. */
 export const MOST_VALUES = 500_000;
 
 const [QUOTE, BACKSLASH, COMMA, BRACKET, BRACE] = Array.from('"\\,[{', (sign) => sign.charCodeAt(0));
 
-/** Whether a text holds more values than that, by the `{`, `[` and `,` outside its strings; a bad one as far as it can be read. */
+/** Whether a text would become more values than that, by the `{`, `[` and `,` outside its strings. */
 export function holdsTooMuch(text: string, mostValues = MOST_VALUES): boolean {
   if (text.length <= mostValues) return false;
   let count = 0;

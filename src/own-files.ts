@@ -52,13 +52,16 @@ export class TooLarge extends Error {
 
 const PIECE_BYTES = 2 ** 20;
 
-/** All that a file holds, which may grow meanwhile, or say of itself that it is empty. Throws Node's errors, and TooLarge. */
+/**
+ * All that a file holds, which may grow meanwhile, or say of itself that it is empty. Throws Node's errors, and TooLarge.
+ */
 export async function readAtMost(file: FileHandle, mostBytes: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
   let bytes = 0;
-  for await (const piece of file.createReadStream({ start: 0, end: mostBytes, autoClose: false, highWaterMark: PIECE_BYTES })) {
-    pieces.push(piece as Buffer);
-    bytes += (piece as Buffer).length;
+  const stream = file.createReadStream({ start: 0, end: mostBytes, autoClose: false, highWaterMark: PIECE_BYTES });
+  for await (const piece of stream as AsyncIterable<Buffer>) {
+    pieces.push(piece);
+    bytes += piece.length;
   }
   if (bytes > mostBytes) throw new TooLarge(mostBytes); // `end` is read, too
   return Buffer.concat(pieces);

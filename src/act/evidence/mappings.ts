@@ -1,6 +1,6 @@
 /**
- * Pure: where some positions come from, by a source map (ECMA-426). Node's own SourceMap keeps every segment of it: 112 MB
- * of heap and half a second for 5 MB of `mappings`. Here they are walked once, and none is kept.
+ * Pure: where some positions come from, by a source map (ECMA-426). Node's own SourceMap keeps every segment of it:
+ * 112 MB of heap and half a second for 5 MB of `mappings`. Here they are walked once, and none is kept.
  */
 import { isGroup } from '../../config/merge.js';
 import type { CallFrame } from './suspects.js';
@@ -15,18 +15,21 @@ export interface Original {
   column: number;
 }
 
+/** Characters of a source's name. */
+const LONGEST_NAME = 1000;
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 /** By the character's code. */
 const DIGITS = Int8Array.from({ length: 128 }, (_, code) => ALPHABET.indexOf(String.fromCharCode(code)));
 const [COMMA, SEMICOLON] = [','.charCodeAt(0), ';'.charCodeAt(0)];
 
 /**
- * Of each position that the map tells of, what the last segment at it or before it says, as Node has it. `map`: what was
- * parsed. Throws an Error where its mappings are none.
+ * Of each position that the map tells of, what the last segment at it or before it says, as Node has it. `map`: what
+ * was parsed. Throws an Error where its mappings are none.
  */
 export function originalsOf<P extends Position>(map: unknown, positions: readonly P[]): Map<P, Original> {
   const found = new Map<P, Original>();
-  const left = positions.toSorted((a, b) => b.lineNumber - a.lineNumber || b.columnNumber - a.columnNumber); // the next is the last
+  // The next one is the last.
+  const left = positions.toSorted((a, b) => b.lineNumber - a.lineNumber || b.columnNumber - a.columnNumber);
   for (const part of partsOf(map)) walk(part, left, found);
   return found;
 }
@@ -65,7 +68,7 @@ function walk<P extends Position>({ start, end, sources, mappings }: Part, left:
   const settleBefore = (line: number, column: number): void => {
     for (let next = left.at(-1); next && isBefore(next, line, column); next = left.at(-1)) {
       const name = sources[source];
-      if (isMapped && typeof name === 'string') found.set(next, { source: name, line: originalLine, column: originalColumn });
+      if (isMapped && isName(name)) found.set(next, { source: name, line: originalLine, column: originalColumn });
       left.pop();
     }
   };
@@ -101,6 +104,9 @@ function walk<P extends Position>({ start, end, sources, mappings }: Part, left:
   }
   settleBefore(end.line, end.column);
 }
+
+/** Each position becomes a path of its own with it. */
+const isName = (name: unknown): name is string => typeof name === 'string' && name.length <= LONGEST_NAME;
 
 const isBefore = ({ lineNumber, columnNumber }: Position, line: number, column: number): boolean =>
   lineNumber < line || (lineNumber === line && columnNumber < column);

@@ -23,10 +23,11 @@ export interface LocatorOptions {
 }
 
 /**
- * How to tell where these frames stand in the sources that their scripts were made from. One map at a time is in memory.
- * Never rejects: without a map, or with a bad one, a position stays as V8 has it.
+ * How to tell where these frames stand in the sources that their scripts were made from. One map at a time is in
+ * memory. Never rejects: without a map, or with a bad one, a position stays as V8 has it.
  */
-export async function sourceLocator(frames: Iterable<CallFrame>, { mapUrls, tell }: LocatorOptions = {}): Promise<Locate> {
+export async function sourceLocator(frames: Iterable<CallFrame>, options: LocatorOptions = {}): Promise<Locate> {
+  const { mapUrls, tell } = options;
   const places = new Map<string, Omit<Place, 'name'>>();
   const keyOf = ({ url, lineNumber, columnNumber }: CallFrame): string => `${lineNumber}:${columnNumber}:${url}`;
   const tooLarge: string[] = [];
@@ -36,7 +37,8 @@ export async function sourceLocator(frames: Iterable<CallFrame>, { mapUrls, tell
     if (file === null || !isAbsolute(file) || /[\\/]node_modules[\\/]/.test(file)) continue;
     try {
       const { text, folder } = await mapOf(file, mapUrls?.get(url), reader);
-      for (const [frame, original] of originalsOf(parsed(text), those)) places.set(keyOf(frame), placeOf(original, folder));
+      const originals = originalsOf(parsed(text), those);
+      for (const [frame, original] of originals) places.set(keyOf(frame), placeOf(original, folder));
     } catch (error) {
       if (error instanceof TooLarge) tooLarge.push(file);
     }
@@ -61,8 +63,14 @@ function framesByUrl(frames: Iterable<CallFrame>): Map<string, CallFrame[]> {
   return byUrl;
 }
 
+interface MapText {
+  text: string;
+  /** What its sources are relative to. */
+  folder: string;
+}
+
 /** Throws an Error where there is no such map. */
-async function mapOf(file: string, told: string | undefined, reader: Reader): Promise<{ text: string; folder: string }> {
+async function mapOf(file: string, told: string | undefined, reader: Reader): Promise<MapText> {
   const reference = told || lastReference(await reader.textOf(file));
   if (!reference) throw new Error('it has none');
   const data = /^data:application\/json[^,]*?(;base64)?,(.*)$/s.exec(reference);

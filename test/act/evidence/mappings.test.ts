@@ -58,7 +58,10 @@ t.test('it says what Node says', async (t) => {
 });
 
 t.test('a map in sections, each from its offset on and no further', async (t) => {
-  const section = (line: number, column: number, source: string) => ({ offset: { line, column }, map: { version: 3, sources: [source], names: [], mappings: 'AAAA,EAAE' } });
+  const section = (line: number, column: number, source: string) => {
+    const map = { version: 3, sources: [source], names: [], mappings: 'AAAA,EAAE' };
+    return { offset: { line, column }, map };
+  };
   const map = { version: 3, sections: [section(0, 4, 'one.ts'), section(3, 0, 'two.ts')] };
   const at = (lineNumber: number, columnNumber: number) => [...originalsOf(map, [{ lineNumber, columnNumber }]).values()][0];
   t.equal(at(0, 3), undefined, 'before the first');
@@ -70,7 +73,11 @@ t.test('a map in sections, each from its offset on and no further', async (t) =>
 });
 
 t.test('what is no map', async (t) => {
-  const none = [null, 7, [], {}, { mappings: 'AAAA' }, { sources: 'a.ts', mappings: 'AAAA' }, { sources: [1], mappings: 'AAAA' }, { sections: [null, {}, { offset: 1, map: 2 }] }];
-  for (const map of none) t.equal(originalsOf(map, POSITIONS).size, 0, JSON.stringify(map));
+  const none = [
+    null, 7, [], {}, { mappings: 'AAAA' }, { sections: [null, {}, { offset: 1, map: 2 }] },
+    ...['a.ts', [1], ['x'.repeat(1001)]].map((sources) => ({ sources, mappings: 'AAAA' })),
+  ];
+  for (const map of none) t.equal(originalsOf(map, POSITIONS).size, 0, JSON.stringify(map)?.slice(0, 50));
+  t.equal(originalsOf({ sources: ['x'.repeat(1000)], mappings: 'AAAA' }, POSITIONS).size, POSITIONS.length);
   for (const mappings of ['!', 'AAA', 'AAAA,g', 'AAAA,é']) t.throws(() => originalsOf({ sources: ['a.ts'], mappings }, POSITIONS), mappings);
 });
