@@ -99,6 +99,8 @@ const REMEMBERED_DEATHS_PER_APP = 1000;
 const REMEMBERED_REFUSALS = 1000;
 /** Of all apps together: 2 to 4 kB of heap each, 40 MB of the 256 MiB that heapwarden gives itself. */
 export const MOST_REMEMBERED = 10_000;
+/** Of each kind in any case: twice the usual budget. It counts where there are hundreds of apps that restart without end. */
+const LEAST_REMEMBERED = 10;
 
 /**
  * What is kept of the past, in its order. Where it is too much, the kinds that there are most of give way: an app that
@@ -121,12 +123,12 @@ export function remembered(oldestFirst: readonly Recorded[]): Recorded[] {
   return oldestFirst.toReversed().filter(isKept).toReversed();
 }
 
-/** How many each may have for all to have no more than `most`; at least one. */
+/** How many each may have for all to have no more than `most`. */
 function shareOf(sizes: readonly number[], most: number): number {
   let left = most;
   for (const [i, size] of sizes.toSorted((a, b) => a - b).entries()) {
     const share = Math.floor(left / (sizes.length - i));
-    if (size > share) return Math.max(1, share);
+    if (size > share) return Math.max(LEAST_REMEMBERED, share);
     left -= size;
   }
   return Infinity;

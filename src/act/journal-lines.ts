@@ -33,6 +33,7 @@ export class JournalReader implements LinesReader {
   readonly #forgotten = new Set<string>();
   readonly #apps = new Map<string, AppState>();
   #damaged = 0;
+  #added = 0;
 
   add(raw: string): void {
     const line = parseLine(raw);
@@ -53,7 +54,7 @@ export class JournalReader implements LinesReader {
 
   #put(incident: Recorded): void {
     this.#incidents.set(incident.id, incident);
-    if (this.#incidents.size < MOST_REMEMBERED + SLACK) return;
+    if (++this.#added % SLACK > 0 || this.#incidents.size <= MOST_REMEMBERED) return;
     const kept = new Map(remembered([...this.#incidents.values()]).map((one) => [one.id, one]));
     for (const id of this.#incidents.keys()) if (!kept.has(id)) this.#forgotten.add(id);
     this.#incidents = kept;
