@@ -39,7 +39,7 @@ export interface Outcome {
   release: string | null;
   /** When the new process was back at its limit within its startup grace; null where it was not. */
   relapsedAtMs: number | null;
-  /** The warden died in the middle, and the record was completed by the next one. */
+  /** The warden died in the middle, and the record was completed by the next one; or it ended before this one's turn. */
   interrupted: boolean;
   /** What was kept of the old process; absent where none was wanted, and in records of older versions. */
   evidence?: EvidenceReport;

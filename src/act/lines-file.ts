@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { lstat, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HeapwardenError, messageOf } from '../errors.js';
 import { createOwn, openOwn } from '../own-files.js';
@@ -136,12 +136,13 @@ export class LinesFile {
   /** Makes sure that what is written is found under its path again; else a new warden would know nothing of it. */
   async #inPlace(): Promise<Stats> {
     const own = await this.#file.stat();
-    if (process.platform === 'win32') return own; // there an open file's name stays taken
+    if (process.platform === 'win32') return own; // not tried there
     const there = await lstat(this.#path).catch(() => null);
     if (there?.ino === own.ino && there.dev === own.dev) return own;
     const moved = this.#file;
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 }); // it may have gone with its folder
     // What lies there now may be a copy that somebody has put back: it is older than what was written.
-    const found = there === null ? null : await openOwn(this.#path, 'read');
+    const found = await openOwn(this.#path, 'read').catch(() => null);
     try {
       this.#file = await this.#rewritten(found === null ? [moved] : [found, moved]);
     } finally {
@@ -155,11 +156,11 @@ export class LinesFile {
 
   /** A new file with what is needed of these. It takes the place of what is there in one step, or not at all. */
   async #rewritten(files: readonly FileHandle[]): Promise<FileHandle> {
-    const reader = this.#options.reader();
-    for (const file of files) await readLines(file, reader);
     const draft = `${this.#path}.new`;
-    const file = await createOwn(draft);
+    const file = await createOwn(draft); // first: it is what fails where nothing can be written
     try {
+      const reader = this.#options.reader();
+      for (const one of files) await readLines(one, reader);
       await file.appendFile(reader.needed());
       await file.sync();
       await rename(draft, this.#path);

@@ -44,7 +44,7 @@ export interface Findings {
 export function judgeOutcome(incident: Incident, app: AppConfig | null, findings: Findings, nowMs: number): Outcome {
   const { now, stop, downtimeMs, release, interrupted, evidence, command } = findings;
   const [result, what] = resultOf(incident, app, findings, formatElapsed(nowMs - incident.atMs));
-  const sentence = `${incident.app}/${incident.worker}: ${what}${interrupted ? INTERRUPTED : ''}`;
+  const sentence = `${incident.app}/${incident.worker}: ${what}${interrupted && findings.needless === null ? INTERRUPTED : ''}`;
   const after = now && measurementOf(now, app);
   const outcome = { atMs: nowMs, result, sentence, stop, after, downtimeMs, release, relapsedAtMs: null, interrupted };
   return { ...outcome, ...(evidence && { evidence }), ...(command && { command }) };

@@ -2,7 +2,8 @@ import { underAny } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { AppConfig, ReadyCheck } from '../config/schema.js';
 import { isByPerson } from '../decide/decision.js';
-import { isPaused, tooFewOthers } from '../decide/gates.js';
+import { isInWindow, isPaused, tooFewOthers } from '../decide/gates.js';
+import { limitOf } from '../decide/measure.js';
 import { notBreaching } from '../decide/policy.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import { sameProcess } from '../observe/identity.js';
@@ -25,6 +26,7 @@ const POLL_MS = 100;
 /** In which an agent that can speak is back with the warden that came after: it tries every 10 s at the longest. */
 const AGENT_BACK_MS = 15_000;
 const REPLACED = 'for another process has taken its place already';
+const STOPPED = 'for heapwarden was stopped before its turn came';
 const NOT_CONFIGURED = { error: { code: null, message: 'its app is no longer configured' } };
 
 export interface ProcedureParts extends FactParts {
@@ -62,7 +64,7 @@ export class Procedure {
     if (!app || !supervisor) return NOT_CONFIGURED;
     await this.#jitter(incident, app, signals);
     const needless = await this.#needlessByNow(incident, app, signals);
-    if (needless !== null) return { needless };
+    if (needless !== null) return { needless, interrupted: needless === STOPPED };
     onBegin();
     return this.#replace(incident, app, supervisor, signals.closing);
   }
@@ -77,7 +79,8 @@ export class Procedure {
     if (!app || !supervisor) return { ...NOT_CONFIGURED, interrupted: true };
     const patienceMs = Math.max(app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS, AGENT_BACK_MS);
     const upAt = await this.#comesUp(incident, app, null, patienceMs, closing);
-    if (upAt !== null || !(await this.#isFrozenStill(incident, closing))) return { ready: upAt !== null, interrupted: true };
+    const isToDo = upAt === null && (await this.#isFrozenStill(incident, closing)) && this.#mayReplace(incident, app);
+    if (!isToDo) return { ready: upAt !== null, interrupted: true };
     return { ...(await this.#replace(incident, app, supervisor, closing)), interrupted: true };
   }
 
@@ -87,6 +90,16 @@ export class Procedure {
     const { observer, hasReported } = this.#parts;
     const reading = (await observer.remeasure(app, worker))?.reading;
     return sameProcess(reading?.root, before) && !(await hasReported(before));
+  }
+
+  /** Of what could have changed since it was decided. */
+  #mayReplace(incident: Incident, app: AppConfig): boolean {
+    const { history, clock } = this.#parts;
+    const nowMs = clock.now();
+    const isShut = app.dry_run || isPaused(history.stateOf(app.name).pause, nowMs);
+    const isTimely = isInWindow(app, nowMs) || app.outside_windows === 'freeze';
+    const isMeant = limitOf(app, 'freeze', 'restart') !== null && this.#lackByNow(incident, app) === null;
+    return isMeant && isTimely && !isShut;
   }
 
   /** Keeps the evidence of the old process, and has the supervisor put a new one in its place. */
@@ -126,12 +139,13 @@ export class Procedure {
     if (cancelled.aborted) return String(cancelled.reason);
     const worker = await observer.remeasure(incident.app, incident.worker);
     if (cancelled.aborted) return String(cancelled.reason);
-    if (closing.aborted) return 'for heapwarden was stopped before its turn came';
+    if (closing.aborted) return STOPPED;
     if (incident.force || !worker) return null;
     const { reading } = worker;
     if (reading && !sameProcess(reading.root, incident.before)) return REPLACED;
     // Somebody may have stopped it: only a person starts what does not run.
-    if (!reading && incident.before && !isByPerson({ ...incident, reason: incident.asked })) return 'for its process has ended';
+    const isGone = !reading && !stateOf(observer.workers, incident)?.reading; // not a look that failed
+    if (isGone && incident.before && !isByPerson({ ...incident, reason: incident.asked })) return 'for its process has ended';
     if (isPaused(history.stateOf(app.name).pause, clock.now())) return 'for the app was paused meanwhile';
     return (reading && notBreaching(incident.asked, app, worker)) ?? this.#lackByNow(incident, app);
   }

@@ -80,8 +80,8 @@ export class Restarter {
   }
 
   /**
-   * Puts an end to the records that a warden left open when it died; their workers count as busy until then. Touches
-   * no process. It may take as long as a restart: the supervisor may be at work on what the dead warden asked of it.
+   * Puts an end to the records that a warden left open when it died; their workers count as busy until then. As in
+   * Procedure.revisit, it may take as long as a restart: the supervisor may be at work on what the dead warden asked of it.
    */
   async finishInterrupted(): Promise<void> {
     const { signal } = this.#closing;

@@ -21,12 +21,12 @@ export function isPassing(decision: string): boolean {
 }
 
 /**
- * Pure: whether what was asked for waited when the warden ended, by the last that is on record of it. One that was
- * interrupted with the old process still there may not have had its turn.
+ * Pure: whether what was asked for waited when the warden ended, by the last that is on record of it. What was cut short
+ * with the old process still there may not have had its turn.
  */
 export function waitedAtEnd({ action, reason, outcome }: Incident): boolean {
   if (action === 'refuse') return isPassing(reason);
-  return outcome === null || outcome.result === 'cancelled' || (outcome.result === 'failed' && outcome.interrupted);
+  return outcome === null || (outcome.interrupted && (outcome.result === 'cancelled' || outcome.result === 'failed'));
 }
 
 /**

@@ -57,7 +57,7 @@ function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, now:
   for (const resource of RESOURCES) {
     const value = app.limits[resource] ? measure(worker, resource, app.memory) : null;
     if (value === null) {
-      if (worker.agent && same) carryOver(same, held, resource);
+      if (worker.agent && same && app.limits[resource]) carryOver(same, held, resource);
       continue;
     }
     const reached = levelsReached(app, resource, value);

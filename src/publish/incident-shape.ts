@@ -55,7 +55,7 @@ const Outcome = Type.Object({
   downtime_seconds: numberOrNull('without a process that was ready; null where it is not known'),
   release: nullable(Type.String(), 'fingerprint of what was started'),
   relapsed_timestamp_seconds: numberOrNull('when the new process was back at its limit within its startup grace'),
-  interrupted: Type.Boolean({ description: 'heapwarden ended in the middle, and the next one completed the record' }),
+  interrupted: Type.Boolean({ description: 'heapwarden ended in the middle, and the next one completed the record; or before its turn' }),
   evidence: Evidence,
   command: nullable(CommandStatus, 'how the restart command of an external app went'),
 });

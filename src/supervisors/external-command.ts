@@ -74,10 +74,16 @@ export async function runCommand(
   const ended = endOf(child);
   const stopLate = async (): Promise<void> => {
     await clock.sleep(timeoutMs, over.signal);
-    const id = over.signal.aborted || child.pid === undefined ? null : await processes.identify(child.pid);
-    if (!id) return;
-    timedOut = true;
-    await stopTree(id, { processes, clock, stopTimeoutMs: STOP_TIMEOUT_MS, ownsGroup: true });
+    while (!over.signal.aborted && child.pid !== undefined) {
+      try {
+        const id = await processes.identify(child.pid);
+        if (!id) return;
+        timedOut = true;
+        return void (await stopTree(id, { processes, clock, stopTimeoutMs: STOP_TIMEOUT_MS, ownsGroup: true }));
+      } catch {
+        await clock.sleep(REST_MS, over.signal); // the process table could not be read: later
+      }
+    }
   };
   const late = stopLate();
   const { status, signal, error } = await ended;

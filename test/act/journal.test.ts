@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
-  copyFileSync, existsSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync,
+  copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -248,19 +248,44 @@ t.test('one that somebody takes away while it is open is written anew', { skip: 
   }
 });
 
-t.test('one that a link takes the place of is not written, until that has gone', { skip: process.platform === 'win32' }, async (t) => {
+t.test('what cannot be read in its place gives way to it, and is not followed', { skip: process.platform === 'win32' }, async (t) => {
   const dir = t.testdir({ stranger: 'own words' });
   const { journal } = await Journal.open(dir);
   await journal.record(done);
   rmSync(fileIn(dir));
   symlinkSync('stranger', fileIn(dir));
-  await t.rejects(journal.record(refusal), { code: 'JOURNAL_UNWRITABLE', message: /journal\.jsonl is a symbolic link/ });
-  t.ok(journal.hasFailed);
+  await journal.record(open);
+  await journal.close();
   t.equal(readFileSync(join(dir, 'stranger'), 'utf8'), 'own words');
+  t.strictSame((await contentOf(dir)).incidents, [done, open]);
+});
+
+t.test('a folder in its place keeps it from being written, until that has gone', { skip: process.platform === 'win32' }, async (t) => {
+  const dir = t.testdir();
+  const { journal } = await Journal.open(dir);
+  await journal.record(done);
   rmSync(fileIn(dir));
+  mkdirSync(fileIn(dir));
+  const warnings: Error[] = [];
+  process.on('warning', (warning) => warnings.push(warning));
+  for (let i = 0; i < 12; i++) await t.rejects(journal.record(refusal), { code: 'JOURNAL_UNWRITABLE' });
+  t.ok(journal.hasFailed);
+  rmSync(fileIn(dir), { recursive: true });
   await journal.record(open);
   t.notOk(journal.hasFailed);
   await journal.close();
+  t.strictSame((await contentOf(dir)).incidents, [done, open]);
+  t.strictSame(warnings, [], 'nothing piles up meanwhile');
+});
+
+t.test('it comes back with its folder', { skip: process.platform === 'win32' }, async (t) => {
+  const dir = join(t.testdir(), 'state');
+  const { journal } = await Journal.open(dir);
+  await journal.record(done);
+  rmSync(dir, { recursive: true });
+  await journal.record(open);
+  await journal.close();
+  t.equal(statSync(dir).mode & 0o777, 0o700);
   t.strictSame((await contentOf(dir)).incidents, [done, open]);
 });
 

@@ -153,6 +153,18 @@ t.test('what was stopped while it waited stays stopped, unless a person asks for
   t.strictSame(world.restarts, ['shop/0', 'shop/2']);
 });
 
+t.test('a look that fails says nothing of its process', async (t) => {
+  const { world, restarter } = await leaking(t, LIMITS);
+  const look = world.remeasure.bind(world);
+  let looks = 0;
+  world.remeasure = async (...slot) => {
+    const worker = await look(...slot);
+    return worker && ++looks === 2 ? { ...worker, reading: null } : worker; // the first is the decision's
+  };
+  t.match(await world.outcomeOf(await restarter.ask(askOf())), { result: 'recovered' });
+  t.strictSame(world.restarts, ['shop/0']);
+});
+
 t.test('one that dies while its evidence is collected is not restarted once more', async (t) => {
   const { world, restarter } = await leaking(t, LIMITS);
   world.evidence = { folder: '/e', files: [], finding: null, notes: [] };
@@ -623,9 +635,9 @@ t.test('a warden that closes in the middle leaves the record to the next one', a
     stop: null,
     interrupted: true,
   });
-  t.match(two!.outcome, { sentence: 'shop/1: nothing was done, for heapwarden was stopped before its turn came' });
+  t.match(two!.outcome, { interrupted: true, sentence: 'shop/1: nothing was done, for heapwarden was stopped before its turn came' });
   t.strictSame(world.history.open(), []);
-  t.equal(world.told.filter(({ outcome }) => outcome?.interrupted).length, 1);
+  t.equal(world.told.filter(({ outcome }) => outcome?.interrupted && outcome.result === 'recovered').length, 1);
   t.equal(world.history.budgetLeft('shop', { count: 3, windowMs: HOUR }), 2, 'the one that was begun was counted');
   world.put({ pid: 300, ...LEAKING });
   t.equal((await second.restarter.ask(askOf())).reason, 'cooldown', 'and the cooldown holds');
@@ -656,9 +668,9 @@ t.test('an interrupted restart is looked at until its supervisor is done with it
 t.test('an interrupted restart of a frozen process is carried out where it is frozen still', async (t) => {
   const unknown = { heapUsedBytes: null, heapLimitBytes: null, heartbeatAtMs: NOW - MINUTE };
   const before = { pid: 100, start: 1, startedAtMs: NOW - HOUR, rssBytes: 600 * MB, ...unknown };
-  const revisited = async (asked: 'freeze' | 'rss', agentReports: boolean) => {
+  const revisited = async (asked: 'freeze' | 'rss', agentReports: boolean, keys = 'limits: { freeze: { restart: 15s } }') => {
     const dir = t.testdir();
-    const world = new World(appOf('limits: { freeze: { restart: 15s } }'));
+    const world = new World(appOf(keys));
     const { journal } = await Journal.open(dir);
     await journal.record(incidentOf({ id: 'cut', reason: asked, asked, before, outcome: null }));
     await journal.close();
@@ -673,6 +685,9 @@ t.test('an interrupted restart of a frozen process is carried out where it is fr
   const done = { interrupted: true, waited: true };
   t.strictSame(await revisited('freeze', false), { restarts: 1, result: 'recovered', ...done }, 'its agent had time to come back');
   t.strictSame(await revisited('freeze', true), { restarts: 0, result: 'failed', ...done }, 'it turns again');
+  for (const keys of ['limits: { freeze: { restart: 15s } }, dry_run: true', 'limits: { rss: { restart: 1GB } }']) {
+    t.strictSame(await revisited('freeze', false, keys), { restarts: 0, result: 'failed', ...done }, `no more since: ${keys}`);
+  }
   t.strictSame(await revisited('rss', false), { restarts: 0, result: 'failed', ...done }, 'memory is measured again by the guard');
 });
 

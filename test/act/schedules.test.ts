@@ -50,7 +50,8 @@ t.test('one that waited when the warden ended is taken up again', async (t) => {
   const fates: Record<string, Partial<Incident>> = {
     budget: { ...refused, reason: 'budget' },
     paused: { ...refused, reason: 'paused' },
-    queued: { ...came, outcome: { ...ended, result: 'cancelled' } },
+    queued: { ...came, outcome: { ...ended, result: 'cancelled', interrupted: true } },
+    cancelled: { ...came, outcome: { ...ended, result: 'cancelled' } },
     open: { ...came, outcome: null },
     interrupted: { ...came, outcome: { ...ended, result: 'failed', interrupted: true } },
     replaced: { ...refused, reason: 'budget' },

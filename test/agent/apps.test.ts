@@ -71,12 +71,15 @@ t.test('loads once in a process, and not in its worker threads', async (t) => {
     });`;
   const script = writeApp(folder, 'twice.cjs', source);
   const preloads = ['--require', agent, '--import', agent];
-  const apps = NODES.map((node) => runApp(t, parts[node], [...preloads, script], { HEAPWARDEN_SOCKET: socket }));
+  const env = { HEAPWARDEN_SOCKET: socket };
+  // A name each: the log tells those of one name in one line.
+  const apps = NODES.map((node) => runApp(t, parts[node], [...preloads, script], { ...env, HEAPWARDEN_APP: node }));
   for (const [i, app] of apps.entries()) {
     t.same(JSON.parse(await app.ask('start a worker')), { inMain: true, inWorker: false }, `${NODES[i]}`);
     await untilStats(hub, app.pid);
     t.equal(log.at('info').filter(({ pid }) => pid === app.pid).length, 1, `${NODES[i]}: one connection`);
   }
+  t.same(log.at('warn'), [], 'nor was a second one refused');
 });
 
 t.test('leaves no trace that an app could trip over', async (t) => {

@@ -1,4 +1,5 @@
 import t from 'tap';
+import type { AppConfig } from '../../src/config/schema.js';
 import { guard, type GuardState } from '../../src/decide/guard.js';
 import type { WorkerState } from '../../src/observe/tracker.js';
 import { HOUR, MB, NOW, SECOND, appOf, workerOf, workersOf, type Made } from './support.js';
@@ -12,7 +13,7 @@ const APP = appOf(
 class Watch {
   #state: GuardState = new Map();
 
-  constructor(readonly apps = [APP]) {}
+  constructor(readonly apps: AppConfig[] = [APP]) {}
 
   /** What round `atSeconds` finds: level changes as `resource: from > to`, breaches as `resource since S`. */
   round(atSeconds: number, ...made: Made[]): string[] {
@@ -137,4 +138,13 @@ t.test('an agent that is there and silent neither ends what was held nor has it 
   t.strictSame(round(10, full), { told: 1, breaches: [['heap', 0]] }, 'as in a storm of garbage collections');
   t.strictSame(round(15, silent), { told: 0, breaches: [] }, 'nothing is asked for by what is not known');
   t.strictSame(round(20, full), { told: 0, breaches: [['heap', 0]] });
+});
+
+t.test('a limit that was taken away and comes back counts anew', async (t) => {
+  const watch = new Watch();
+  watch.round(0, rss(500));
+  watch.apps[0] = appOf('limits: { freeze: { restart: 15s } }');
+  watch.round(10, rss(500));
+  watch.apps[0] = APP;
+  t.strictSame(watch.round(60, rss(500)), []);
 });

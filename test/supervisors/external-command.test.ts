@@ -53,6 +53,23 @@ t.test('one that hangs, and what it has started', async (t) => {
   }
 });
 
+t.test('one that hangs while the process table cannot be read', async (t) => {
+  let failures = 0;
+  const identify: typeof processes.identify = async (pid) => {
+    if (failures++ < 3) throw new Error('EMFILE');
+    return processes.identify(pid);
+  };
+  const starved = new Proxy(processes, {
+    get(target, key) {
+      const known: unknown = key === 'identify' ? identify : Reflect.get(target, key);
+      return typeof known === 'function' ? (known.bind(target) as unknown) : known;
+    },
+  });
+  const report = await runCommand(['sleep', '1004'], { env: { PATH }, timeoutMs: 100, processes: starved, clock: systemClock });
+  t.match(report, { timedOut: true, signal: 'SIGTERM' });
+  t.equal(failures >= 4, true, 'it was asked until it told');
+});
+
 t.test('what it leaves running may write on', async (t: Test) => {
   const folder = await reportFolder(t);
   const script = '(sleep 0.5; echo later; echo later; touch "$REPORT_DIR/wrote"; exec sleep 1001) & echo started';
