@@ -108,7 +108,8 @@ t.test('what the warden is judged by', async (t) => {
     cost('heapwarden', 20, 'real agents', 0.02, 90),
     cost('PM2 7', 20, 'its own', 0.01, 60),
   ];
-  t.equal(costTable(costs).split('\n')[2], '| heapwarden | 1 | none | 1.00 % | 80.0 | 80.0 | - |');
+  t.equal(costTable(costs).split('\n')[2], '| heapwarden | 1 | none | 1.00 % | 80.0 | 80.0 | - | - | - |');
+  t.equal(costTable(costs).split('\n')[5], '| heapwarden | 20 | real agents | 2.00 % | 90.0 | 90.0 | - | 2.00 | 1.50 |');
   t.equal(growthTable(costs).split('\n').at(-1), '| none | 20, 200 | 1.00 | 0.09 | 100 |', 'without the single worker');
   t.same(judgeWarden(costs).map(({ kept }) => kept), [true, true, false, false]);
   const steep = [cost('heapwarden', 20, 'none', 0.01, 82), cost('heapwarden', 200, 'none', 0.2, 100)];

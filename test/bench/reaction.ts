@@ -40,12 +40,14 @@ async function race(contestant: Contestant, runs: number): Promise<Reaction> {
 
 function tableOf(reactions: readonly Reaction[]): string {
   const seconds = (ms: number): string => (ms / 1000).toFixed(2);
+  const theirs = reactions.find(({ name }) => name.startsWith('PM2'))?.ms ?? [];
   const rows = reactions.map(({ name, ms }) => {
-    if (ms.length === 0) return [name, '0', '-', '-', '-'];
+    if (ms.length === 0) return [name, '0', '-', '-', '-', '-'];
     const at = (share: number): string => seconds(percentile(ms, share));
-    return [name, String(ms.length), at(0.5), `${at(0)} to ${at(1)}`, at(0.95)];
+    const times = theirs.length > 0 ? (percentile(theirs, 0.5) / percentile(ms, 0.5)).toFixed(1) : '-';
+    return [name, String(ms.length), at(0.5), `${at(0)} to ${at(1)}`, at(0.95), times];
   });
-  return markdown([['from limit crossed to stop signal', 'runs', 'median, s', 'range, s', 'p95, s'], ...rows]);
+  return markdown([['from limit crossed to stop signal', 'runs', 'median, s', 'range, s', 'p95, s', "times less than PM2's"], ...rows]);
 }
 
 async function main(): Promise<number> {

@@ -13,7 +13,7 @@ import { exponentOf } from './scrape/growth.js';
 import type { Turn } from './scrape/measure.js';
 import { pageFacts } from './scrape/page.js';
 import { fleetView, measureRendering, workersFor } from './scrape/rendering.js';
-import { factsList, growthTable, renderingTable, samplingTable, scrapeTable, type Findings } from './scrape/report.js';
+import { factsList, growthTable, judge, renderingTable, samplingTable, scrapeTable, type Findings } from './scrape/report.js';
 import { measureSampling } from './scrape/sampling.js';
 
 const near = (value: number, expected: number, by: number) => Math.abs(value - expected) <= by;
@@ -85,6 +85,22 @@ t.test('the tables', async (t) => {
   t.match(renderingTable([rendering]), '| 40000 | 600 | 4000000 | 82.0 | 82.0 | 8.0 | 5.0 | 8.0 | 5.0 |');
   t.match(renderingTable([{ ...rendering, series: 4000, promClient: { wallMs: 8.2, heldMs: 8.2 } }, rendering]), '| exponent |  | 0.00 | 1.00 | 1.00 | 0.00 |');
   t.equal(factsList(findings), '- we: rss, up\n- process-exporter: rss, up');
+});
+
+t.test('what a scrape is judged by', async (t) => {
+  const [small, large] = [finding(100), finding(1000)];
+  const as = (own: Turn): Findings => ({ ...large, turns: { 'heapwarden, its children': [own], 'process-exporter': [turn(500)] } });
+  const effort = { wallMs: 8, heldMs: 20 };
+  const page = { workers: 600, series: 40_000, bytes: 4e6, promClient: effort, heapwarden: effort, scraped: effort };
+  const kept = (...args: Parameters<typeof judge>) => judge(...args).map((verdict) => verdict.kept);
+  const by = 'process-exporter';
+  t.same(kept([small, as(turn(50))], [page], by), [true, true, true, true]);
+  t.same(kept([as(turn(50.1))], [page], by), [false, true, true], 'more than a tenth');
+  const fewer = { ...turn(10), page: { bytes: 1, series: 100, ofOne: { series: 11, names: [] } } };
+  t.same(kept([as(fewer)], [page], by), [false, true, true], 'a tenth, of fewer facts');
+  t.match(judge([as(fewer)], [], by)[0]!.found, '50.0 times less, 11 series a process (12)');
+  const slow = { ...as(turn(50)), sampling: [{ limit: 2, 'limit, parsed': 3, heapwarden: 9.1, pidusage: 21 }] };
+  t.same(kept([slow], [{ ...page, scraped: { wallMs: 30, heldMs: 20.1 } }], by), [true, false, false]);
 });
 
 t.test('pages of the size that is asked for, rendered, and scraped', async (t) => {

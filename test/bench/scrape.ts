@@ -1,6 +1,6 @@
 /**
  * `npm run bench:scrape`: what it costs to look at processes and to tell of them, against Debian's process-exporter on
- * the same processes. Exit status: 0 all was measured, 1 a part of it could not be.
+ * the same processes. Exit status: 0 all expectations met, 1 one not met or not measured.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -15,8 +15,9 @@ import { inScope, type Scope } from './scope.js';
 import { childWarden, matchingWarden, processExporter, SAMPLE_INTERVAL_MS, type Contestant } from './scrape/contestants.js';
 import { takeTurn, warmUp, type Turn } from './scrape/measure.js';
 import { measureRendering, workersFor, type RenderingFigures } from './scrape/rendering.js';
-import { factsList, growthTable, renderingTable, samplingTable, scrapeTable, type Findings } from './scrape/report.js';
+import { factsList, growthTable, judge, renderingTable, samplingTable, scrapeTable, type Findings } from './scrape/report.js';
 import { measureSampling, type SamplingFigures } from './scrape/sampling.js';
+import { promiseList } from './table.js';
 
 const USAGE = `npm run bench:scrape -- [flags]   (some 8 minutes; Linux)
   --sizes=10,100,1000         watched processes, at most 1000
@@ -103,9 +104,11 @@ async function main(): Promise<number> {
   console.log(`${scrapeTable(findings, YARDSTICK)}\n\n${growthTable(findings)}\n`);
   console.log(`A look at all processes, µs of CPU time for each that is watched:\n\n${samplingTable(findings)}\n`);
   console.log(`A page of metrics, medians of ${PAGES}, and the longest time that any of them held the event loop:\n\n${renderingTable(rendering)}\n`);
-  console.log(`What is told of one process:\n\n${factsList(findings)}`);
+  console.log(`What is told of one process:\n\n${factsList(findings)}\n`);
+  const verdicts = judge(findings, rendering, YARDSTICK);
+  console.log(promiseList(verdicts));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine: machine(), findings, rendering }, null, 2)}\n`);
-  return 0;
+  return verdicts.every(({ kept }) => kept) ? 0 : 1;
 }
 
 function machine(): string {

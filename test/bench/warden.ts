@@ -26,6 +26,13 @@ const USAGE = `npm run bench:warden -- [flags]
 /** As deploy/prometheus.yml has it. */
 const SCRAPE_MS = 5000;
 
+interface Plan {
+  subject: string;
+  workers: number;
+  agents: string;
+  start(scope: Scope): Promise<Subject>;
+}
+
 interface Timing {
   settleMs: number;
   forMs: number;
@@ -76,22 +83,26 @@ async function main(): Promise<number> {
   const timing = { settleMs: settle * 1000, forMs: seconds * 1000 };
   const about = machine();
   const costs: Cost[] = [];
-  const add = async (subject: string, workers: number, agents: string, start: (scope: Scope) => Promise<Subject>): Promise<void> => {
-    for (let run = 0; run < runs; run++) {
-      costs.push({ subject, workers, agents, ...(await measure(start, timing)) });
-      console.error(`${subject}, ${workers} workers, ${agents}: ${run + 1} of ${runs}`);
-    }
-  };
+  const plans: Plan[] = [];
+  const add = (subject: string, workers: number, agents: string, start: Plan['start']) => plans.push({ subject, workers, agents, start });
   const warden = (of: WardenOf) => (scope: Scope) => startWarden(scope, of);
   for (const workers of sizes) {
     for (const hasAgents of [false, true]) {
-      await add('heapwarden', workers, hasAgents ? 'simulated agents' : 'no agents', warden({ workers, kind: 'sleep', hasAgents }));
+      add('heapwarden', workers, hasAgents ? 'simulated agents' : 'no agents', warden({ workers, kind: 'sleep', hasAgents }));
     }
   }
   const pm2 = findPart('pm2');
   if (beside > 0) {
-    await add('heapwarden', beside, 'real agents', warden({ workers: beside, kind: 'node', hasAgents: true }));
-    if (pm2) await add('PM2 7', beside, 'its @pm2/io', (scope) => startPm2(scope, pm2, beside));
+    add('heapwarden', beside, 'real agents', warden({ workers: beside, kind: 'node', hasAgents: true }));
+    if (pm2) add('PM2 7', beside, 'its @pm2/io', (scope) => startPm2(scope, pm2, beside));
+  }
+
+  // In turn, forth and back: what the machine does meanwhile falls to all of them.
+  for (let run = 0; run < runs; run++) {
+    for (const { start, ...plan } of run % 2 === 0 ? plans : plans.toReversed()) {
+      costs.push({ ...plan, ...(await measure(start, timing)) });
+      console.error(`${plan.subject}, ${plan.workers} workers, ${plan.agents}: ${run + 1} of ${runs}`);
+    }
   }
 
   console.log(`${about}; medians of ${runs} fresh starts each, ${seconds} s after ${settle} s of rest; sample_interval 5 s, scraped every ${SCRAPE_MS / 1000} s.

@@ -1,4 +1,5 @@
 /** Pure: the figures as Markdown. */
+import type { Verdict } from '../agent/report.js';
 import { percentile } from '../figures.js';
 import { exponentOf } from './growth.js';
 import type { Turn } from './measure.js';
@@ -81,6 +82,36 @@ export function renderingTable(all: readonly RenderingFigures[]): string {
     ...(['promClient', 'heapwarden', 'scraped'] as const).flatMap((who) => [total((one) => one[who].wallMs), total((one) => one[who].heldMs)]),
   ];
   return table(header, [...rows, ...(all.length > 1 ? [growth] : [])]);
+}
+
+/** Of its yardstick's CPU: a tenth, where it tells no less. */
+const TIMES_LESS = 10;
+/** Of a bare loop that reads and parses what it has kept open. */
+const TIMES_A_BARE_LOOK = 3;
+const HELD_MS = 20;
+
+/** What issue 7 expects of a scrape, by medians: of the most processes for the CPU, of each size for a look and a page. */
+export function judge(findings: readonly Findings[], rendering: readonly RenderingFigures[], yardstick: string): Verdict[] {
+  const { size, turns } = findings.at(-1)!;
+  const [cpu, theirs] = ['CPU a scrape and a look, ms' as const, turns[yardstick]!];
+  const facts = (own: readonly Turn[]): number => own[0]!.page.ofOne.series;
+  const ours = Object.entries(turns).filter(([name]) => name.startsWith('heapwarden'));
+  const scraped = ours.map(([name, own]): Verdict => {
+    const times = medianOf(theirs, cpu) / medianOf(own, cpu);
+    return {
+      what: `${name}, ${size} processes: a tenth of ${yardstick}'s CPU, and no fewer facts`,
+      kept: times >= TIMES_LESS && facts(own) >= facts(theirs),
+      found: `${short(times)} times less, ${facts(own)} series a process (${facts(theirs)})`,
+    };
+  });
+  const looks = findings.map(({ size: at, sampling }): Verdict => {
+    const times = median(sampling.map((one) => one.heapwarden)) / median(sampling.map((one) => one['limit, parsed']));
+    return { what: `a look at ${at} processes within ${TIMES_A_BARE_LOOK} times of a bare loop`, kept: times <= TIMES_A_BARE_LOOK, found: `${short(times)} times` };
+  });
+  const pages = rendering.map(({ series, scraped: { heldMs } }): Verdict => {
+    return { what: `a page of ${series} series holds the event loop for ${HELD_MS} ms at most`, kept: heldMs <= HELD_MS, found: `${short(heldMs)} ms` };
+  });
+  return [...scraped, ...looks, ...pages];
 }
 
 /** What each tells of one process, by the names of its metrics. */

@@ -53,17 +53,31 @@ function groups(costs: readonly Cost[]): Group[] {
   });
 }
 
+/** The warden over real Node.js processes, and the rival over the same. */
+function pairOf(all: readonly Group[]): { ours: Group | undefined; theirs: Group | undefined } {
+  return { ours: all.find(({ agents }) => agents === 'real agents'), theirs: all.find(({ subject }) => subject !== 'heapwarden') };
+}
+
+/** Ratios are to the rival over the same processes. */
 export function costTable(costs: readonly Cost[]): string {
-  const rows = groups(costs).map(({ subject, workers, agents, cpuShare, rss, pss, heapUsed }) => [
-    subject,
-    String(workers),
-    agents,
-    `${(100 * cpuShare).toFixed(2)} %`,
-    (rss / 1e6).toFixed(1),
-    (pss / 1e6).toFixed(1),
-    heapUsed === null ? '-' : (heapUsed / 1e6).toFixed(1),
+  const all = groups(costs);
+  const { ours, theirs } = pairOf(all);
+  const ratio = (group: Group, of: (group: Group) => number): string =>
+    !theirs || !ours ? '-' : group === theirs ? '1' : group === ours ? (of(ours) / of(theirs)).toFixed(2) : '-';
+  const rows = all.map((group) => [
+    group.subject,
+    String(group.workers),
+    group.agents,
+    `${(100 * group.cpuShare).toFixed(2)} %`,
+    (group.rss / 1e6).toFixed(1),
+    (group.pss / 1e6).toFixed(1),
+    group.heapUsed === null ? '-' : (group.heapUsed / 1e6).toFixed(1),
+    ratio(group, ({ cpuShare }) => cpuShare),
+    ratio(group, ({ rss }) => rss),
   ]);
-  return markdown([['', 'workers', 'agents', 'CPU, of a core', 'resident, MB', 'PSS, MB', 'heap used, MB'], ...rows]);
+  const rival = theirs?.subject ?? 'a rival';
+  const header = ['', 'workers', 'agents', 'CPU, of a core', 'resident, MB', 'PSS, MB', 'heap used, MB', `CPU: times ${rival}'s`, `resident: times ${rival}'s`];
+  return markdown([header, ...rows]);
 }
 
 /** From `LEAST_SIZE` workers on, by kind of agents; those of one size only are left out. */
@@ -101,7 +115,7 @@ export function judge(costs: readonly Cost[]): Verdict[] {
       found: `exponent ${exponent.toFixed(2)}`,
     })),
   );
-  const [ours, theirs] = [all.find(({ agents }) => agents === 'real agents'), all.find(({ subject }) => subject !== 'heapwarden')];
+  const { ours, theirs } = pairOf(all);
   if (!ours || !theirs) return linear;
   const compare = (what: string, own: number, rival: number): Verdict => ({
     what: `${what} at ${ours.workers} workers: not more than ${theirs.subject}`,
