@@ -77,7 +77,9 @@ export class Procedure {
     const app = this.#parts.app(incident.app);
     const supervisor = this.#parts.supervisors.get(incident.app);
     if (!app || !supervisor) return { ...NOT_CONFIGURED, interrupted: true };
-    const patienceMs = Math.max(app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS, AGENT_BACK_MS);
+    // The app's other restarts wait for it.
+    const agentMs = incident.asked === 'freeze' ? AGENT_BACK_MS : 0;
+    const patienceMs = Math.max(app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS, agentMs);
     const upAt = await this.#comesUp(incident, app, null, patienceMs, closing);
     const isToDo = upAt === null && (await this.#isFrozenStill(incident, closing)) && this.#mayReplace(incident, app);
     if (!isToDo) return { ready: upAt !== null, interrupted: true };

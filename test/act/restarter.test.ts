@@ -688,7 +688,8 @@ t.test('an interrupted restart of a frozen process is carried out where it is fr
   for (const keys of ['limits: { freeze: { restart: 15s } }, dry_run: true', 'limits: { rss: { restart: 1GB } }']) {
     t.strictSame(await revisited('freeze', false, keys), { restarts: 0, result: 'failed', ...done }, `no more since: ${keys}`);
   }
-  t.strictSame(await revisited('rss', false), { restarts: 0, result: 'failed', ...done }, 'memory is measured again by the guard');
+  const sooner = { restarts: 0, result: 'failed', interrupted: true, waited: false };
+  t.strictSame(await revisited('rss', false, 'limits: { rss: { restart: 1GB } }, restart: { stop_timeout: 2s }'), sooner, 'memory is measured again by the guard');
 });
 
 t.test('an interrupted restart of an app that is no longer configured', async (t) => {
