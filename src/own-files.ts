@@ -13,6 +13,9 @@ const CAREFUL = (constants.O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0);
 
 const FLAGS = { read: O_RDONLY, append: O_APPEND | O_CREAT | O_RDWR };
 
+/** Of a folder's mode: group and others may put something in the place of what is in it. */
+export const OTHERS_WRITE = 0o022;
+
 /**
  * Opens a file that is there, or one for appending and reading, made with mode 0600 where it is missing. Throws Node's
  * errors, and an Error that says what is in its place.

@@ -47,8 +47,7 @@ export class Journal {
     const path = join(stateDir, JOURNAL_FILE);
     try {
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
-      const told = () => onMoved?.(path);
-      const { file, reader } = await LinesFile.open(path, { compactAboveBytes, reader: () => new JournalReader(), onMoved: told });
+      const { file, reader } = await LinesFile.open(path, { compactAboveBytes, reader: () => new JournalReader(), onMoved });
       const content = reader.content();
       const setAside = content.damaged > 0 ? await setAsideOf(path) : null;
       await file.compact({ now: setAside !== null });

@@ -11,7 +11,7 @@ export interface LinesFileOptions<R extends LinesReader = LinesReader> {
   /** A new one, for each time that the file is read. */
   reader(): R;
   /** It was moved or removed by somebody, and is back in its place with all that is needed of it. */
-  onMoved?(): void;
+  onMoved?: ((path: string) => void) | undefined;
 }
 
 /** Lines that wait to be written. */
@@ -150,7 +150,7 @@ export class LinesFile {
     }
     this.#torn = false;
     await moved.close();
-    this.#options.onMoved?.();
+    this.#options.onMoved?.(this.#path);
     return this.#file.stat();
   }
 

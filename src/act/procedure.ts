@@ -2,7 +2,7 @@ import { underAny } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { AppConfig, ReadyCheck } from '../config/schema.js';
 import { isByPerson } from '../decide/decision.js';
-import { isInWindow, isPaused, tooFewOthers } from '../decide/gates.js';
+import { isPaused, isTimely, tooFewOthers } from '../decide/gates.js';
 import { limitOf } from '../decide/measure.js';
 import { notBreaching } from '../decide/policy.js';
 import { HeapwardenError, messageOf } from '../errors.js';
@@ -99,9 +99,8 @@ export class Procedure {
     const { history, clock } = this.#parts;
     const nowMs = clock.now();
     const isShut = app.dry_run || isPaused(history.stateOf(app.name).pause, nowMs);
-    const isTimely = isInWindow(app, nowMs) || app.outside_windows === 'freeze';
     const isMeant = limitOf(app, 'freeze', 'restart') !== null && this.#lackByNow(incident, app) === null;
-    return isMeant && isTimely && !isShut;
+    return isMeant && isTimely('freeze', app, nowMs) && !isShut;
   }
 
   /** Keeps the evidence of the old process, and has the supervisor put a new one in its place. */

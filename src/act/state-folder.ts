@@ -1,5 +1,6 @@
 import { chmod, mkdir, stat } from 'node:fs/promises';
 import { HeapwardenError, messageOf } from '../errors.js';
+import { OTHERS_WRITE } from '../own-files.js';
 
 /** STATE_UNWRITABLE, in the words of whoever first needed the folder. */
 export function stateUnwritable(stateDir: string, error: unknown): HeapwardenError {
@@ -10,9 +11,6 @@ export function stateUnwritable(stateDir: string, error: unknown): HeapwardenErr
     { cause: error },
   );
 }
-
-/** Who may write there could put files in the place of ours: group and others may not. */
-const OTHERS_WRITE = 0o022;
 
 /** Makes the folder (0700), or takes from others the right to write into one that is this user's. Throws Node's errors. */
 export async function makeStateFolder(stateDir: string): Promise<void> {

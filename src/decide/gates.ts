@@ -68,8 +68,13 @@ export function tooFewOthers(app: AppConfig, worker: WorkerState, { count, up }:
   return `${up === 0 ? 'none' : `only ${up}`} of its other workers would be up, and min_available is ${min_available}`;
 }
 
+/** Where the app says so, a freeze does not wait for a window. */
+export function isTimely(reason: Ask['reason'], app: AppConfig, nowMs: number): boolean {
+  return isInWindow(app, nowMs) || (reason === 'freeze' && app.outside_windows === 'freeze');
+}
+
 function windowRefusal({ reason }: Ask, app: AppConfig, nowMs: number): Refused | null {
-  if (isInWindow(app, nowMs) || (reason === 'freeze' && app.outside_windows === 'freeze')) return null;
+  if (isTimely(reason, app, nowMs)) return null;
   const opensMs = nextOpening(app.windows ?? [], app.time_zone, nowMs);
   const when = opensMs === null ? 'none opens any more' : `the next one opens in ${formatElapsed(opensMs - nowMs)}`;
   return ['outside_window', `this is outside its maintenance windows, and ${when}`];

@@ -55,9 +55,10 @@ function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, now:
   const same = last?.pid === pid && last.start === start ? last : undefined;
   const held: Held = { pid, start, since: {}, level: {} };
   for (const resource of RESOURCES) {
-    const value = app.limits[resource] ? measure(worker, resource, app.memory) : null;
+    if (!app.limits[resource]) continue;
+    const value = measure(worker, resource, app.memory);
     if (value === null) {
-      if (worker.agent && same && app.limits[resource]) carryOver(same, held, resource);
+      if (worker.agent && same) carryOver(same, held, resource);
       continue;
     }
     const reached = levelsReached(app, resource, value);

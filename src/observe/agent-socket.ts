@@ -2,10 +2,10 @@ import { chmod, chown, lstat, mkdir, rm, stat } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { HeapwardenError, messageOf } from '../errors.js';
+import { OTHERS_WRITE } from '../own-files.js';
 
 const SETGID = 0o2000;
 const STICKY = 0o1000;
-const OTHERS_WRITE = 0o022;
 
 /**
  * Makes `server` listen on a Unix socket that only this user can reach (0600, in a 0700 folder made where missing), or

@@ -43,8 +43,7 @@ export class RelayJournal {
     const path = join(stateDir, 'relay.jsonl');
     try {
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
-      const told = () => onMoved?.(path);
-      const { file, reader } = await LinesFile.open(path, { compactAboveBytes, reader: () => new HeldReader(), onMoved: told });
+      const { file, reader } = await LinesFile.open(path, { compactAboveBytes, reader: () => new HeldReader(), onMoved });
       const content = reader.content();
       const setAside = content.damaged > 0 ? await setAsideOf(path) : null;
       await file.compact({ now: setAside !== null });
