@@ -86,7 +86,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   if (content.damaged > 0) log.warn(describeDamage(opened));
   const leftovers = await Leftovers.open(join(state_dir, 'children.json'), { processes, clock, log });
   const history = new History(content.incidents, clock, content.apps);
-  const counters = new Counters();
+  const counters = new Counters(content.tallies);
   const changes = new Changes();
   const counted = (written: Promise<void>): Promise<void> =>
     written.catch((error: unknown) => {
@@ -94,7 +94,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
       throw error;
     });
   const notes = new AppNotes(history, { note: (app, state) => counted(journal.note(app, state)) });
-  const waiting = new WaitingAsks();
+  const waiting = new WaitingAsks(history);
   const meter = createMeter();
   const self = new SelfMetrics(meter, () => processes.openFds(process.pid));
   const vigil = new Vigil(clock, log);

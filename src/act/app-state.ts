@@ -6,10 +6,10 @@ export interface AppState {
   /** A person's word or a new release: restarts before it say nothing of whether the next one helps. */
   freshSinceMs: number | null;
   /**
-   * How far its schedule has been followed, and when it fell due last: null where it never did, absent in records of
-   * older versions. That of another expression says nothing of this one.
+   * How far its schedule has been followed, in which time zone, and when it fell due last: null where it never did. Both
+   * are absent in records of older versions. That of another expression or zone says nothing of this one.
    */
-  schedule: { cron: string; seenMs: number; dueAtMs?: number | null } | null;
+  schedule: { cron: string; zone?: string; seenMs: number; dueAtMs?: number | null } | null;
 }
 
 export const UNTOLD: AppState = { pause: null, freshSinceMs: null, schedule: null };

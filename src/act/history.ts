@@ -26,6 +26,8 @@ export class History {
   readonly #apps: Map<string, AppState>;
   /** By incident: when it was decided, on the clock that never jumps. */
   readonly #decidedAt = new WeakMap<Recorded, number>();
+  /** By incident: when it had its outcome, on that clock. */
+  readonly #doneAt = new WeakMap<Recorded, number>();
   /** By app: its `freshSinceMs`, on that clock. */
   readonly #freshAt = new Map<string, number>();
 
@@ -50,6 +52,7 @@ export class History {
     const incident = this.find(id);
     if (!incident || incident.action === 'death') return;
     incident.outcome = outcome;
+    if (!this.#doneAt.has(incident)) this.#doneAt.set(incident, this.#clock.monotonic()); // what is found later changes nothing
     this.#restarts = null;
   }
 
@@ -99,10 +102,15 @@ export class History {
     return this.#index().byWorker.get(workerKey(app, worker)) ?? [];
   }
 
-  /** Milliseconds since the worker's last restart was decided; null where there was none. */
+  /**
+   * Milliseconds since the worker's last restart had its outcome, or since it was decided where it has none; null where
+   * there was none. Between the two it may have waited for long.
+   */
   sinceLastRestart(app: string, worker: string): number | null {
     const last = this.lastRestart(app, worker);
-    return last && this.age(last);
+    if (!last) return null;
+    const doneAt = this.#doneAt.get(last);
+    return doneAt === undefined ? this.age(last) : this.#clock.monotonic() - doneAt;
   }
 
   /** Milliseconds since it was decided. */
@@ -151,6 +159,7 @@ export class History {
 
   #date(incident: Recorded): void {
     this.#decidedAt.set(incident, this.#monotonic(incident.atMs));
+    if (incident.outcome) this.#doneAt.set(incident, this.#monotonic(incident.outcome.atMs));
   }
 
   #dateFresh(app: string, { freshSinceMs }: AppState): void {

@@ -28,6 +28,8 @@ export interface Measurement {
 
 export interface Outcome {
   atMs: number;
+  /** Milliseconds since the decision, by a clock that nobody sets; absent in records of older versions. */
+  tookMs?: number;
   result: Result;
   sentence: string;
   /** How the old process went; null where that is not known. */

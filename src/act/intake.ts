@@ -116,7 +116,7 @@ export class Intake {
         app, worker: name, reason: asked, origin: 'alertmanager', force: false, dryRun: false, alert, dueAtMs: null,
       };
       const answer = await this.#parts.restarter.ask(ask);
-      if (mayWait || !isPassing(answer.reason)) this.#parts.waiting.answered(ask, answer);
+      if (mayWait) this.#parts.waiting.answered(ask, answer);
       const { action, reason, sentence, incident } = answer;
       answers.push({ ...common, worker: name, decision: action === 'restart' ? action : reason, sentence, incident });
     }

@@ -57,9 +57,12 @@ export class Journal {
     }
   }
 
-  /** Resolves when the line is on disk (fsync). Throws HeapwardenError JOURNAL_UNWRITABLE. */
+  /**
+   * Resolves when the line is on disk (fsync). Throws HeapwardenError JOURNAL_UNWRITABLE: a restart is not done then; a
+   * refusal or a death has been, and is written as soon as another line can be.
+   */
   record(incident: Recorded): Promise<void> {
-    return this.#file.append(textOf({ v: 1, type: 'incident', incident }));
+    return this.#file.append(textOf({ v: 1, type: 'incident', incident }), { isOwed: incident.action !== 'restart' });
   }
 
   /**

@@ -8,6 +8,7 @@ import type { Log } from '../log.js';
 import type { Attacher } from '../observe/attacher.js';
 import type { Observer } from '../observe/observer.js';
 import type { SeriesBook } from '../observe/series.js';
+import { workerKey } from '../observe/tracker.js';
 import { formatDuration } from '../units.js';
 import type { Aftercare } from './aftercare.js';
 import type { Collections } from './collections.js';
@@ -22,7 +23,7 @@ export interface LoopParts {
   config(): Config;
   observer: Pick<Observer, 'workers' | 'observe'>;
   restarter: Pick<Restarter, 'ask' | 'isBusy'>;
-  schedules: Pick<Schedules, 'due'>;
+  schedules: Pick<Schedules, 'due' | 'isStillDue'>;
   aftercare: Pick<Aftercare, 'look'>;
   attacher: Pick<Attacher, 'look'>;
   waiting: WaitingAsks;
@@ -82,8 +83,12 @@ export class ControlLoop {
     const isDue = (breach: Breach) =>
       trigger === 'embedded' || (this.#heldFor(breach, configs, now) >= fallback_after && !waiting.hasAlert(breach));
     const due = trigger === 'alertmanager' ? [] : breaches.filter(isDue);
-    const asks = [...due.map(askOf), ...(await schedules.due(apps, workers)), ...waiting.list()];
-    for (const ask of asks) await this.#ask(ask);
+    // Kept before any of them is asked: what breaks off this round must not lose the rest.
+    for (const ask of await schedules.due(apps, workers)) waiting.add(ask);
+    waiting.drop((ask) => ask.origin === 'schedule' && !schedules.isStillDue(ask, configs.get(ask.app)));
+    // A schedule starts nothing that does not run.
+    const isThere = ({ origin, app, worker }: Ask) => origin !== 'schedule' || workers.get(workerKey(app, worker))?.reading;
+    for (const ask of [...due.map(askOf), ...waiting.list().filter(isThere)]) await this.#ask(ask);
   }
 
   async #run(): Promise<void> {
@@ -103,7 +108,7 @@ export class ControlLoop {
   async #ask(ask: Ask): Promise<void> {
     const { restarter, waiting } = this.#parts;
     if (this.#closing.signal.aborted) return;
-    const busy = { action: 'refuse', reason: 'in_progress' } as const;
+    const busy = { action: 'refuse', reason: 'in_progress', incident: null } as const;
     const answer = restarter.isBusy(ask.app, ask.worker) ? busy : await restarter.ask(ask);
     if (ask.origin !== 'guard') waiting.answered(ask, answer); // the guard asks again by itself
   }

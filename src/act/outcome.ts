@@ -24,6 +24,8 @@ export function measurementOf(worker: WorkerState, app: AppConfig | null): Measu
 }
 
 export interface Findings {
+  /** Milliseconds since the decision, by the clock that never jumps. */
+  tookMs: number;
   /** The worker now; null where its app is no longer configured. */
   now: WorkerState | null;
   ready: boolean;
@@ -42,11 +44,11 @@ export interface Findings {
 }
 
 export function judgeOutcome(incident: Incident, app: AppConfig | null, findings: Findings, nowMs: number): Outcome {
-  const { now, stop, downtimeMs, release, interrupted, evidence, command } = findings;
-  const [result, what] = resultOf(incident, app, findings, formatElapsed(nowMs - incident.atMs));
+  const { tookMs, now, stop, downtimeMs, release, interrupted, evidence, command } = findings;
+  const [result, what] = resultOf(incident, app, findings, formatElapsed(tookMs));
   const sentence = `${incident.app}/${incident.worker}: ${what}${interrupted && findings.needless === null ? INTERRUPTED : ''}`;
   const after = now && measurementOf(now, app);
-  const outcome = { atMs: nowMs, result, sentence, stop, after, downtimeMs, release, relapsedAtMs: null, interrupted };
+  const outcome = { atMs: nowMs, tookMs, result, sentence, stop, after, downtimeMs, release, relapsedAtMs: null, interrupted };
   return { ...outcome, ...(evidence && { evidence }), ...(command && { command }) };
 }
 

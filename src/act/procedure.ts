@@ -57,12 +57,22 @@ export class Procedure {
     this.#parts = parts;
   }
 
+  /**
+   * Spreads the restarts of a fleet that crosses its limits together. A person does not wait. What ends it early is one
+   * of the signals.
+   */
+  async jitter({ app: name, origin, force }: Incident, signals: readonly AbortSignal[]): Promise<void> {
+    const jitterMs = this.#parts.app(name)?.restart.jitter ?? 0;
+    if (origin === 'api' || force || jitterMs === 0) return;
+    const { random, clock } = this.#parts;
+    await underAny(signals, (signal) => clock.sleep(random() * jitterMs, signal));
+  }
+
   /** Its turn has come. `onBegin` is called before anything is touched: from then on it is not to be cancelled. */
   async carryOut(incident: Incident, signals: Signals, onBegin: () => void): Promise<Found> {
     const app = this.#parts.app(incident.app);
     const supervisor = this.#parts.supervisors.get(incident.app);
     if (!app || !supervisor) return NOT_CONFIGURED;
-    await this.#jitter(incident, app, signals);
     const needless = await this.#needlessByNow(incident, app, signals);
     if (needless !== null) return { needless, interrupted: needless === STOPPED };
     onBegin();
@@ -81,8 +91,8 @@ export class Procedure {
     const agentMs = incident.asked === 'freeze' ? AGENT_BACK_MS : 0;
     const patienceMs = Math.max(app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS, agentMs);
     const upAt = await this.#comesUp(incident, app, null, patienceMs, closing);
-    const isToDo = upAt === null && (await this.#isFrozenStill(incident, closing)) && this.#mayReplace(incident, app);
-    if (!isToDo) return { ready: upAt !== null, interrupted: true };
+    const isFrozen = upAt === null && (await this.#isFrozenStill(incident, closing)) && limitOf(app, 'freeze', 'restart') !== null;
+    if (!isFrozen || this.#forbiddenByNow(incident, app) !== null) return { ready: upAt !== null, interrupted: true };
     return { ...(await this.#replace(incident, app, supervisor, closing)), interrupted: true };
   }
 
@@ -92,15 +102,6 @@ export class Procedure {
     const { observer, hasReported } = this.#parts;
     const reading = (await observer.remeasure(app, worker))?.reading;
     return sameProcess(reading?.root, before) && !(await hasReported(before));
-  }
-
-  /** Of what could have changed since it was decided. */
-  #mayReplace(incident: Incident, app: AppConfig): boolean {
-    const { history, clock } = this.#parts;
-    const nowMs = clock.now();
-    const isShut = app.dry_run || isPaused(history.stateOf(app.name).pause, nowMs);
-    const isMeant = limitOf(app, 'freeze', 'restart') !== null && this.#lackByNow(incident, app) === null;
-    return isMeant && isTimely('freeze', app, nowMs) && !isShut;
   }
 
   /** Keeps the evidence of the old process, and has the supervisor put a new one in its place. */
@@ -127,28 +128,31 @@ export class Procedure {
     return { ready: upAt !== null, stop, downtimeMs: downtime(report, upAt), command, evidence };
   }
 
-  /** Spreads the restarts of a fleet that crosses its limits together. A person does not wait. */
-  async #jitter({ origin, force }: Incident, app: AppConfig, { cancelled, closing }: Signals): Promise<void> {
-    if (origin === 'api' || force || app.restart.jitter === 0) return;
-    const { random, clock } = this.#parts;
-    await underAny([cancelled, closing], (signal) => clock.sleep(random() * app.restart.jitter, signal));
-  }
-
   /** It may have waited: why nothing is to be done any more; null where it still is. */
   async #needlessByNow(incident: Incident, app: AppConfig, { cancelled, closing }: Signals): Promise<string | null> {
-    const { observer, history, clock } = this.#parts;
+    const { observer } = this.#parts;
     if (cancelled.aborted) return String(cancelled.reason);
     const worker = await observer.remeasure(incident.app, incident.worker);
     if (cancelled.aborted) return String(cancelled.reason);
     if (closing.aborted) return STOPPED;
-    if (incident.force || !worker) return null;
+    if (incident.force || !worker) return this.#forbiddenByNow(incident, app);
     const { reading } = worker;
     if (reading && !sameProcess(reading.root, incident.before)) return REPLACED;
     // Somebody may have stopped it: only a person starts what does not run.
     const isGone = !reading && !stateOf(observer.workers, incident)?.reading; // not a look that failed
     if (isGone && incident.before && !isByPerson({ ...incident, reason: incident.asked })) return 'for its process has ended';
-    if (isPaused(history.stateOf(app.name).pause, clock.now())) return 'for the app was paused meanwhile';
-    return (reading && notBreaching(incident.asked, app, worker)) ?? this.#lackByNow(incident, app);
+    return (reading && notBreaching(incident.asked, app, worker)) ?? this.#forbiddenByNow(incident, app);
+  }
+
+  /** What forbids it that may have come since it was decided; null where nothing does. */
+  #forbiddenByNow(incident: Incident, app: AppConfig): string | null {
+    if (app.dry_run) return 'for dry_run was set meanwhile';
+    if (incident.force) return null;
+    const { history, clock } = this.#parts;
+    const nowMs = clock.now();
+    if (isPaused(history.stateOf(app.name).pause, nowMs)) return 'for the app was paused meanwhile';
+    if (!isTimely(incident.asked, app, nowMs)) return 'for its maintenance window has closed';
+    return this.#lackByNow(incident, app);
   }
 
   /** What the restarts that this one waited for have left of min_available; null where it suffices. */

@@ -1,4 +1,4 @@
-import { endsWith, type AlertRef, type Ask } from '../decide/decision.js';
+import { endsWith, isByPerson, type AlertRef, type Ask } from '../decide/decision.js';
 import { describeLeak, type Outlook } from '../decide/forecast.js';
 import { describeGain, type Gain } from '../decide/gain.js';
 import { decide, type Judgement } from '../decide/policy.js';
@@ -32,6 +32,8 @@ export type Answer = Judgement & { app: string; worker: string; incident: string
 interface Waiting {
   incident: Incident;
   cancel: AbortController;
+  /** Ends its jitter. */
+  hurry: AbortController;
 }
 
 /** The one hand that restarts: every ask goes through here, whoever asks. */
@@ -43,6 +45,8 @@ export class Restarter {
   readonly #busy = new Set<string>();
   /** By worker. */
   readonly #waiting = new Map<string, Waiting>();
+  /** Until it has its place in a queue. */
+  readonly #jittering = new Set<Promise<void>>();
   /** One restart of an app at a time. */
   readonly #queues = new Map<string, Promise<void>>();
   readonly #refusals = new RefusalRecord();
@@ -58,6 +62,7 @@ export class Restarter {
    */
   async ask(ask: Ask): Promise<Answer> {
     const { observer, clock } = this.#parts;
+    if (isByPerson(ask) && !ask.dryRun) this.#waiting.get(workerKey(ask.app, ask.worker))?.hurry.abort();
     const worker = await observer.remeasure(ask.app, ask.worker);
     // From here to the reservation nothing is awaited: two asks for one worker cannot both pass.
     const nowMs = clock.now();
@@ -68,7 +73,8 @@ export class Restarter {
     const waiting = await this.#reserve(this.#withOutlook(incident, worker));
     this.#refusals.forget(ask);
     this.#announce(waiting.incident);
-    void this.#enqueue(waiting.incident, () => this.#carryOut(waiting));
+    const inQueue = this.#queueUp(waiting).finally(() => this.#jittering.delete(inQueue));
+    this.#jittering.add(inQueue);
     return { ...judgement, app: ask.app, worker: ask.worker, incident: waiting.incident.id };
   }
 
@@ -97,6 +103,7 @@ export class Restarter {
   /** No new restarts; what is under way is left where it is, its record open for the next warden. */
   async close(): Promise<void> {
     this.#closing.abort();
+    await Promise.all(this.#jittering);
     await Promise.all(this.#queues.values());
   }
 
@@ -127,7 +134,7 @@ export class Restarter {
   async #reserve(incident: Incident): Promise<Waiting> {
     const { journal, history } = this.#parts;
     const key = workerKey(incident.app, incident.worker);
-    const waiting = { incident, cancel: new AbortController() };
+    const waiting = { incident, cancel: new AbortController(), hurry: new AbortController() };
     this.#busy.add(key);
     this.#waiting.set(key, waiting);
     history.add(incident);
@@ -147,6 +154,13 @@ export class Restarter {
     const { id, app, worker, reason, sentence } = incident;
     this.#parts.log.warn(sentence, { app, worker, decision: 'restart', reason, incident: id });
     this.#parts.onIncident(incident);
+  }
+
+  /** After its jitter, in which the app's other workers do not wait for it. Resolves when it has its place in the queue. */
+  async #queueUp(waiting: Waiting): Promise<void> {
+    const { incident, cancel, hurry } = waiting;
+    await this.#procedure.jitter(incident, [cancel.signal, hurry.signal, this.#closing.signal]);
+    void this.#enqueue(incident, () => this.#carryOut(waiting));
   }
 
   /** Resolves when `work` is done, after all that was queued for the app before it. */
@@ -181,7 +195,7 @@ export class Restarter {
     const now = await observer.remeasure(app, worker);
     const release = wasBegun && now?.reading ? await this.#parts.releaseOf(now) : null;
     const nothing = { ready: false, stop: null, downtimeMs: null, error: null, needless: null, interrupted: false, evidence: null, command: null };
-    const outcome = judgeOutcome(incident, this.#parts.app(app), { ...nothing, now, release, ...found }, clock.now());
+    const outcome = judgeOutcome(incident, this.#parts.app(app), { ...nothing, now, release, tookMs: history.age(incident), ...found }, clock.now());
     history.complete(id, outcome);
     log[LOUDNESS[outcome.result]](outcome.sentence, { app, worker, reason, result: outcome.result, incident: id });
     this.#parts.onIncident({ ...incident, outcome });

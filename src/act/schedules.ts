@@ -44,17 +44,23 @@ export class Schedules {
     return asks;
   }
 
+  /** Whether the schedule that asked is there still, and has asked for nothing newer. `app`: its config now. */
+  isStillDue({ app: name, dueAtMs }: Ask, app: AppConfig | undefined): boolean {
+    return app?.schedule !== undefined && (this.#notes.of(name).schedule?.dueAtMs ?? null) === dueAtMs;
+  }
+
   async #follow({ name, time_zone }: AppConfig, cron: string): Promise<{ dueAtMs: number | null; isNow: boolean }> {
     const nowMs = this.#clock.now();
     const { schedule } = this.#notes.of(name);
+    const zone = time_zone ?? ownZone();
     // A schedule that is new, or another one, counts from now on.
-    const known = schedule?.cron === cron ? schedule : null;
+    const known = schedule?.cron === cron && (schedule.zone ?? zone) === zone ? schedule : null;
     // By a clock that ran ahead: each time is due when it comes, but not the one again that fell due last.
     const wasAhead = known !== null && known.seenMs > nowMs;
     const lastMs = known && !wasAhead ? lastDue(cron, time_zone, known.seenMs, nowMs) : null;
     const isNow = lastMs !== null && lastMs !== known?.dueAtMs;
     const dueAtMs = isNow ? lastMs : (known?.dueAtMs ?? null);
-    if (!known || wasAhead || isNow) await this.#notes.change(name, { schedule: { cron, seenMs: nowMs, dueAtMs } });
+    if (!known || wasAhead || isNow) await this.#notes.change(name, { schedule: { cron, zone, seenMs: nowMs, dueAtMs } });
     return { dueAtMs, isNow };
   }
 
@@ -65,6 +71,8 @@ export class Schedules {
     return sameProcess(reading.root, last.before) && waitedAtEnd(last);
   }
 }
+
+const ownZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 function askOf({ app, worker }: WorkerState, dueAtMs: number): Ask {
   return { app, worker, reason: 'schedule', origin: 'schedule', force: false, dryRun: false, alert: null, dueAtMs };

@@ -1,6 +1,7 @@
 import { endsWith, type AlertRef, type Ask, type Reason } from '../decide/decision.js';
 import type { Breach } from '../decide/guard.js';
 import { workerKey } from '../observe/tracker.js';
+import type { History } from './history.js';
 import type { Incident } from './incident.js';
 
 /** Refusals that pass by themselves, or when a person has done something about it. */
@@ -30,21 +31,37 @@ export function waitedAtEnd({ action, reason, outcome }: Incident): boolean {
 }
 
 /**
- * What was refused only for now: an alert is not sent again before its repeat_interval, and a schedule not before its
- * next time. One of a kind for each worker. An alert waits until it is resolved, or the policy says that it is void.
+ * What was refused only for now, or may come to nothing yet: an alert is not sent again before its repeat_interval, and a
+ * schedule not before its next time. One of a kind for each worker. An alert waits until it is resolved, or the policy
+ * says that it is void.
  */
 export class WaitingAsks {
-  readonly #asks = new Map<string, Ask>();
+  readonly #asks = new Map<string, Kept>();
+  readonly #history: Pick<History, 'find'>;
+
+  constructor(history: Pick<History, 'find'>) {
+    this.#history = history;
+  }
+
+  /** One that nobody has answered yet. */
+  add(ask: Ask): void {
+    this.#asks.set(keyOf(ask), { ask, incident: null });
+  }
 
   /** Keeps the ask, or lets go of it, as it was answered. Only configured workers get here: the others' refusal stays. */
-  answered(ask: Ask, answer: { action: 'restart' | 'refuse'; reason: Reason }): void {
-    if (answer.action === 'refuse' && PASSING.includes(answer.reason)) this.#asks.set(keyOf(ask), ask);
+  answered(ask: Ask, { action, reason, incident }: { action: 'restart' | 'refuse'; reason: Reason; incident: string | null }): void {
+    if (action === 'restart') this.#asks.set(keyOf(ask), { ask, incident });
+    else if (PASSING.includes(reason)) this.add(ask);
     else this.#asks.delete(keyOf(ask));
   }
 
   /** The alert is over. */
   resolved(resolved: AlertRef): void {
-    for (const [key, { alert }] of this.#asks) if (endsWith(alert, resolved)) this.#asks.delete(key);
+    this.drop(({ alert }) => endsWith(alert, resolved));
+  }
+
+  drop(isVoid: (ask: Ask) => boolean): void {
+    for (const [key, { ask }] of this.#asks) if (isVoid(ask)) this.#asks.delete(key);
   }
 
   /** Whether an alert waits that asks for this worker and this reason. */
@@ -52,9 +69,22 @@ export class WaitingAsks {
     return this.#asks.has(keyOf({ app, worker, reason: resource, origin: 'alertmanager' }));
   }
 
+  /** What is to be asked again. A restart that was cancelled when its turn came has waited for nothing. */
   list(): Ask[] {
-    return [...this.#asks.values()];
+    const again: Ask[] = [];
+    for (const [key, { ask, incident }] of this.#asks) {
+      const restart = incident === null ? null : this.#history.find(incident);
+      if (incident === null || restart?.outcome?.result === 'cancelled') again.push(ask);
+      else if (restart?.outcome !== null) this.#asks.delete(key);
+    }
+    return again;
   }
+}
+
+interface Kept {
+  ask: Ask;
+  /** The restart that it led to, which may be under way still; null where it was refused. */
+  incident: string | null;
 }
 
 function keyOf({ app, worker, reason, origin }: Pick<Ask, 'app' | 'worker' | 'reason' | 'origin'>): string {

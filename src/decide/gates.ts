@@ -10,7 +10,7 @@ export const MOST_FRUITLESS = 3;
 
 /** What has been, as far as the gates need to know it. */
 export interface Past {
-  /** Milliseconds since this worker's last restart was decided; null where there was none. */
+  /** Milliseconds since this worker's last restart was over, or was decided where it is not; null where there was none. */
   sinceLastRestartMs: number | null;
   /** Restarts of the app inside its budget window. */
   restartsInWindow: number;

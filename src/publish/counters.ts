@@ -1,5 +1,6 @@
 import { Counter, Histogram, Registry } from 'prom-client';
 import { RESULTS, type Death, type Incident, type Recorded } from '../act/incident.js';
+import type { Tally } from '../act/tally.js';
 import { DEATH_REASONS } from '../decide/death.js';
 import { REFUSALS, RESTART_REASONS, type Refusal } from '../decide/decision.js';
 import type { Family } from './family.js';
@@ -59,7 +60,11 @@ export class Counters {
     registers: [this.#registry],
   });
 
-  constructor() {
+  readonly #tallies: readonly Tally[];
+
+  /** `tallies`: of restarts and deaths that the journal does not hold any more. */
+  constructor(tallies: readonly Tally[] = []) {
+    this.#tallies = tallies;
     for (const decision of ALERT_DECISIONS) this.#alerts.inc({ decision }, 0);
     for (const refusal of REFUSED_WITHOUT_APP) this.#refusals.inc({ app: NOT_CONFIGURED, refusal }, 0);
   }
@@ -80,6 +85,7 @@ export class Counters {
       for (const reason of DEATH_REASONS) this.#deaths.inc({ app, reason }, 0);
       this.#duration.zero({ app }); // this would set back to zero what is there
       this.#downtime.zero({ app });
+      for (const tally of this.#tallies) if (tally.app === app) this.#countOn(tally);
       for (const incident of recorded) {
         if (incident.app !== app) continue;
         if (incident.action === 'death') this.death(incident);
@@ -96,12 +102,17 @@ export class Counters {
     const { downtimeMs } = incident.outcome;
     if (downtimeMs !== null) this.#downtime.observe({ app }, downtimeMs / 1000);
     if (incident.outcome.result === 'recovered' && !incident.outcome.interrupted) {
-      this.#duration.observe({ app }, (incident.outcome.atMs - incident.atMs) / 1000);
+      this.#duration.observe({ app }, (incident.outcome.tookMs ?? incident.outcome.atMs - incident.atMs) / 1000);
     }
   }
 
   death({ app, reason }: Death): void {
     this.#deaths.inc({ app, reason });
+  }
+
+  #countOn({ app, reason, result, count }: Tally): void {
+    if (result === null) this.#deaths.inc({ app, reason }, count);
+    else this.#restarts.inc({ app, reason, result }, count);
   }
 
   #countRestart({ action, reason, outcome }: Incident, app: string): void {

@@ -22,6 +22,7 @@ const before = size();
 limitFiles(before + 100);
 const refused = await journal.record(incidentOf({ id: 'lost' })).then(() => 'written', messageOf);
 const left = size() - before;
+await journal.record(incidentOf({ id: 'told', action: 'refuse', reason: 'cooldown', outcome: null })).catch(() => {});
 const outcome = incidentOf({ id: '' }).outcome!;
 const again = await journal.complete('before', outcome).then(() => 'written', messageOf);
 await journal.complete('before', { ...outcome, sentence: 'the newest' }).catch(() => {});

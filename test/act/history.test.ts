@@ -141,7 +141,7 @@ t.test("a person's word by a clock that ran ahead forgives what came before it, 
 t.test('ages do not follow the time of day', async (t) => {
   let monotonic = 0;
   const clock = Object.assign(new FakeClock(), { monotonic: () => monotonic });
-  const history = new History([incidentOf({ id: 'a', atMs: NOW - MINUTE })], clock);
+  const history = new History([incidentOf({ id: 'a', outcome: { ...OUTCOME, atMs: NOW - MINUTE } })], clock);
   t.equal(history.sinceLastRestart('shop', '0'), MINUTE, 'at the start there is only the time of day to go by');
   history.add(incidentOf({ id: 'b', atMs: NOW }));
   for (const jump of [HOUR, -2 * HOUR, HOUR]) {
@@ -153,6 +153,21 @@ t.test('ages do not follow the time of day', async (t) => {
   t.equal(history.sinceLastRestart('shop', '0'), 5 * MINUTE);
   const fromTheFuture = new History([incidentOf({ id: 'c', atMs: NOW + HOUR })], clock);
   t.equal(fromTheFuture.sinceLastRestart('shop', '0'), 0, 'it is past, however little else is known of it');
+});
+
+t.test('the cooldown counts from the end of a restart, which may have waited for long', async (t) => {
+  const clock = new FakeClock();
+  const history = new History([], clock);
+  history.add(incidentOf({ id: 'a', outcome: null }));
+  clock.nowMs += 20 * MINUTE;
+  t.equal(history.sinceLastRestart('shop', '0'), 20 * MINUTE, 'it is under way');
+  history.complete('a', { ...OUTCOME, atMs: clock.nowMs });
+  t.equal(history.sinceLastRestart('shop', '0'), 0);
+  clock.nowMs += MINUTE;
+  history.complete('a', { ...OUTCOME, relapsedAtMs: clock.nowMs });
+  t.equal(history.sinceLastRestart('shop', '0'), MINUTE, 'a relapse is no restart');
+  const next = new History([incidentOf({ id: 'a', outcome: { ...OUTCOME, atMs: clock.nowMs - MINUTE } })], clock);
+  t.equal(next.sinceLastRestart('shop', '0'), MINUTE, 'for the next warden too');
 });
 
 t.test('failures are kept longest', async (t) => {

@@ -26,7 +26,7 @@ interface Setting {
 function intakeOf({ made = [], refuse = {}, cancels }: Setting) {
   const asks: Ask[] = [];
   const decisions: string[] = [];
-  const waiting = new WaitingAsks();
+  const waiting = new WaitingAsks({ find: () => null });
   const workers = workersOf(...made.map(workerOf));
   const intake = new Intake({
     config: () => CONFIG,
@@ -204,7 +204,7 @@ t.test('where the journal fails, the rest of a body is not asked about', async (
       },
       cancel: () => [],
     },
-    waiting: new WaitingAsks(),
+    waiting: new WaitingAsks({ find: () => null }),
     onAlert: () => t.fail('nothing was decided'),
   });
   const alerts = Array.from({ length: 10_000 }, (_, i) => alert({ app: 'shop' }, { fingerprint: `f${i}` }).alerts[0]!);
@@ -231,7 +231,7 @@ t.test('what is over in a body is over, wherever in the body it says so', async 
         return ['i1'];
       },
     },
-    waiting: new WaitingAsks(),
+    waiting: new WaitingAsks({ find: () => null }),
     onAlert: () => {},
   });
   const [firing] = alert({ app: 'shop', worker: '0' }).alerts;
@@ -260,7 +260,7 @@ t.test("an intent that cannot be written is the sender's to hear of", async (t) 
       },
       cancel: () => [],
     },
-    waiting: new WaitingAsks(),
+    waiting: new WaitingAsks({ find: () => null }),
     onAlert: () => t.fail('nothing was decided'),
   });
   await t.rejects(intake.receiveAlerts(alert({ app: 'shop' })), { code: 'JOURNAL_UNWRITABLE' });

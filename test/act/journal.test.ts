@@ -29,7 +29,7 @@ async function contentOf(dir: string) {
 t.test('what is recorded is found again, by another warden', async (t) => {
   const dir = join(t.testdir(), 'state', 'made');
   const { journal, content } = await Journal.open(dir);
-  t.strictSame(content, { incidents: [], apps: new Map(), damaged: 0 });
+  t.strictSame(content, { incidents: [], apps: new Map(), tallies: [], damaged: 0 });
   await journal.record(open);
   await journal.record(refusal);
   await journal.record({ ...done, outcome: null });
@@ -37,7 +37,7 @@ t.test('what is recorded is found again, by another warden', async (t) => {
   t.equal(linesIn(dir).length, 4, 'one line each, there as soon as the promise is kept');
   await journal.close();
 
-  t.strictSame(await contentOf(dir), { incidents: [open, refusal, { ...done, outcome: OUTCOME }], apps: new Map(), damaged: 0 });
+  t.strictSame(await contentOf(dir), { incidents: [open, refusal, { ...done, outcome: OUTCOME }], apps: new Map(), tallies: [], damaged: 0 });
   t.equal(statSync(fileIn(dir)).mode & 0o777, 0o600);
   t.equal(statSync(dir).mode & 0o777, 0o700);
 });
@@ -55,11 +55,11 @@ t.test('a half last line is set aside, and what follows stands on a line of its 
   const whole = `${JSON.stringify({ v: 1, type: 'incident', incident: done })}\n`;
   const dir = t.testdir({ 'journal.jsonl': whole + whole.slice(0, 100) });
   const { journal, content, setAside } = await Journal.open(dir);
-  t.strictSame(content, { incidents: [done], apps: new Map(), damaged: 1 });
+  t.strictSame(content, { incidents: [done], apps: new Map(), tallies: [], damaged: 1 });
   await journal.record(open);
   await journal.record(refusal);
   await journal.close();
-  t.strictSame(await contentOf(dir), { incidents: [done, open, refusal], apps: new Map(), damaged: 0 }, 'told once');
+  t.strictSame(await contentOf(dir), { incidents: [done, open, refusal], apps: new Map(), tallies: [], damaged: 0 }, 'told once');
   t.match(setAside, /journal\.damaged-\d{8}T\d{9}Z\.jsonl$/);
   t.equal(readFileSync(setAside!, 'utf8'), whole + whole.slice(0, 100), 'as it was found, to the last byte');
 });
@@ -97,13 +97,13 @@ t.test('garbage harms no other line', async (t) => {
     '',
     line({ v: 1, type: 'outcome', id: 'open', outcome: OUTCOME }),
   ].join('\n');
-  t.strictSame(parseJournal(text), { incidents: [{ ...open, outcome: OUTCOME }], apps: new Map(), damaged: 24 });
+  t.strictSame(parseJournal(text), { incidents: [{ ...open, outcome: OUTCOME }], apps: new Map(), tallies: [], damaged: 24 });
   const leak = { class: 'heap', bytesPerSecond: 1, confidence: 1, companions: [] } as const;
   for (const outlook of [null, OUTLOOK, { ...OUTLOOK, leak: { ...leak, companions: [] } }]) {
     const known = { ...done, outlook };
     t.strictSame(parseJournal(line({ v: 1, type: 'incident', incident: known })).incidents, [known]);
   }
-  t.strictSame(parseJournal(''), { incidents: [], apps: new Map(), damaged: 0 });
+  t.strictSame(parseJournal(''), { incidents: [], apps: new Map(), tallies: [], damaged: 0 });
 });
 
 t.test('refusals never push restarts out, nor one app those of another', async (t) => {
@@ -122,6 +122,29 @@ t.test('refusals never push restarts out, nor one app those of another', async (
   t.equal(incidents.at(-1)!.id, 'last');
   t.equal(incidents.filter(({ action }) => action === 'refuse').length, 1000);
   t.strictSame(incidents.filter(({ app }) => app === 'busy').map(({ id }) => id).slice(0, 2), ['busy200', 'busy201']);
+});
+
+t.test('what is not remembered is counted, however often it is written anew', async (t) => {
+  const dir = t.testdir();
+  const many = (count: number, of: Parameters<typeof incidentOf>[0]) =>
+    Array.from({ length: count }, (_, i) => incidentOf({ ...of, id: `${of.id}${i}` }));
+  const failed = { ...OUTCOME, result: 'failed' } as const;
+  const lives = [
+    [...many(1300, { id: 'a' }), ...many(1100, { id: 'b', outcome: failed }), ...many(1500, { ...refusal, id: 'c' })],
+    [...many(200, { id: 'd' }), ...many(5, { id: 'e', app: 'api' })],
+  ];
+  const died = Array.from({ length: 1001 }, (_, i) => deathOf({ id: `f${i}` }));
+  for (const incidents of lives) {
+    const { journal } = await Journal.open(dir, { compactAboveBytes: 10_000 });
+    await Promise.all([...incidents, ...(incidents === lives[1] ? died : [])].map((incident) => journal.record(incident)));
+    await journal.close();
+  }
+  const { journal, content } = await Journal.open(dir, { compactAboveBytes: 10_000 });
+  await journal.close();
+  const tally = (reason: string, result: string | null, count: number) => ({ app: 'shop', reason, result, count });
+  t.strictSame(content.tallies, [tally('rss', 'recovered', 500), tally('rss', 'failed', 100), tally('oom_heap', null, 1)]);
+  t.strictSame((await contentOf(dir)).tallies, content.tallies);
+  t.equal((await contentOf(dir)).damaged, 0);
 });
 
 t.test('of many apps less is remembered of each, and a line about what is not is no damage', async (t) => {
@@ -310,7 +333,7 @@ t.test('a disk that is full', async (t) => {
   const message = 'the journal cannot be written: EFBIG: file too large, write';
   t.strictSame(JSON.parse(output), { refused: message, left: 0, again: message });
   const { incidents, damaged } = await contentOf(dir);
-  t.strictSame(incidents.map(({ id }) => id), ['before', 'after'], 'what was refused is not there');
+  t.strictSame(incidents.map(({ id }) => id), ['before', 'told', 'after'], 'a restart that was not done is not there, a refusal is');
   t.equal(damaged, 0);
 });
 
@@ -346,7 +369,7 @@ t.test('a death is one line, found again, and no outcome can be given to it', as
   await journal.record(done);
   await journal.complete('d', OUTCOME);
   await journal.close();
-  t.strictSame(parseJournal(readFileSync(fileIn(dir), 'utf8')), { incidents: [death, done], apps: new Map(), damaged: 1 });
+  t.strictSame(parseJournal(readFileSync(fileIn(dir), 'utf8')), { incidents: [death, done], apps: new Map(), tallies: [], damaged: 1 });
   const torn = JSON.stringify({ v: 1, type: 'incident', incident: { ...death, before: {} } });
   t.equal(parseJournal(torn).damaged, 1);
 });

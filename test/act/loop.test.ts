@@ -19,15 +19,15 @@ class Fixture {
   readonly asks: string[] = [];
   readonly loop: ControlLoop;
   readonly busy = new Set<string>();
-  readonly waiting = new WaitingAsks();
+  readonly waiting = new WaitingAsks(this.world.history);
   readonly rounds: Workers[] = [];
   /** By worker. */
   refusals: Record<string, Refusal> = {};
   onAsk: (ask: Ask) => void = () => {};
 
-  constructor(config: Config) {
+  constructor(public config: Config) {
     this.loop = new ControlLoop({
-      config: () => config,
+      config: () => this.config,
       observer: this.world,
       restarter: {
         ask: async (ask) => {
@@ -103,7 +103,7 @@ t.test('trigger both: an alert that came and waits is the one that asks, until i
   const ask = { app: 'shop', worker: '0', reason: 'rss', origin: 'alertmanager', force: false, dryRun: false } as const;
   fixture.world.put({ rssBytes: 600 * MB });
   await fixture.turnAt(NOW);
-  fixture.waiting.answered({ ...ask, alert, dueAtMs: null }, { action: 'refuse', reason: 'cooldown' });
+  fixture.waiting.answered({ ...ask, alert, dueAtMs: null }, { action: 'refuse', reason: 'cooldown', incident: null });
   fixture.refusals['shop/0'] = 'cooldown';
   const byUptime = 'shop/0 uptime guard'; // of which no alert has come
   t.strictSame(await fixture.turnAt(NOW + 130 * SECOND), [byUptime, 'shop/0 rss alertmanager']);
@@ -199,7 +199,7 @@ t.test('what was refused only for now is asked again each round', async (t) => {
   const alert = { fingerprint: 'f1', startsAtMs: NOW, endsAtMs: null };
   const ask = { app: 'shop', worker: '0', reason: 'rss', origin: 'alertmanager', force: false, dryRun: false } as const;
   fixture.world.put({ rssBytes: 600 * MB });
-  fixture.waiting.answered({ ...ask, alert, dueAtMs: null }, { action: 'refuse', reason: 'startup_grace' });
+  fixture.waiting.answered({ ...ask, alert, dueAtMs: null }, { action: 'refuse', reason: 'startup_grace', incident: null });
   fixture.refusals['shop/0'] = 'cooldown';
   t.strictSame(await fixture.turnAt(NOW), ['shop/0 rss alertmanager']);
   fixture.busy.add('shop/0');
@@ -219,4 +219,36 @@ t.test('a schedule that finds a gate shut waits for it', async (t) => {
   await fixture.turnAt(six - SECOND);
   t.equal((await fixture.turnAt(six)).length, 2);
   t.strictSame(await fixture.turnAt(six + HOUR), ['shop/0 schedule schedule']);
+});
+
+t.test('a schedule that waits ends with its schedule, and starts nothing that has stopped', async (t) => {
+  const six = new Date(2026, 2, 10, 6).getTime();
+  for (const after of ['dry_run: false', 'schedule: "0 7 * * *"']) {
+    const fixture = new Fixture(configWith('', 'schedule: "0 6 * * *"'));
+    fixture.world.put({});
+    fixture.world.put({ worker: '1' });
+    await fixture.turnAt(six - SECOND);
+    fixture.refusals = { 'shop/0': 'outside_window', 'shop/1': 'outside_window' };
+    t.equal((await fixture.turnAt(six)).length, 2);
+    fixture.world.put({ pid: null, state: 'stopped' });
+    t.strictSame(await fixture.turnAt(six + MINUTE), ['shop/1 schedule schedule']);
+    fixture.world.put({});
+    t.equal((await fixture.turnAt(six + 2 * MINUTE)).length, 2, 'it is back, whoever started it');
+    fixture.config = configWith('', after);
+    t.strictSame(await fixture.turnAt(six + 3 * MINUTE), [], after);
+  }
+});
+
+t.test('a round that breaks off loses no schedule', async (t) => {
+  const six = new Date(2026, 2, 10, 6).getTime();
+  const fixture = new Fixture(configWith('', 'schedule: "0 6 * * *"'));
+  fixture.world.put({});
+  fixture.world.put({ worker: '1' });
+  await fixture.turnAt(six - SECOND);
+  fixture.onAsk = () => {
+    throw new Error('the journal cannot be written');
+  };
+  await t.rejects(fixture.turnAt(six), { message: 'the journal cannot be written' });
+  fixture.onAsk = () => {};
+  t.strictSame(await fixture.turnAt(six + SECOND), ['shop/0 schedule schedule', 'shop/1 schedule schedule']);
 });

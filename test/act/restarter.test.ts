@@ -274,6 +274,26 @@ t.test('what waits is given up where there is no reason for it any more', async 
       sentence: 'shop/1: nothing was done, for the app was paused meanwhile',
     });
   });
+
+  t.test('the config forbids it by now', async (t) => {
+    const forbidden: [keys: string, ask: Parameters<typeof askOf>[0], why: string][] = [
+      ['dry_run: true', { force: true, origin: 'api', reason: 'manual' }, 'dry_run was set meanwhile'],
+      ['windows: [{ cron: "0 0 1 1 *", duration: 1m }]', {}, 'its maintenance window has closed'],
+    ];
+    for (const [keys, ask, why] of forbidden) {
+      const { world, restarter } = await leaking(t);
+      world.put({ ...LEAKING, worker: '1' });
+      world.onRestart = async (...args) => {
+        world.apps = [appOf(`${LIMITS}, ${FREE}, ${keys}`)];
+        return replace(...args);
+      };
+      await restarter.ask(askOf());
+      t.match(await world.outcomeOf(await restarter.ask(askOf({ ...ask, worker: '1' }))), {
+        result: 'cancelled',
+        sentence: `shop/1: nothing was done, for ${why}`,
+      });
+    }
+  });
 });
 
 t.test('jitter: automatic restarts wait, each for a time of its own, a person does not', async (t) => {
@@ -288,6 +308,47 @@ t.test('jitter: automatic restarts wait, each for a time of its own, a person do
   t.equal(await waitOf({}, 0.25), 2);
   t.equal(await waitOf({ origin: 'schedule', reason: 'schedule' }, 0.5), 5);
   t.equal(await waitOf({ origin: 'api', reason: 'manual' }, 0.5), 0);
+});
+
+t.test('in its jitter', async (t) => {
+  /** `shop/0` waits for ten minutes that do not pass. */
+  const jittering = async (t: Test) => {
+    const { world, restarter } = await leaking(t, `${LIMITS}, restart: { startup_grace: 0s, cooldown: 0s, jitter: 10m }`);
+    world.put({ ...LEAKING, worker: '1' });
+    world.randomness = 1;
+    const sleep = world.clock.sleep.bind(world.clock);
+    world.clock.sleep = async (ms, signal) => {
+      if (ms !== 10 * MINUTE) return sleep(ms, signal);
+      await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
+    };
+    return { world, restarter, first: await restarter.ask(askOf()) };
+  };
+  const byPerson = { origin: 'api', reason: 'manual' } as const;
+
+  t.test('it holds up no other worker, until a person asks for it', async (t) => {
+    const { world, restarter, first } = await jittering(t);
+    t.match(await world.outcomeOf(await restarter.ask(askOf({ ...byPerson, worker: '1' }))), { result: 'recovered' });
+    t.strictSame(world.restarts, ['shop/1']);
+    t.match(await restarter.ask(askOf({ ...byPerson, dryRun: true })), { reason: 'in_progress' });
+    t.ok(restarter.isBusy('shop', '0'));
+    t.match(await restarter.ask(askOf(byPerson)), { reason: 'in_progress' });
+    t.match(await world.outcomeOf(first), { result: 'recovered' });
+    t.strictSame(world.restarts, ['shop/1', 'shop/0']);
+  });
+
+  t.test('its app is taken out of the config', async (t) => {
+    const { world, restarter, first } = await jittering(t);
+    world.apps = [];
+    await restarter.ask(askOf(byPerson));
+    t.match(await world.outcomeOf(first), { result: 'failed', sentence: /its app is no longer configured$/ });
+    t.strictSame(world.restarts, []);
+  });
+
+  t.test('heapwarden is closed', async (t) => {
+    const { world, restarter, first } = await jittering(t);
+    await restarter.close();
+    t.match(await world.outcomeOf(first), { result: 'cancelled', interrupted: true });
+  });
 });
 
 t.test('new before old', async (t) => {

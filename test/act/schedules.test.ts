@@ -35,6 +35,10 @@ t.test('one that was missed while the warden was down runs once', async (t) => {
   const later = appOf('schedule: "0 15 * * *", time_zone: UTC');
   t.strictSame(await wardenAt('2026-03-14T23:00:00', later), [], 'another expression counts from now on');
   t.equal((await wardenAt('2026-03-15T15:00:00', later)).length, 2);
+  const elsewhere = appOf('schedule: "0 15 * * *", time_zone: America/New_York'); // 19:00 UTC in March
+  t.strictSame(await wardenAt('2026-03-15T19:30:00', elsewhere), [], 'so does another time zone');
+  t.strictSame(await wardenAt('2026-03-16T18:30:00', elsewhere), []);
+  t.equal((await wardenAt('2026-03-16T19:30:00', elsewhere)).length, 2);
 });
 
 t.test('one that waited when the warden ended is taken up again', async (t) => {

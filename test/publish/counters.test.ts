@@ -4,7 +4,7 @@ import { DEATH_REASONS } from '../../src/decide/death.js';
 import { REFUSALS, RESTART_REASONS } from '../../src/decide/decision.js';
 import { Counters } from '../../src/publish/counters.js';
 import { deathOf, incidentOf } from '../act/support.js';
-import { NOW, SECOND } from '../decide/support.js';
+import { HOUR, NOW, SECOND } from '../decide/support.js';
 import { freshCounters, linesOf, page } from './support.js';
 
 const pageOf = (counters: Counters) => page([{ name: 'counters', collect: () => counters.families() }]);
@@ -64,6 +64,13 @@ t.test('the duration is that of restarts that got ready under our eyes', async (
   ]);
 });
 
+t.test('and not by a clock that somebody sets meanwhile', async (t) => {
+  const counters = new Counters();
+  const outcome = { ...incidentOf({ id: 'x' }).outcome!, atMs: NOW - HOUR, tookMs: 3000 };
+  counters.incident(incidentOf({ id: 'a', atMs: NOW, outcome }), true);
+  t.strictSame(await lines(counters, 'restart_duration_seconds_sum'), ['heapwarden_restart_duration_seconds_sum{app="shop"} 3']);
+});
+
 t.test('refusals, alerts and journal errors', async (t) => {
   const counters = freshCounters('shop');
   const refusal = incidentOf({ id: 'a', action: 'refuse', reason: 'cooldown', outcome: null });
@@ -117,6 +124,19 @@ t.test('restarts are counted on from the journal', async (t) => {
   ]);
   counters.expect(['shop', 'of a later reload'], recorded);
   t.equal((await changed(counters)).length, 3, 'an app that a reload brings is counted on, and the others not twice');
+});
+
+t.test('and from what the journal does not remember any more', async (t) => {
+  const counters = new Counters([
+    { app: 'shop', reason: 'rss', result: 'recovered', count: 300 },
+    { app: 'shop', reason: 'oom_heap', result: null, count: 2 },
+    { app: 'gone', reason: 'rss', result: 'recovered', count: 7 },
+  ]);
+  for (let i = 0; i < 2; i++) counters.expect(['shop'], [incidentOf({ id: 'a' })]);
+  t.strictSame(await changed(counters), [
+    'heapwarden_restarts_total{app="shop",reason="rss",result="recovered"} 301',
+    'heapwarden_out_of_memory_deaths_total{app="shop",reason="oom_heap"} 2',
+  ]);
 });
 
 t.test('a death for want of memory is counted, and counted on from the journal', async (t) => {

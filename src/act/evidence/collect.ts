@@ -199,7 +199,8 @@ export class Evidence {
   async #writeUp(folder: string, incident: Incident, memory: Memory | null, report: EvidenceReport, app: AppConfig): Promise<null> {
     const { describe, store } = this.#parts;
     await writeIncident(folder, describe(incident), memory, report);
-    await store.tidy(folder, app);
+    const untidy = (error: unknown) => void report.notes.push(`older evidence could not be removed: ${messageOf(error)}`);
+    await store.tidy(folder, app).catch(untidy);
     return null;
   }
 }

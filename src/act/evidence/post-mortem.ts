@@ -40,11 +40,12 @@ export class PostMortem {
       }
       report.files.unshift('incident.json');
       await writeIncident(folder, this.#describe(death), memory, report);
-      await this.#store.tidy(folder, app);
     } catch (error) {
       report.files = report.files.filter((file) => file !== 'incident.json');
       report.notes.push(`not all of it could be written: ${messageOf(error)}`);
     }
+    const untidy = (error: unknown) => void report.notes.push(`older evidence could not be removed: ${messageOf(error)}`);
+    if (report.folder !== null) await this.#store.tidy(report.folder, app).catch(untidy);
     return report;
   }
 }

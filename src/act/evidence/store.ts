@@ -59,9 +59,16 @@ async function foldersIn(folder: string): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }
 
+/** Another app's restart may be removing it: what has gone takes no room. */
 async function bytesIn(folder: string): Promise<number> {
+  const gone = <T>(none: T) => (error: NodeJS.ErrnoException): T => {
+    if (error.code !== 'ENOENT') throw error;
+    return none;
+  };
   let bytes = 0;
-  for (const file of await readdir(folder)) bytes += (await lstat(join(folder, file))).size;
+  for (const file of await readdir(folder).catch(gone<string[]>([]))) {
+    bytes += await lstat(join(folder, file)).then(({ size }) => size, gone(0));
+  }
   return bytes;
 }
 

@@ -73,6 +73,33 @@ t.test('a folder with all that could be had', async (t) => {
   t.match(log.at('info'), [/^shop\/0: 100% of .*; evidence in .*: incident\.json, output\.txt/]);
 });
 
+t.test('apps that tidy up at the same moment do not disturb each other', async (t) => {
+  const { dir } = parts(t);
+  const store = new EvidenceStore(dir);
+  const names = Array.from({ length: 8 }, (_, i) => `app${i}`);
+  for (let second = 1; second <= 20; second++) {
+    for (const app of names) {
+      const folder = await store.make({ app, worker: '0', asked: 'rss', atMs: second * 1000 });
+      for (const file of ['a', 'b', 'c']) writeFileSync(join(folder, file), '');
+    }
+  }
+  const last = await Promise.all(names.map((app) => store.make({ app, worker: '0', asked: 'rss', atMs: 100_000 })));
+  const config = (app: string): AppConfig => ({ ...shop({ keep: 1 }), name: app });
+  await Promise.all(names.map((app, i) => store.tidy(last[i]!, config(app))));
+  for (const app of names) t.equal(readdirSync(join(dir, 'evidence', app)).length, 1);
+});
+
+t.test('what cannot be removed takes nothing from what was written', async (t) => {
+  const store = new EvidenceStore(t.testdir({}));
+  store.tidy = async () => {
+    throw new Error('EACCES');
+  };
+  const { evidence, worker } = parts(t, { store });
+  const report = await evidence.collect(incident(), worker, shop(), never);
+  t.ok(report?.files.includes('incident.json'));
+  t.equal(report?.notes.at(-1), 'older evidence could not be removed: EACCES');
+});
+
 t.test('no more than evidence.keep of an app, and none where it is 0', async (t) => {
   const { dir, evidence, worker } = parts(t);
   const mine = join(dir, 'evidence', 'shop', 'mine');
