@@ -70,6 +70,13 @@ const defects: Defect[] = [
     lives.splice(3, 1);
     journal.refusals.push({ app: 'own', worker: '0', asked: 'rss', reason: 'not_breaching', before: { pid: 101, start: 9000 }, seenAt: 101_000 });
   }],
+  ['a cooldown that never ends', 'over the memory limit without an end', ({ lives, journal }) => {
+    lives[3]!.over = [{ from: 56_000, to: 300_000 }];
+    journal.refusals.push({ app: 'own', worker: '0', asked: 'rss', reason: 'cooldown', before: { pid: 101, start: 9000 }, seenAt: 61_000 });
+  }],
+  ['a restart that hangs', 'a restart without an outcome', ({ journal }) => {
+    journal.restarts.push({ ...leak, id: 'three', worker: '2', before: { pid: 300, start: 7000 }, seenAt: 24_500, result: null, doneAt: null });
+  }],
   ['a freeze that nobody restarts', 'frozen without an incident', ({ lives, journal }) => {
     lives[1]!.to = null;
     lives[1]!.still = [{ from: 30_000, to: 60_000 }];
@@ -140,6 +147,12 @@ t.test('what is excused', async (t) => {
   isGood('a leak in a cooldown that is on record', ({ lives, journal }) => {
     lives[3]!.over = [{ from: 56_000, to: 100_000 }];
     journal.refusals.push({ app: 'own', worker: '0', asked: 'rss', reason: 'cooldown', before: { pid: 101, start: 9000 }, seenAt: 61_000 });
+  });
+  isGood('a restart under way when all is over, or while the warden was dead for long', ({ chaos, lives, journal }) => {
+    chaos.down.push({ from: 100_000, to: 110_000 }, { from: 200_000, to: 210_000 });
+    chaos.full.push({ from: 300_000, to: 310_000 }, { from: 400_000, to: 410_000 });
+    lives[3] = { ...calm, to: 309_000, over: [{ from: 90_000, to: 309_000 }] };
+    journal.restarts.push({ ...leak, id: 'three', before: { pid: 101, start: 9000 }, seenAt: 99_000, result: 'recovered', doneAt: 310_000 });
   });
   isGood('a short silence', ({ lives }) => void lives[3]!.still.push({ from: 60_000, to: 63_900 }));
   isGood('a silence that began before the warden came back, and nobody could hear', ({ chaos, lives }) => {

@@ -14,6 +14,9 @@ const SUCCESSION_MS = 20_000;
 /** The refusals that say "it is over its limit, but". */
 const HELD_BACK = new Set(['startup_grace', 'cooldown', 'budget', 'min_available', 'ineffective', 'in_progress', 'paused', 'outside_window']);
 
+/** For a restart that was decided: those of its app that come before it, each with its evidence, stop and new process. */
+const TURN_MS = 120_000;
+
 /** Memory and descriptors are judged in a life of the warden of at least so long, its first third being its youth. */
 const LEAST_LIFE_MS = 85_000;
 const MOST_GROWTH = { rss: 0.1, fds: 0.1 };
@@ -23,10 +26,12 @@ const NOISE = { rssBytes: 15e6, fds: 10 };
 export function judge(records: Records): Finding[] {
   return [
     overWithoutIncident(records),
+    overWithoutEnd(records),
     frozenWithoutIncident(records),
     restartWithoutBreach(records),
     endWithoutReason(records),
     twoInCooldown(records),
+    restartWithoutEnd(records),
     journalOnce(records),
     wardenFlat(records, 'memory'),
     wardenFlat(records, 'descriptors'),
@@ -79,6 +84,18 @@ function overWithoutIncident({ rules, chaos, lives, journal }: Records): Finding
     }
   }
   return { check: 'over the memory limit without an incident', cases, violations, seen: `longest ${seconds(longest)}` };
+}
+
+/** Whatever is on record, as a cooldown: who stays over the limit is restarted in the end. Nothing counts over outages. */
+function overWithoutEnd({ rules, chaos, lives }: Records): Finding {
+  const most = rules.rssForMs + rules.fallbackMs + rules.cooldownMs + TURN_MS;
+  const parts = lives.flatMap((life) =>
+    life.over.flatMap((span) => stretches(span, [...chaos.down, ...chaos.full])).map((part) => ({ life, ms: part.to - part.from })),
+  );
+  const violations = parts.flatMap(({ life, ms }) =>
+    ms <= most ? [] : [`${nameOf(life)} (pid ${life.pid}) was over its memory limit for ${seconds(ms)}, and nobody restarted it`],
+  );
+  return { check: 'over the memory limit without an end', cases: parts.length, violations, seen: longestOf(parts) };
 }
 
 /**
@@ -189,6 +206,18 @@ function twoInCooldown(records: Records): Finding {
   return { check: 'two restarts within a cooldown', cases, violations, seen: cases === 0 ? 'no pair' : `closest ${seconds(shortest)}` };
 }
 
+/** What was decided is done, or given up, while the warden lives and can write. */
+function restartWithoutEnd({ chaos, journal }: Records): Finding {
+  const parts = journal.restarts.flatMap((restart) => {
+    const span = { from: restart.seenAt, to: Math.min(restart.doneAt ?? Infinity, chaos.endedAt) };
+    return stretches(span, [...chaos.down, ...chaos.full]).map(({ from, to }) => ({ restart, ms: to - from }));
+  });
+  const violations = parts.flatMap(({ restart, ms }) =>
+    ms <= TURN_MS ? [] : [`${restart.id}: the restart of ${nameOf(restart)} had no outcome for ${seconds(ms)}`],
+  );
+  return { check: 'a restart without an outcome', cases: journal.restarts.length, violations, seen: longestOf(parts) };
+}
+
 /** No line twice, no process restarted twice, no restart told that was not one. */
 function journalOnce({ chaos, lives, journal }: Records): Finding {
   const violations = journal.doubled.map((id) => `${id} stands in the journal more than once`);
@@ -230,6 +259,8 @@ function wardenFlat({ rules, warden }: Records, what: 'memory' | 'descriptors'):
   const perHour = slope(longest.filter(({ at }) => at >= longest[0]!.at + length / 3).map((look) => [look.at / 3_600_000, valueOf(look)]));
   return { check, cases: lives.length, violations, seen: `${words(middle)}, then ${words(end)}; ${perHour < 0 ? '' : '+'}${words(perHour)} an hour; peak ${words(peak)}` };
 }
+
+const longestOf = (parts: readonly { ms: number }[]): string => `longest ${seconds(Math.max(0, ...parts.map(({ ms }) => ms)))}`;
 
 function grouped<T, K>(values: readonly T[], keyOf: (value: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();
