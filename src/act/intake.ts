@@ -117,6 +117,7 @@ export class Intake {
       };
       const answer = await this.#parts.restarter.ask(ask);
       if (mayWait) this.#parts.waiting.answered(ask, answer);
+      else if (!isPassing(answer.reason)) this.#parts.waiting.forget(ask);
       const { action, reason, sentence, incident } = answer;
       answers.push({ ...common, worker: name, decision: action === 'restart' ? action : reason, sentence, incident });
     }

@@ -52,7 +52,11 @@ export class WaitingAsks {
   answered(ask: Ask, { action, reason, incident }: { action: 'restart' | 'refuse'; reason: Reason; incident: string | null }): void {
     if (action === 'restart') this.#asks.set(keyOf(ask), { ask, incident });
     else if (PASSING.includes(reason)) this.add(ask);
-    else this.#asks.delete(keyOf(ask));
+    else this.forget(ask);
+  }
+
+  forget(ask: Ask): void {
+    this.#asks.delete(keyOf(ask));
   }
 
   /** The alert is over. */
