@@ -72,6 +72,7 @@ t.test('serve without a config shows what reports in and restarts nothing', asyn
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const args = [CLI, 'serve', '--web.listen-address=127.0.0.1:0', '--log.format=json'];
   const child = spawnPlain(args, { cwd: dir, env: { STATE_DIRECTORY: dir, RUNTIME_DIRECTORY: dir } });
+  t.teardown(() => child.kill('SIGKILL'));
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => (log += String(chunk)));
   await waitFor('it to say where it listens', () => log.includes('nothing is restarted'));

@@ -18,10 +18,14 @@ export function spawnPlain(args: readonly string[], options: PlainOptions = {}):
   return spawn(program, rest, { cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** Runs it to its end. */
+/** No command takes so long. */
+const PATIENCE_MS = 120_000;
+
+/** Runs it to its end; the code is NaN where a signal ended it. */
 export function runPlain(args: readonly string[], options: PlainOptions = {}): Promise<{ code: number; out: string; err: string }> {
   const [program, rest] = commandLine(args, options);
   return new Promise((resolve) => {
-    execFile(program, rest, { cwd: options.cwd }, (error, out, err) => resolve({ code: error ? Number(error.code) : 0, out, err }));
+    const limits = { cwd: options.cwd, timeout: PATIENCE_MS, killSignal: 'SIGKILL' } as const;
+    execFile(program, rest, limits, (error, out, err) => resolve({ code: error ? Number(error.code ?? NaN) : 0, out, err }));
   });
 }

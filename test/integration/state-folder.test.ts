@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parseJournal } from '../../src/act/journal-lines.js';
 import { incidentOf } from '../act/support.js';
+import { cannotRun } from '../parts/index.js';
 import { reportFolder } from '../supervisors/child-support.js';
 import { slowService, startsIn } from './slow-service.js';
 import { waitFor } from './wait.js';
@@ -76,7 +77,7 @@ async function fillUp(warden: WardenProcess, seen: string): Promise<void> {
 
 t.test('a disk that is full: nothing is restarted until there is room', async (t) => {
   const why = whyNoMounts();
-  if (why) return t.pass('not run', { skip: why });
+  if (why) return cannotRun(t, why);
   const { warden, seen, config, starts } = await setup(t, 'mount -t tmpfs -o size=64k heapwarden "$0"');
   await warden.ready();
   await waitFor('the service', () => starts() === 1);
@@ -114,7 +115,7 @@ t.test('a disk that is full: nothing is restarted until there is room', async (t
 
 t.test('a disk that fills up in the middle of a restart', async (t) => {
   const why = whyNoMounts();
-  if (why) return t.pass('not run', { skip: why });
+  if (why) return cannotRun(t, why);
   const { warden, seen, starts } = await setup(t, 'mount -t tmpfs -o size=64k heapwarden "$0"');
   await warden.ready();
   await waitFor('the service', () => starts() === 1);
@@ -133,7 +134,7 @@ t.test('a disk that fills up in the middle of a restart', async (t) => {
 
 t.test('a disk that is full at the start', async (t) => {
   const why = whyNoMounts();
-  if (why) return t.pass('not run', { skip: why });
+  if (why) return cannotRun(t, why);
   const mount = 'mount -t tmpfs -o size=64k heapwarden "$0"; dd if=/dev/zero of="$0/filler" bs=4096 count=99 2>&- || :';
   const { warden, stateDir, folder } = await setup(t, mount);
   await waitFor('its end', () => !warden.isAlive);
@@ -144,7 +145,7 @@ t.test('a disk that is full at the start', async (t) => {
 
 t.test('a folder that is read-only at the start', async (t) => {
   const why = whyNoMounts();
-  if (why) return t.pass('not run', { skip: why });
+  if (why) return cannotRun(t, why);
   const { warden, stateDir, folder } = await setup(t, 'mount --bind "$0" "$0"; mount -o remount,ro,bind "$0"');
   await waitFor('its end', () => !warden.isAlive);
   t.equal(warden.child.exitCode, 1);
@@ -155,7 +156,7 @@ t.test('a folder that is read-only at the start', async (t) => {
 
 t.test('a folder that becomes read-only: the journal is open, and is written', async (t) => {
   const why = whyNoMounts();
-  if (why) return t.pass('not run', { skip: why });
+  if (why) return cannotRun(t, why);
   const { warden, stateDir, seen, starts } = await setup(t, 'mount -t tmpfs heapwarden "$0"');
   await warden.ready();
   await waitFor('the service', () => starts() === 1);

@@ -16,6 +16,9 @@ import { killIfThere } from '../parts/kill.js';
 export const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 export const appFile = (name: string): string => fileURLToPath(new URL(`../apps/${name}`, import.meta.url));
 
+/** For a warden that does not end to be ended, before tap ends the test and leaves its apps. */
+const STOP_MS = 40_000;
+
 export interface WardenSetup {
   /** heapwarden.yml; `agent_socket` is put before it, and `state_dir` where it has none of its own. */
   config: string;
@@ -51,7 +54,9 @@ export class WardenProcess {
     const child = spawnPlain([...rest, ...args], { node: program, env: setup.env ?? {} });
     const warden = new WardenProcess(dir, port, child);
     t.teardown(async () => {
+      const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
       if (warden.isAlive) await warden.stop();
+      clearTimeout(late);
       // After a SIGKILL of the warden its children are left; the file names them by pid and start time.
       if (existsSync(join(dir, 'children.json'))) await endLeftovers(join(dir, 'children.json'));
       if (!t.passing()) t.comment(warden.log);

@@ -4,13 +4,14 @@ import { close, open, url } from 'node:inspector';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import t from 'tap';
 import { hasEstablished, parseMemoryPressure, signReader } from '../../src/observe/signs.js';
+import { cannotRun } from '../parts/index.js';
 import { plainNode, run, said, until } from './support.js';
 
 const readSigns = signReader('linux');
 /** What Node cannot do by itself: to map a file, and to trace a process. */
-const noPython = spawnSync('python3', ['--version']).status === 0 ? false : 'python3 is not on this machine';
+const noPython = spawnSync('python3', ['--version']).status === 0 ? null : 'python3 is not on this machine';
 /** Its pages are never read from a disk. statfs(2): TMPFS_MAGIC */
-const noDisk = statfsSync('.').type === 0x01021994 && 'the working folder is on no disk';
+const noDisk = statfsSync('.').type === 0x01021994 ? 'the working folder is on no disk' : null;
 
 // Recorded on Linux 6.18: a listener on 9229, a connection to it with both its ends, and one that is closing.
 const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -55,7 +56,9 @@ t.test('this very process', async (t) => {
   t.equal(await readSigns(2 ** 22 + 1, null), null, 'beyond any pid');
 });
 
-t.test('faults of a process that reads its memory from a disk', { skip: noPython || noDisk }, async (t) => {
+t.test('faults of a process that reads its memory from a disk', async (t) => {
+  const why = noPython ?? noDisk;
+  if (why !== null) return cannotRun(t, why);
   const script = `
 import mmap, os, signal, tempfile
 def stop(): os.kill(os.getpid(), signal.SIGSTOP)
@@ -127,7 +130,8 @@ t.test('in IPv6', async (t) => {
   await until('the connection', async () => (await readSigns(process.pid, port))!.debuggerAttached);
 });
 
-t.test('held by a tracer', { skip: noPython }, async (t) => {
+t.test('held by a tracer', async (t) => {
+  if (noPython !== null) return cannotRun(t, noPython);
   const [program, ...args] = plainNode('-e', 'setInterval(() => {}, 1e6); console.log("up")');
   const child = run(t, program, ...args);
   await said(child);

@@ -124,7 +124,10 @@ t.test('a TypeScript project takes it', async (t) => {
   const files = { 'package.json': JSON.stringify({ name: 'typed', private: true, type: 'module' }), 'main.ts': main, 'common.cts': "import agent = require('heapwarden/agent');\nexport const it: object = agent;\n" };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(project, name), text);
   await npm(project, 'install', '--prefer-offline', tarball);
-  const tsc = (...args: string[]) => run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--typeRoots', join(root, 'node_modules/@types'), ...args], { cwd: project, env }).then(() => '', (error: { stdout: string }) => error.stdout);
+  const tsc = (...args: string[]) => run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--typeRoots', join(root, 'node_modules/@types'), ...args], { cwd: project, env }).then(
+    () => '',
+    (error: Error & { stdout: string }) => error.stdout || error.message,
+  );
   t.equal(await tsc('--module', 'nodenext', 'main.ts', 'common.cts'), '', 'as Node.js resolves');
   t.equal(await tsc('--module', 'esnext', '--moduleResolution', 'bundler', 'main.ts'), '', 'as bundlers do');
 });

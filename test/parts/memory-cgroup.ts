@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { cannotRun } from './index.js';
 import { until } from './pm2.js';
 
 const LIMIT_FILES = ['memory.limit_in_bytes', 'memory.max'];
@@ -25,8 +26,7 @@ export async function needMemoryCgroup(t: Test, bytes: number): Promise<string |
       continue; // it is not ours to make
     }
   }
-  const message = `could not run "${t.name}": it takes a memory cgroup, which this user may not make`;
-  t.pass(message, { skip: message });
+  cannotRun(t, 'it takes a memory cgroup, which this user may not make');
   return null;
 }
 

@@ -34,7 +34,6 @@ t.test('a storm from 40 machines, of which 4 are down and come back, and a relay
   await waitFor('all but those of the four to arrive', () => storm.missing(alerts) === 12, PATIENCE_MS);
   await Promise.all(down.map((warden) => warden.start()));
   await storm.allArrived(alerts, PATIENCE_MS);
-  t.equal(storm.wardens.reduce((sum, { restarts }) => sum + restarts, 0), 120, 'each of them led to one restart');
 });
 
 t.test('the brake holds in a storm', async (t) => {

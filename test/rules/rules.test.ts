@@ -44,7 +44,7 @@ const restartRules = rules.filter((rule) => rule.labels['action'] !== undefined)
 function run(program: string, args: string[]): Promise<{ code: number | string; output: string }> {
   return new Promise((resolve) => {
     execFile(program, args, (error, stdout, stderr) =>
-      resolve({ code: error?.code ?? 0, output: stdout + stderr }));
+      resolve({ code: error ? (error.code ?? error.signal ?? NaN) : 0, output: stdout + stderr }));
   });
 }
 

@@ -56,6 +56,11 @@ t.test('the curve', async (t) => {
 
 type Defect = [what: string, check: string, spoil: (records: Records) => void];
 const defects: Defect[] = [
+  ['a run in which nothing was looked at', 'nothing to judge', (records) => void (records.warden = [])],
+  ['a run in which nothing ran', 'nothing to judge', (records) => {
+    records.lives = [];
+    records.journal.restarts = [];
+  }],
   ['a leak that nobody restarts', 'over the memory limit without an incident', ({ lives, journal }) => {
     lives[0] = { ...leaky, to: null, over: [{ from: 40_000, to: 60_000 }] };
     lives.splice(3, 1);
@@ -175,7 +180,7 @@ t.test('what is excused', async (t) => {
   });
   const short = good();
   short.warden = short.warden.slice(0, 60);
-  t.match(judge(short).find(({ check }) => check === "the warden's memory flat")?.seen, /not judged/, 'too short a life is told');
+  t.match(verdict(judge(short)), /the warden's memory flat .* not judged /, 'too short a life is told');
 });
 
 t.test("a process's own descriptors", async (t) => {

@@ -125,7 +125,8 @@ async function soak(flags: Flags, scope: Scope): Promise<number> {
   referee.stdin.end();
   const verdict = await judged;
   if (status !== 0) console.log(`\nthe warden ended with ${status} when it was told to stop`);
-  return status === 0 ? verdict : 1;
+  if (answered === 0) console.log('\nno request was answered, so nothing was under load');
+  return status === 0 && answered > 0 ? verdict : 1;
 }
 
 async function main(): Promise<number> {

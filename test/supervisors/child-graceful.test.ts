@@ -1,5 +1,6 @@
 /** One process takes the place of another beside it: what each of the two sees, and what is left where it fails. */
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -56,6 +57,8 @@ t.test('until it is ready, the old one has the slot, and the disk knows both', a
   const isReady = async ({ process }: { process: { pid: number } }) => {
     asked.push(process.pid);
     t.match(await app.supervisor.slots(), [{ pid: old, state: 'running' }]);
+    const { apps } = JSON.parse(readFileSync(join(app.folder, 'children'), 'utf8')) as { apps: Record<string, { pid: number }[]> };
+    t.strictSame(Object.values(apps).flat().map(({ pid }) => pid), [old, process.pid]);
     return true;
   };
   const { pid } = await app.supervisor.restart('0', app.graceful({ isReady }));

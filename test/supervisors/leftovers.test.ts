@@ -49,7 +49,7 @@ t.test('what a killed warden left behind is stopped by the next one, before it s
   t.ok(await app.ready(), 'the new one has the port');
   t.strictSame(leftovers.apps, []);
   t.strictSame(said(), [`warn shop: stopped process ${old!.pid}, left behind by an earlier heapwarden`]);
-  t.match(app.log.entries, [], 'it did not crash for the port');
+  t.strictSame(app.log.entries, [], 'it did not crash for the port');
 });
 
 t.test('all of its workers, at once, with their children', async (t) => {

@@ -25,6 +25,7 @@ const NOISE = { rssBytes: 15e6, fds: 10 };
 
 export function judge(records: Records): Finding[] {
   return [
+    somethingSeen(records),
     overWithoutIncident(records),
     overWithoutEnd(records),
     frozenWithoutIncident(records),
@@ -39,6 +40,14 @@ export function judge(records: Records): Finding[] {
 }
 
 export const holds = (findings: readonly Finding[]): boolean => findings.every(({ violations }) => violations.length === 0);
+
+/** Of nothing, everything holds. */
+function somethingSeen({ lives, journal, warden }: Records): Finding {
+  const found = [['workers', lives.length], ['restarts', journal.restarts.length], ['looks at the warden', warden.length]] as const;
+  const violations = found.flatMap(([what, count]) => (count > 0 ? [] : [`no ${what}`]));
+  const seen = found.map(([what, count]) => `${count} ${what}`).join(', ');
+  return { check: 'nothing to judge', cases: lives.length, violations, seen };
+}
 
 const nameOf = ({ app, worker }: { app: string; worker: string }): string => `${app}/${worker}`;
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
@@ -249,8 +258,8 @@ function wardenFlat({ rules, warden }: Records, what: 'memory' | 'descriptors'):
   const length = lengthOf(longest);
   const check = `the warden's ${what} flat`;
   if (length < LEAST_LIFE_MS) {
-    const why = `its longest life had ${seconds(length)}, and a slope takes ${seconds(LEAST_LIFE_MS)}: not judged; peak ${words(peak)}`;
-    return { check, cases: lives.length, violations, seen: why };
+    const why = `its longest life had ${seconds(length)}, and a slope takes ${seconds(LEAST_LIFE_MS)}; peak ${words(peak)}`;
+    return { check, cases: lives.length, violations, isOpen: true, seen: why };
   }
   const third = (n: number) => longest.filter(({ at }) => at >= longest[0]!.at + (n * length) / 3 && at <= longest[0]!.at + ((n + 1) * length) / 3);
   const [middle, end] = [median(third(1).map(valueOf)), median(third(2).map(valueOf))];

@@ -109,6 +109,8 @@ export interface Finding {
   /** How many cases the check has looked at. */
   cases: number;
   violations: string[];
+  /** There was too little to go by. */
+  isOpen?: true;
   /** What was seen, in a few words. */
   seen: string;
 }

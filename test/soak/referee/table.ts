@@ -4,7 +4,9 @@ import type { Finding } from './records.js';
 const TOLD = 20;
 
 export function verdict(findings: readonly Finding[]): string {
-  const rows = findings.map(({ check, cases, violations, seen }) => [check, String(cases), violations.length === 0 ? 'holds' : `${violations.length} TIMES NOT`, seen]);
+  const wordOf = ({ violations, isOpen }: Finding) =>
+    violations.length > 0 ? `${violations.length} TIMES NOT` : isOpen ? 'not judged' : 'holds';
+  const rows = findings.map((finding) => [finding.check, String(finding.cases), wordOf(finding), finding.seen]);
   const lines = aligned([['the referee looked for', 'cases', 'verdict', 'seen'], ...rows]);
   const told = findings.flatMap(({ check, violations }) => {
     const more = violations.length > TOLD ? [`  and ${violations.length - TOLD} more`] : [];
