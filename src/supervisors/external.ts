@@ -43,8 +43,10 @@ export class ExternalSupervisor implements Supervisor {
   readonly kind = 'external';
   readonly #options: ExternalOptions;
   readonly #ownPid: number;
-  readonly #restarting = new Set<number>();
+  /** By worker, one at a time: the slots that new processes may take meanwhile. */
+  readonly #restarting = new Map<number, ReadonlySet<number>>();
   #places: Place[] = [];
+  #beside: number[] = [];
   #note: string | null = null;
 
   constructor(options: ExternalOptions) {
@@ -73,13 +75,20 @@ export class ExternalSupervisor implements Supervisor {
     }));
   }
 
+  beside(): readonly number[] {
+    return this.#beside;
+  }
+
   /** Throws CommandFailed where the command did not do it. Rejects with the signal's reason where that aborts. */
   async restart(worker: string, options: RestartOptions): Promise<RestartReport> {
     options.signal.throwIfAborted();
     await this.#look();
     const place = this.#places.find((candidate) => String(candidate.worker) === worker);
     if (!place) throw new HeapwardenError('UNKNOWN_WORKER', `${this.#options.app} has no worker "${worker}"`);
-    this.#restarting.add(place.worker);
+    // A command may start the new process before it stops the old one: it waits until that slot is free, and takes none
+    // that was empty before.
+    const running = this.#places.flatMap(({ worker: slot, process }) => (process ? slot : []));
+    this.#restarting.set(place.worker, new Set([place.worker, ...running]));
     try {
       const { restart } = this.#options.config;
       const report = Array.isArray(restart)
@@ -100,7 +109,11 @@ export class ExternalSupervisor implements Supervisor {
     // In a restart, the old process has gone for a moment before the file names the new one.
     if (note !== null && note !== this.#note && this.#restarting.size === 0) log.warn(`${app}: ${note}`, { app });
     this.#note = note;
-    this.#places = placeProcesses(this.#places, roots.map(({ pid, start }) => ({ pid, start })), clock.monotonic());
+    const [open = null] = this.#restarting.values();
+    const ids = roots.map(({ pid, start }) => ({ pid, start }));
+    this.#places = placeProcesses(this.#places, ids, clock.monotonic(), open);
+    const placed = new Set(this.#places.map(({ process }) => process?.pid));
+    this.#beside = ids.flatMap(({ pid }) => (placed.has(pid) ? [] : pid));
   }
 
   async #bySignal(stopSignal: NodeJS.Signals, { process: old }: Place, options: RestartOptions): Promise<RestartReport> {

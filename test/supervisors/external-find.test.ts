@@ -100,10 +100,11 @@ t.test('by pid file', async (t) => {
   await t.rejects(find({ pid_file: folder }), { code: 'SUPERVISOR_UNREACHABLE', message: /EISDIR/ });
 });
 
+const process = (pid: number) => ({ pid, start: pid });
+const shown = (places: ReturnType<typeof placeProcesses>) => places.map(({ worker, process: found }) => [worker, found?.pid ?? null]);
+
 t.test('slots', async (t) => {
-  const process = (pid: number) => ({ pid, start: pid });
-  const shown = (places: ReturnType<typeof placeProcesses>) => places.map(({ worker, process: found }) => [worker, found?.pid ?? null]);
-  t.strictSame(shown(placeProcesses([], [], 0)), [[0, null]], 'slot 0 is always there');
+  t.strictSame(shown(placeProcesses([], [], 0)), [[0, null]], 'there is always one');
   const three = placeProcesses([], [5, 6, 7].map(process), 0);
   t.strictSame(shown(three), [[0, 5], [1, 6], [2, 7]]);
   const oneGone = placeProcesses(three, [5, 7].map(process), 1000);
@@ -114,4 +115,37 @@ t.test('slots', async (t) => {
   t.strictSame(shown(placeProcesses(three, [15, 16, 17].map(process), 1)), [[0, 15], [1, 16], [2, 17]], 'all at once');
   t.strictSame(shown(placeProcesses(oneGone, [5, 7].map(process), 999 + VACANT_FOR_MS)).length, 3);
   t.strictSame(shown(placeProcesses(oneGone, [5, 7].map(process), 1000 + VACANT_FOR_MS)), [[0, 5], [2, 7]], 'scaled down');
+});
+
+t.test('slot 0 is forgotten like the others', async (t) => {
+  const two = placeProcesses([], [5, 6].map(process), 0);
+  const oldestGone = placeProcesses(two, [process(6)], 1000);
+  t.strictSame(shown(oldestGone), [[0, null], [1, 6]]);
+  const followed = placeProcesses(oldestGone, [6, 7].map(process), 999 + VACANT_FOR_MS);
+  t.strictSame(shown(followed), [[0, 7], [1, 6]], 'its successor');
+  const overlapped = placeProcesses(oldestGone, [process(6)], 1000 + VACANT_FOR_MS);
+  t.strictSame(shown(overlapped), [[1, 6]], 'or else the other is the only worker');
+  const gone = placeProcesses(overlapped, [], 2000 + VACANT_FOR_MS);
+  t.strictSame(shown(gone), [[1, null]]);
+  t.strictSame(shown(placeProcesses(gone, [process(8)], 3000 + VACANT_FOR_MS)), [[1, 8]]);
+  t.strictSame(shown(placeProcesses(gone, [], 2000 + 2 * VACANT_FOR_MS)), [[0, null]], 'there is always one');
+
+  const down = placeProcesses(placeProcesses([], [process(5)], 0), [], 1000);
+  const longDown = placeProcesses(down, [], 1000 + VACANT_FOR_MS);
+  t.strictSame(shown(longDown), [[0, null]], 'the only one');
+  t.strictSame(shown(placeProcesses(longDown, [process(9)], 9 * VACANT_FOR_MS)), [[0, 9]], 'however long it was gone');
+});
+
+t.test('while only some slots are open', async (t) => {
+  const two = placeProcesses([], [5, 6].map(process), 0);
+  const meanwhile = placeProcesses(two, [5, 6, 7].map(process), 1, new Set([0, 1]));
+  t.strictSame(shown(meanwhile), [[0, 5], [1, 6]], 'a new process waits without a slot');
+  const replaced = placeProcesses(meanwhile, [5, 7].map(process), 2, new Set([0, 1]));
+  t.strictSame(shown(replaced), [[0, 5], [1, 7]], 'until one is free');
+  const over = placeProcesses(meanwhile, [5, 6, 7].map(process), 2);
+  t.strictSame(shown(over), [[0, 5], [1, 6], [2, 7]], 'or all are open');
+  const withVacant = placeProcesses(two, [process(6)], 1);
+  const later = placeProcesses(withVacant, [6, 7].map(process), 2, new Set([1]));
+  t.strictSame(shown(later), [[0, null], [1, 6]], 'it takes none that is not open');
+  t.strictSame(shown(placeProcesses(later, [process(7)], 3, new Set([1]))), [[0, null], [1, 7]]);
 });

@@ -7,6 +7,7 @@ import t from 'tap';
 import type { ProcessId } from '../../src/supervisors/contract.js';
 import { CommandFailed } from '../../src/supervisors/external-command.js';
 import { isAlive, mustIdentify, processes, until } from '../observe/support.js';
+import { killIfThere } from '../parts/kill.js';
 import { freePort, hasFinished, reportOf } from './child-support.js';
 import { external, runner, runningPids, type External } from './external-support.js';
 import { stopFirst } from './options.js';
@@ -129,6 +130,24 @@ t.test('by a command', async (t) => {
   t.match(report, { stop: 'exited', goneAt: Number, command: { status: 0, signal: null, timedOut: false, output: 'restarting shop/0, not' } });
   t.not(report.pid, pid);
   t.strictSame(await runningPids(shop), [report.pid]);
+});
+
+t.test('a command that starts the new process before it stops the old one', async (t) => {
+  const name = 'sleep 3617.25';
+  const old = spawn('sleep', ['3617.25'], { stdio: 'ignore' });
+  t.teardown(() => old.kill('SIGKILL'));
+  const deploy = `${name} >/dev/null 2>&1 & sleep 1; kill "$HEAPWARDEN_PID"; echo $!`;
+  const shop = external({ match: `^${name}$`, restart: ['sh', '-c', deploy] });
+  t.strictSame(await runningPids(shop), [old.pid]);
+  const restarting = shop.supervisor.restart('0', options());
+  const [next] = await until('both', async () => {
+    t.strictSame((await shop.supervisor.slots()).map(({ worker }) => worker), ['0']);
+    return shop.supervisor.beside().length > 0 ? shop.supervisor.beside() : null;
+  });
+  t.teardown(() => killIfThere(next!));
+  t.match(await restarting, { stop: 'exited', pid: next, command: { status: 0, output: String(next) } });
+  t.strictSame(await shop.supervisor.slots(), [{ worker: '0', pid: next, state: 'running' }]);
+  t.strictSame(shop.supervisor.beside(), []);
 });
 
 t.test('a command that fails, hangs, does nothing, or is not there', async (t) => {
