@@ -6,8 +6,7 @@ export class OutputTail {
   #bytes = Buffer.alloc(0);
 
   push(chunk: Buffer): void {
-    const rest = chunk.subarray(-TAIL_BYTES);
-    this.#bytes = Buffer.concat([this.#bytes.subarray(rest.length - TAIL_BYTES), rest]);
+    this.#bytes = Buffer.concat([this.#bytes, chunk.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
   }
 
   /** Without the line that it begins in the middle of. */
