@@ -37,6 +37,8 @@ interface Look {
   told: number[];
 }
 
+const NOT_IN_HERE = "another user's, with another PM2_HOME, or without an app that runs";
+
 const nothing = (...leftOut: string[]): Look => ({ apps: [], leftOut, told: [] });
 
 /** Never rejects: what does not answer is named. */
@@ -51,9 +53,16 @@ export async function lookAround(sources: Sources): Promise<Found> {
   const [pm2, ...outer] = looks;
   const managers = outer.map(({ apps, leftOut, told }): Look => {
     const pids = pm2.apps.flatMap((app) => app.pids);
-    const isPm2 = (app: Sighting) => app.pids.some((pid) => treeOf(pid).some((below) => below !== pid && pids.includes(below)));
-    const kept = apps.filter((app) => !isPm2(app) && !app.pids.some(isOwn));
-    return { apps: kept, told, leftOut: [...leftOut, ...apps.filter(isPm2).map(({ name }) => `${name}: it runs PM2, whose apps are in here`)] };
+    const isAbovePm2App = (pid: number) => treeOf(pid).some((below) => below !== pid && pids.includes(below));
+    const runsOurs = (app: Sighting) => app.pids.some(isAbovePm2App);
+    const runsPm2 = (app: Sighting) => runsOurs(app) || app.pids.some((pid) => isPm2(all.get(pid)!));
+    const whose = (app: Sighting) => (runsOurs(app) ? ', whose apps are in here' : `: ${NOT_IN_HERE}`);
+    const left = apps.filter(runsPm2);
+    return {
+      apps: apps.filter((app) => !runsPm2(app) && !app.pids.some(isOwn)),
+      told: [...told, ...left.flatMap((app) => app.pids)],
+      leftOut: [...leftOut, ...left.map((app) => `${app.name}: it runs PM2${whose(app)}`)],
+    };
   });
   const known = [pm2, ...managers];
   const managed = known.flatMap(({ apps }) => apps.flatMap(({ pids }) => pids));

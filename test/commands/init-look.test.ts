@@ -111,6 +111,17 @@ t.test('a machine with a bit of everything', async (t) => {
   });
 });
 
+t.test("systemd runs another user's PM2", async (t) => {
+  const units = `${UNITS}\nRestart=on-failure\nMainPID=99\nId=pm2-deploy.service\n`;
+  const { apps, leftOut } = await lookAround(sources({ systemctl: async () => units }));
+  t.notOk(apps.some(({ name }) => name === 'pm2-deploy.service'), 'one limit for all of its apps');
+  t.strictSame(leftOut.filter((line) => line.includes('PM2')), [
+    "PM2's pm2-logrotate: a module of PM2's own",
+    'pm2-root.service: it runs PM2, whose apps are in here',
+    "pm2-deploy.service: it runs PM2: another user's, with another PM2_HOME, or without an app that runs",
+  ]);
+});
+
 t.test('nobody answers', async (t) => {
   const down = async () => Promise.reject(new Error('Failed to connect to bus: No such file or directory\nmore'));
   const nobody = { pm2: { list: down, settings: down }, systemctl: down, docker: down, measure: down };
