@@ -1,5 +1,9 @@
 /** The status page of the real program in a person's hands: with a mouse, and with the keyboard alone. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
+import { spawnPlain } from '../integration/plain-node.js';
+import { WardenProcess, appFile } from '../integration/warden-process.js';
 import { visit } from './browser.js';
 import { HOSTILE, calm, card, giveToken, wardenAndBrowser } from './warden-page.js';
 
@@ -16,7 +20,7 @@ t.test('a person restarts, rehearses, pauses and resumes', async (t) => {
 
   const restart = card(page, '1').getByRole('button', { name: /^Restart / });
   await restart.click();
-  await giveToken(page, 'not the token');
+  await giveToken(page, 'not-the-token');
   await said.filter({ hasText: 'that was not the token' }).waitFor();
   t.equal(await warden.pid(HOSTILE, '1'), before, 'nothing was touched');
 
@@ -50,6 +54,51 @@ t.test('a person restarts, rehearses, pauses and resumes', async (t) => {
   await page.reload();
   await restart.click();
   t.ok(await page.locator('#token').isVisible(), 'and gone with a reload');
+  checkClean();
+});
+
+t.test('what no token can be is told at once, and not kept', async (t) => {
+  const made = await wardenAndBrowser(t, { config: calm });
+  if (!made) return;
+  const { warden, browser } = made;
+  const { page, checkClean } = await visit(t, browser, warden.url);
+  await card(page).getByRole('button', { name: /^Dry run / }).click();
+  for (const given of ['••••••••', '“token”', 'two words']) {
+    await giveToken(page, given);
+    t.ok(await page.locator('#token:invalid').isVisible(), given);
+  }
+  t.equal(await page.locator('#said').textContent(), '', 'nothing was asked of heapwarden');
+  await giveToken(page, ` ${warden.token} `);
+  await page.locator('#said', { hasText: 'dry run' }).waitFor();
+  checkClean();
+});
+
+t.test('an app has its buttons for as long as it is in the config', async (t) => {
+  const interval = 'sample_interval: 500ms';
+  const made = await wardenAndBrowser(t, { config: interval });
+  if (!made) return;
+  const { warden, browser } = made;
+  const env = { HEAPWARDEN_SOCKET: join(warden.dir, 'agent.sock'), HEAPWARDEN_APP: 'stray', LEAK_MB: '5' };
+  const app = spawnPlain(['--import', import.meta.resolve('heapwarden/agent'), appFile('leaks.mjs')], { env });
+  t.teardown(() => app.kill('SIGKILL'));
+  writeFileSync(join(warden.dir, 'stray.pid'), String(app.pid));
+  const { page, checkClean } = await visit(t, browser, warden.url);
+  const section = page.locator('section.app');
+  const restarts = section.getByRole('button', { name: /^Restart / });
+  await section.filter({ hasText: 'never restarted' }).waitFor();
+  t.equal(await restarts.count(), 0);
+
+  const external = 'external: { pid_file: stray.pid, restart: { signal: SIGTERM } }';
+  WardenProcess.writeConfig(warden.dir, `${interval}\napps: [{ name: stray, supervisor: { ${external} } }]`);
+  await warden.post('/-/reload');
+  await section.filter({ hasText: 'external' }).waitFor();
+  await restarts.nth(1).waitFor();
+  t.equal(await restarts.count(), 2, 'of the app and of its worker');
+
+  WardenProcess.writeConfig(warden.dir, interval);
+  await warden.post('/-/reload');
+  await section.filter({ hasText: 'never restarted' }).waitFor();
+  t.equal(await restarts.count(), 0);
   checkClean();
 });
 

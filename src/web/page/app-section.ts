@@ -15,6 +15,8 @@ const BLOCK_WORDS: Record<AppStatus['workers'][number]['blocked'][number], strin
 /** One app with its workers. */
 export class AppSection {
   readonly element: HTMLElement;
+  /** What it is made for: without it there are no buttons, neither here nor on its workers' cards. */
+  readonly managed: boolean;
   readonly #app: string;
   readonly #facts = h('p', { class: 'soft' });
   readonly #grid = h('div', { class: 'workers' });
@@ -24,6 +26,7 @@ export class AppSection {
   #range: Range;
 
   constructor(status: AppStatus, range: Range) {
+    this.managed = status.managed;
     this.#app = status.app;
     this.#range = range;
     this.#pause = pauseButtons(status.app);

@@ -44,9 +44,10 @@ class Page {
 
   apps(apps: readonly AppStatus[]): void {
     const host = byId('apps');
-    const present = new Set(apps.map(({ app }) => app));
+    const managed = new Map(apps.map((status) => [status.app, status.managed]));
+    // A reload may have put it into the config, or taken it out: it is made anew.
     for (const [name, section] of this.#sections) {
-      if (present.has(name)) continue;
+      if (managed.get(name) === section.managed) continue;
       section.close();
       this.#sections.delete(name);
     }
