@@ -153,6 +153,20 @@ apps:
   t.pass('doctor itself ends nothing');
 });
 
+const asRoot = process.getuid?.() === 0 ? false : 'takes root, who can become a user without a name';
+
+t.test('for a user without an entry in passwd(5)', { skip: asRoot }, async (t) => {
+  const module = new URL('../../dist/commands/doctor/look-services.js', import.meta.url);
+  // It becomes that user when all is read: root's own folders are shut to it.
+  const script = `import('${module}').then(async ({ lookAtServices }) => {
+    process.setuid(12345);
+    const app = { name: 'shop', supervisor: { pm2: 'shop' } };
+    console.log(JSON.stringify([await lookAtServices([]), await lookAtServices([{ app, workers: [] }])]));
+  })`;
+  const { code, out, err } = await runPlain(['-e', script], { env: { HOME: '/' } });
+  t.strictSame([code, out.trim(), err], [0, '[[],[]]', '']);
+});
+
 t.test('a config that is wrong', async (t) => {
   const file = join(t.testdir({ 'heapwarden.yml': 'triger: both\napps: []\n' }), 'heapwarden.yml');
   const { code, out } = await runPlain([CLI, 'doctor', `--config.file=${file}`]);

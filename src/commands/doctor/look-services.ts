@@ -16,14 +16,22 @@ export async function lookAtServices(apps: readonly AppWorkers[]): Promise<Servi
   for (const { app, workers } of apps) {
     for (const { tree } of workers) if (tree[0]!.service) add(tree[0]!.service, app.name);
   }
-  const ofPm2 = { name: `pm2-${userInfo().username}.service`, isUser: false };
-  if ((await readUnit(ofPm2, homedir())) !== null) {
-    for (const { app } of apps) if (app.supervisor.pm2 !== undefined) add(ofPm2, app.name);
-  }
+  const underPm2 = apps.filter(({ app }) => app.supervisor.pm2 !== undefined);
+  const ofPm2 = underPm2.length > 0 ? pm2Service() : null;
+  if (ofPm2 && (await readUnit(ofPm2, homedir())) !== null) for (const { app } of underPm2) add(ofPm2, app.name);
   const cgroupVersion = memoryCgroup((await readCgroup(process.pid)) ?? '', '/')?.version ?? 1;
   return Promise.all(
     [...found.values()].map(async ({ service, apps: names }) => {
       return { ...service, apps: [...names], unit: await readUnit(service, homedir()), cgroupVersion };
     }),
   );
+}
+
+/** null for a user without a name, as a container's may be: no unit can bear it. */
+function pm2Service(): Service | null {
+  try {
+    return { name: `pm2-${userInfo().username}.service`, isUser: false };
+  } catch {
+    return null;
+  }
 }
