@@ -39,14 +39,23 @@ function withoutOurs(fields: LogFields): LogFields {
 type LogLine = { ts: string; level: string; msg: string } & LogFields;
 
 const FORMATTERS: Record<Exclude<LogFormat, 'json'>, (line: LogLine) => string> = {
-  text: ({ ts, level, msg }) => `${new Date(ts).toTimeString().slice(0, 8)} ${level.toUpperCase().padEnd(5)} ${msg}\n`,
+  text: ({ ts, level, msg }) => {
+    const time = new Date(ts).toTimeString().slice(0, 8);
+    return `${time} ${level.toUpperCase().padEnd(5)} ${forPeople(msg)}\n`;
+  },
   logfmt: ({ ts, level, msg, ...fields }) =>
     Object.entries({ ts, level, msg, ...fields })
       .map(([key, value]) => `${key}=${logfmtValue(value)}`)
       .join(' ') + '\n',
 };
 
+/** A message may hold what an app says: it moves no cursor, and what has a time before it is heapwarden's own. */
+const forPeople = (message: string): string => message.replace(/[^\P{Cc}\n\t]/gu, '?').replaceAll('\n', '\n  ');
+
 function logfmtValue(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return /^[^\s"=\\]+$/.test(text) ? text : JSON.stringify(text);
+  return /^[^\s"=\\\p{Cc}]+$/u.test(text) ? text : JSON.stringify(text).replace(/\p{Cc}/gu, escaped);
 }
+
+/** Of what JSON leaves as it is: DEL and the controls above it. */
+const escaped = (control: string): string => `\\u00${control.charCodeAt(0).toString(16)}`;

@@ -35,11 +35,13 @@ t.test('logfmt', (t) => {
       'list="[1,\\"x\\"]" n=1.5\n',
   );
   t.equal(written(t, 'logfmt', 'two\nlines', { x: 'a\tb' }), 'ts=TIME level=info msg="two\\nlines" x="a\\tb"\n');
+  t.equal(written(t, 'logfmt', '\x1b[2J', { x: '\x9b2J\x7f' }), 'ts=TIME level=info msg="\\u001b[2J" x="\\u009b2J\\u007f"\n');
   t.end();
 });
 
 t.test('text is for people: the message alone', (t) => {
   t.equal(written(t, 'text', 'shop/0: memory 5 MB', { app: 'shop', bytes: 5 }), 'TIME INFO  shop/0: memory 5 MB\n');
+  t.equal(written(t, 'text', 'a\n12:00:00 INFO  b\r\x1b[2J\x9bc'), 'TIME INFO  a\n  12:00:00 INFO  b??[2J?c\n');
   const { log, lines } = logIn('text');
   const before = new Date().toTimeString().slice(0, 8);
   log.warn('oh');

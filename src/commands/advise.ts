@@ -1,3 +1,4 @@
+import { clean } from '../monitor/cells.js';
 import type { AdviceStatus, AppAdvice } from '../publish/advice.js';
 import { get } from './client.js';
 import type { AdviseOptions } from './options.js';
@@ -8,7 +9,10 @@ export async function advise(options: AdviseOptions, print: (line: string) => vo
   const { apps } = (await get(options, `api/v1/advice${query}`)) as { apps: AppAdvice[] };
   if (options.json) print(JSON.stringify(apps, null, 2));
   else if (apps.length === 0) print('no app is configured, so there is nothing to advise on');
-  else for (const { app, advice } of apps) for (const one of advice) for (const line of linesOf(app, one)) print(line);
+  else {
+    const lines = apps.flatMap(({ app, advice }) => advice.flatMap((one) => linesOf(app, one)));
+    for (const line of lines) print(clean(line, { unicode: true }));
+  }
   return 0;
 }
 

@@ -1,3 +1,4 @@
+import { clean } from '../monitor/cells.js';
 import type { IncidentStatus } from '../publish/incident-shape.js';
 import { get } from './client.js';
 import type { IncidentsOptions } from './options.js';
@@ -8,7 +9,7 @@ export async function incidents(options: IncidentsOptions, print: (line: string)
   const { incidents: found } = (await get(options, `api/v1/incidents?${query}`)) as { incidents: IncidentStatus[] };
   if (options.json) print(JSON.stringify(found, null, 2));
   else if (found.length === 0) print(`nothing is on record${options.app === null ? '' : ` of ${options.app}`}`);
-  else for (const incident of found) for (const line of linesOf(incident)) print(line);
+  else for (const incident of found) for (const line of linesOf(incident)) print(clean(line, { unicode: true }));
   return 0;
 }
 

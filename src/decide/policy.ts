@@ -2,6 +2,7 @@
 import type { AppConfig, Resource } from '../config/schema.js';
 import { describeStandstill } from '../observe/standstill.js';
 import type { WorkerState } from '../observe/tracker.js';
+import { printable } from '../printable.js';
 import { formatElapsed } from '../units.js';
 import type { AlertRef, Ask, Decision, RestartReason } from './decision.js';
 import { gateRefusal, pauseRefusal, type Past, type Pause, type Refused } from './gates.js';
@@ -105,11 +106,6 @@ const ASKED_BY: Record<Ask['origin'], string> = {
 function whatWasAsked({ app, worker, origin, force, reason }: Ask): string {
   const forced = force ? ' forced' : '';
   return `${printable(app)}/${printable(worker)}: ${ASKED_BY[origin]} asked for a${forced} restart (${reason})`;
-}
-
-/** Names come from outside, and a sentence is one line of the log. */
-function printable(name: string): string {
-  return name.replace(/\p{Cc}/gu, '?');
 }
 
 function whyRestart(ask: Ask, { app, worker }: Facts): string {

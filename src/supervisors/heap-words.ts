@@ -1,4 +1,5 @@
 /** Pure: V8's last words in a process that its heap limit ends. */
+import { printable } from '../printable.js';
 
 /**
  * `FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory` (Node's api/environment.cc), or
@@ -11,5 +12,6 @@ const WORDS =
 /** V8's reason, such as `Reached heap limit`; null where the output holds no such words. */
 export function heapOomReason(output: string): string | null {
   const words = WORDS.exec(output);
-  return (words?.[1] ?? words?.[2])?.trim() ?? null;
+  const reason = words?.[1] ?? words?.[2];
+  return reason === undefined ? null : printable(reason.trim()); // the app can write them, too
 }

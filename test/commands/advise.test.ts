@@ -35,6 +35,8 @@ t.test('what was measured, and below it what to do', async (t) => {
     '    → read suspects.txt',
     'api/0 has run for 4m',
   ]);
+  warden.adviceOnRecord.push({ app: 'web', advice: [{ ...early, sentence: 'was held by \x1b[2J()\n' }] });
+  t.equal((await run()).at(-1), 'web/0 was held by \ufffd[2J()\ufffd');
   t.strictSame(JSON.parse((await run({ json: true, app: 'shop' })).join('\n')), warden.adviceOnRecord);
   await t.rejects(run({ app: 'a b' }), { code: 'REQUEST_FAILED', message: /said: no app a b is configured$/ });
 });

@@ -27,6 +27,11 @@ t.test("V8's heap limit: its own words, and its own way to end", async (t) => {
   t.strictSame(causeOfDeath({ code: null, signal: 'SIGTRAP', words: trap }, null), { reason: 'oom_heap', evidence: 'V8 said "GC during deserialization" and it was ended by SIGTRAP' });
 });
 
+t.test('words that an app has written itself cannot move a cursor', async (t) => {
+  const words = 'FATAL ERROR: \x1b[2J\x9b - JavaScript heap out of memory\n';
+  t.equal(causeOfDeath({ ...abort, words }, null)?.evidence, 'V8 said "?[2J?" and it was ended by SIGABRT');
+});
+
 t.test('what is not certain is not claimed', async (t) => {
   const others = [
     ['', 'no words'],

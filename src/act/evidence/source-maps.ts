@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { holdsTooMuch } from '../../json-size.js';
 import { TooLarge } from '../../own-files.js';
+import { printable } from '../../printable.js';
 import { textOf } from './app-file.js';
 import { originalsOf, type Original } from './mappings.js';
 import { ANONYMOUS, type CallFrame, type Locate, type Place } from './suspects.js';
@@ -40,7 +41,7 @@ export async function sourceLocator(frames: Iterable<CallFrame>, options: Locato
       const originals = originalsOf(parsed(text), those);
       for (const [frame, original] of originals) places.set(keyOf(frame), placeOf(original, folder));
     } catch (error) {
-      if (error instanceof TooLarge) tooLarge.push(file);
+      if (error instanceof TooLarge) tooLarge.push(printable(file));
     }
     await turn(); // a map that stands in what V8 has told is read without one
   }
@@ -49,7 +50,8 @@ export async function sourceLocator(frames: Iterable<CallFrame>, options: Locato
     const { functionName, url, lineNumber, columnNumber } = frame;
     const name = functionName || (url === '' ? '(V8)' : ANONYMOUS);
     const plain = { file: fileOf(url), line: lineNumber + 1, column: columnNumber + 1 };
-    return { name, ...(places.get(keyOf(frame)) ?? plain) };
+    const { file, line, column } = places.get(keyOf(frame)) ?? plain;
+    return { name: printable(name), file: file && printable(file), line, column };
   };
 }
 

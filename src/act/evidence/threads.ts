@@ -1,6 +1,7 @@
 /** Linux: proc(5). Elsewhere there are no threads to tell of. */
 import { readFile, readdir } from 'node:fs/promises';
 import { parseProcStat } from '../../observe/linux.js';
+import { printable } from '../../printable.js';
 
 /** What one thread did between two looks. */
 export interface ThreadUse {
@@ -52,7 +53,7 @@ async function lookAt(pid: number): Promise<Look | null> {
   for (const id of ids.slice(0, MOST)) {
     const [text, name] = await Promise.all(['stat', 'comm'].map((file) => readFile(`/proc/${pid}/task/${id}/${file}`, 'latin1').catch(() => '')));
     const stat = parseProcStat(text!);
-    if (stat) byId.set(Number(id), { name: name!.trim(), state: stat.state, cpu: stat.cpu });
+    if (stat) byId.set(Number(id), { name: printable(name!.trim()), state: stat.state, cpu: stat.cpu });
   }
   return { atMs: performance.now(), byId };
 }

@@ -68,3 +68,10 @@ t.test('a process that has gone', async (t) => {
   t.match(lack, /no such process/);
   t.equal(await new Threads(app.pid).use(), null);
 });
+
+t.test('what a process calls its thread cannot move a cursor', async (t) => {
+  const { title } = process;
+  t.teardown(() => void (process.title = title));
+  process.title = 'a\x1b[2Jb';
+  t.equal((await new Threads(process.pid).use())?.[0]?.name, 'a?[2Jb');
+});

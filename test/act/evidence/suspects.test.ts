@@ -121,6 +121,21 @@ t.test('through source maps, told or found in the file', async (t) => {
   }
 });
 
+t.test('what an app calls its functions and files cannot write a line, nor move a cursor', async (t) => {
+  const evil = node('f\n12:00:00 INFO  all is well', '/app/node_modules/\x1b[2J.js', 8 * MB);
+  const ranked = rank(node('g\r', '/app/\x9b.js', 0, evil));
+  t.equal(
+    suspicion(ranked),
+    '100% of the 8 MB that it allocated since its warning and still held are from ' +
+      'f?12:00:00 INFO  all is well (/app/node_modules/?[2J.js:10:5), called by g? (/app/?.js:10:5)',
+  );
+  t.notMatch(suspectsText(ranked, occasion).replaceAll('\n', ''), /\p{Cc}/u);
+  const map = JSON.stringify({ version: 3, sources: ['\x1b[2J.ts'], names: [], mappings: 'AAAA' });
+  const dir = t.testdir({ 'out.js': '//# sourceMappingURL=out.js.map\n', 'out.js.map': map });
+  const frame = { functionName: 'f', url: `${dir}/out.js`, lineNumber: 0, columnNumber: 0 };
+  t.equal((await sourceLocator([frame]))(frame).file, `${dir}/?[2J.ts`);
+});
+
 t.test('big source maps cost little memory, however many', async (t) => {
   const program = fileURLToPath(new URL('big-maps.ts', import.meta.url));
   // Node's own decoder takes 112 MB for each of them.
