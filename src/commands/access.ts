@@ -2,26 +2,39 @@ import { readFile } from 'node:fs/promises';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Access } from '../http/client.js';
 import { readToken } from '../http/token.js';
+import { USER_VARIABLE } from '../http/who.js';
+import { readConfig } from './config.js';
 import type { ClientOptions } from './options.js';
 
-/** `user:password` for a warden whose web config has users; in a variable, since others can read a command line. */
-const USER_VARIABLE = 'HEAPWARDEN_BASIC_AUTH';
-
-type WhereAndWho = Pick<ClientOptions, 'basicAuth' | 'tls'> & Partial<Pick<ClientOptions, 'tokenFile'>>;
+type WhereAndWho = Pick<ClientOptions, 'basicAuth' | 'tls'> & Partial<Pick<ClientOptions, 'tokenFile' | 'configFile'>>;
 
 /**
  * How the running warden is called by those who only read: as the user of the URL or the environment, else with the token
- * of --token.file. Throws HeapwardenError REQUEST_FAILED for a certificate, and TOKEN_UNREADABLE for a token, that cannot
- * be read.
+ * of --token.file, else as nobody, and with the config's token where that is not enough. Throws HeapwardenError
+ * REQUEST_FAILED for a certificate, and TOKEN_UNREADABLE for a named token, that cannot be read.
  */
-export async function accessOf({ basicAuth, tokenFile, tls }: WhereAndWho, env: NodeJS.ProcessEnv = process.env): Promise<Access> {
+export async function accessOf(options: WhereAndWho, env: NodeJS.ProcessEnv = process.env): Promise<Access> {
+  const { basicAuth, tokenFile, configFile = null } = options;
   const user = basicAuth ?? env[USER_VARIABLE];
-  const authorization = user ? `Basic ${Buffer.from(user).toString('base64')}` : tokenFile ? `Bearer ${await readToken(tokenFile)}` : null;
+  const tls = await tlsOf(options);
+  if (user) return { ...tls, authorization: `Basic ${Buffer.from(user).toString('base64')}` };
+  if (tokenFile) return { ...tls, authorization: `Bearer ${await readToken(tokenFile)}` };
+  return { ...tls, onUnauthorized: () => bearerOf(configFile) };
+}
+
+/** Of those who change something: they bring the token themselves. */
+export async function tlsOf({ tls }: Pick<ClientOptions, 'tls'>): Promise<Pick<Access, 'tls'>> {
   const files = Object.entries(tls ?? {}).map(async ([part, file]) => [part, await read(part, file)]);
-  return {
-    ...(authorization === null ? {} : { authorization }),
-    ...(files.length === 0 ? {} : { tls: Object.fromEntries(await Promise.all(files)) as NonNullable<Access['tls']> }),
-  };
+  return files.length === 0 ? {} : { tls: Object.fromEntries(await Promise.all(files)) as NonNullable<Access['tls']> };
+}
+
+/** null where the config, or its token, cannot be read: whoever only reads may be somebody else. */
+async function bearerOf(configFile: string | null): Promise<string | null> {
+  try {
+    return `Bearer ${await readToken((await readConfig(configFile)).auth.token_file)}`;
+  } catch {
+    return null;
+  }
 }
 
 function read(part: string, file: string): Promise<Buffer> {
@@ -30,7 +43,3 @@ function read(part: string, file: string): Promise<Buffer> {
     throw new HeapwardenError('REQUEST_FAILED', `${flag}=${file} cannot be read: ${messageOf(error)}`, { cause: error });
   });
 }
-
-export const SET_USER = `set ${USER_VARIABLE}=user:password`;
-/** What to do about a 401 to somebody who only reads. */
-export const NEEDS_USER = `${SET_USER}, or name the token with --token.file`;

@@ -1,7 +1,8 @@
 import { HeapwardenError, fetchFailure } from '../errors.js';
 import { call, jsonOf, type Answer, type Call } from '../http/client.js';
 import { readToken } from '../http/token.js';
-import { accessOf, NEEDS_USER } from './access.js';
+import { asksWho } from '../http/who.js';
+import { accessOf, tlsOf } from './access.js';
 import { readConfig } from './config.js';
 import type { ClientOptions } from './options.js';
 
@@ -26,7 +27,7 @@ export async function post(options: ClientOptions, path: string, body: object): 
 /** Throws HeapwardenError REQUEST_FAILED, also where the answer is not a good one. */
 export async function get(options: ClientOptions, path: string): Promise<Reply['body']> {
   const reply = await send(options, path, {});
-  if (reply.status === 401) throw failed(`the heapwarden at ${options.url} asks who wants to know: ${NEEDS_USER}`);
+  if (reply.status === 401) throw failed(asksWho(options.url));
   if (reply.status !== 200) throw refused(options, reply);
   return reply.body;
 }
@@ -38,7 +39,7 @@ export function refused({ url }: ClientOptions, { status, body }: Reply): Heapwa
 async function send(options: ClientOptions, path: string, request: Call): Promise<Reply> {
   const { url } = options;
   // What changes something comes with the token; a user may only read.
-  const access = await accessOf(request.method === 'POST' ? { ...options, tokenFile: null } : options);
+  const access = await (request.method === 'POST' ? tlsOf(options) : accessOf(options));
   let answer: Answer;
   let body: unknown;
   try {

@@ -100,7 +100,8 @@ Flags of restart, pause, resume, monitor, status, apps, incidents, advise and do
 Exit status: 0 done, 1 failed, refused, or doctor found a problem (0 with warnings and notes alone),
 2 the command line makes no sense. Of status: 0 all is normal; 1 something is not: a worker that
 is down or at a warning, critical or restart limit, restarts that did not help or are used up, a
-state file that cannot be written, a config that failed to reload; 3 no heapwarden answers.
+state file that cannot be written, a config that failed to reload; 3 that is not known: no
+heapwarden answers, or it asks who wants to know.
 `;
 
 /** How the port is protected. */

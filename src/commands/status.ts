@@ -7,15 +7,15 @@ import { lookOf } from '../monitor/look.js';
 import { accessOf } from './access.js';
 import type { LookOptions } from './options.js';
 
-/** Exit status where no warden answers: whether anything is wrong is then not known. */
-const NOT_REACHED = 3;
+/** Exit status where no warden answers, or none that tells: whether anything is wrong is then not known. */
+const NOT_KNOWN = 3;
 
 export interface Printers {
   print(line: string): void;
   printError(line: string): void;
 }
 
-/** `heapwarden status`: one look. Returns the exit status: 0 all is normal, 1 something is not, 3 nobody answers. */
+/** `heapwarden status`: one look. Returns the exit status: 0 all is normal, 1 something is not, 3 nobody tells. */
 export async function status(options: LookOptions, { print, printError }: Printers): Promise<number> {
   const { url, json } = options;
   try {
@@ -35,6 +35,6 @@ export async function status(options: LookOptions, { print, printError }: Printe
     if (!(error instanceof HeapwardenError)) throw error;
     if (json) print(JSON.stringify({ ok: false, error: error.message }, null, 2));
     else printError(`heapwarden: ${error.message}`);
-    return NOT_REACHED;
+    return NOT_KNOWN;
   }
 }

@@ -7,6 +7,8 @@ import { constants, createGunzip } from 'node:zlib';
 export interface Access {
   /** The Authorization header of those who only read. */
   authorization?: string;
+  /** After a 401: that header for one more try; null where there is none. */
+  onUnauthorized?(): Promise<string | null>;
   /** In PEM; Node.js's own authorities (NODE_EXTRA_CA_CERTS among them) where there is no `ca`. */
   tls?: { ca?: Buffer; cert?: Buffer; key?: Buffer };
 }
@@ -25,11 +27,20 @@ export interface Answer {
   body: Readable;
 }
 
-/** One request on a connection of its own; redirects are answers. Rejects where none comes, or the signal aborts. */
-export function call(url: URL, { authorization, tls }: Access, { method = 'GET', headers, body, signal }: Call = {}): Promise<Answer> {
+/** A request, on a connection of its own; redirects are answers. Rejects where none comes, or the signal aborts. */
+export async function call(url: URL, access: Access, request: Call = {}): Promise<Answer> {
+  const answer = await callOnce(url, access, request);
+  const authorization = answer.status === 401 ? await access.onUnauthorized?.() : null;
+  if (!authorization) return answer;
+  answer.body.destroy();
+  return callOnce(url, { ...access, authorization }, request);
+}
+
+function callOnce(url: URL, { authorization, tls }: Access, request: Call): Promise<Answer> {
+  const { method = 'GET', headers, body, signal } = request;
   return new Promise((resolve, reject) => {
     const isSecure = url.protocol === 'https:';
-    const request = (isSecure ? https : http).request(url, {
+    const sent = (isSecure ? https : http).request(url, {
       method,
       headers: {
         'accept-encoding': 'gzip',
@@ -41,11 +52,11 @@ export function call(url: URL, { authorization, tls }: Access, { method = 'GET',
       ...(signal ? { signal } : {}),
       ...(isSecure ? tls : {}),
     });
-    request.on('error', reject);
-    request.on('response', (response) => {
+    sent.on('error', reject);
+    sent.on('response', (response) => {
       resolve({ status: response.statusCode ?? 0, headers: response.headers, body: unpacked(response) });
     });
-    request.end(body);
+    sent.end(body);
   });
 }
 

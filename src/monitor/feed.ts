@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js';
 import { HeapwardenError, fetchFailure, messageOf } from '../errors.js';
 import { call, jsonOf, type Access, type Answer } from '../http/client.js';
 import type { WardenStatus } from '../http/port.js';
+import { asksWho } from '../http/who.js';
 import type { AppAdvice } from '../publish/advice.js';
 import type { AppHistory, Range } from '../publish/day.js';
 import type { IncidentStatus } from '../publish/incident-shape.js';
@@ -16,8 +17,8 @@ export interface Listener {
   incidents(incidents: IncidentStatus[]): void;
   /** Something was heard, be it a comment. */
   heard(): void;
-  /** Why it is heard no more; it is asked again. */
-  lost(reason: string): void;
+  /** Why it is heard no more, and what a person may do about that, as sentences; it is asked again. */
+  lost(reason: string, remedy: string | null): void;
 }
 
 /** Milliseconds until it is asked again. */
@@ -26,6 +27,11 @@ const AGAIN_MS = 2000;
 const SILENCE_MS = 45_000;
 /** Milliseconds that one answer may take. */
 const ANSWER_MS = 10_000;
+
+/** Nothing answers where a warden was meant to. */
+class Unheard extends HeapwardenError {
+  readonly remedy = 'Is it running? Name its address with --url';
+}
 
 /** The API of a warden, near or far. */
 export class Feed {
@@ -44,11 +50,11 @@ export class Feed {
     while (!over.aborted) {
       try {
         await this.#read(listener, over, SILENCE_MS);
-        listener.lost(`the heapwarden at ${this.url} has ended the connection`);
+        listener.lost(`the heapwarden at ${this.url} has ended the connection`, null);
       } catch (error) {
         if (over.aborted) return;
         if (!(error instanceof HeapwardenError)) throw error;
-        listener.lost(error.message);
+        listener.lost(error.message, error instanceof Unheard ? error.remedy : null);
       }
       await this.#clock.sleep(AGAIN_MS, over);
     }
@@ -72,9 +78,7 @@ export class Feed {
     try {
       await this.#read(listener, over.signal, ANSWER_MS);
     } catch (error) {
-      if (!isComplete(told)) {
-        throw error instanceof HeapwardenError ? failed(`${error.message}. Is it running? Name its address with --url`) : error;
-      }
+      if (!isComplete(told)) throw withRemedy(error);
     }
     if (isComplete(told)) return told;
     throw failed(`the heapwarden at ${this.url} has ended the connection; try again in a moment`);
@@ -123,7 +127,7 @@ export class Feed {
     } catch (error) {
       if (error instanceof HeapwardenError) throw error;
       const reason = silence.signal.aborted ? `nothing was heard for ${silenceMs / 1000} s` : fetchFailure(error);
-      throw failed(`no heapwarden answers at ${this.url} (${reason})`);
+      throw new Unheard('REQUEST_FAILED', `no heapwarden answers at ${this.url} (${reason})`);
     } finally {
       clearTimeout(timer);
     }
@@ -140,9 +144,10 @@ export class Feed {
 
   async #refusalOf(answer: Answer): Promise<HeapwardenError> {
     const body = await jsonOf(answer);
+    if (answer.status === 401) return failed(asksWho(this.url));
     const message = typeof body === 'object' && body !== null && 'message' in body ? body.message : null;
     if (typeof message === 'string') return failed(`heapwarden at ${this.url} said: ${message}`);
-    return failed(`what answers at ${this.url} (HTTP ${answer.status}) is not heapwarden`);
+    return failed(`what answers at ${this.url} (HTTP ${answer.status}) is not heapwarden. Name its address with --url`);
   }
 
   /** Relative, so that it also works behind a proxy's prefix. */
@@ -160,3 +165,7 @@ function tell(listener: Listener, event: string, data: unknown): void {
 const isComplete = (told: Partial<Told>): told is Told => Boolean(told.status && told.apps && told.incidents);
 
 const failed = (message: string): HeapwardenError => new HeapwardenError('REQUEST_FAILED', message);
+
+function withRemedy(error: unknown): unknown {
+  return error instanceof Unheard ? failed(`${error.message}. ${error.remedy}`) : error;
+}

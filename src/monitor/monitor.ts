@@ -99,7 +99,7 @@ export async function monitor({ feed, clock, look, terminal }: MonitorParts): Pr
         // What was missed is filled from the warden's own memory.
         if (wasLost) void readHistories();
       },
-      lost: (lost) => show({ lost }),
+      lost: (lost, remedy) => show({ lost, remedy }),
     }, over.signal);
     const workers = (): number => rowsOf(view).length;
     const reading = [

@@ -120,9 +120,10 @@ function silenceOf({ status, heardAtMs, nowMs }: View): string | null {
   return `no word from heapwarden for ${elapsed(silentMs / 1000)}; what is shown is old`;
 }
 
-function waitingLines({ url, lost }: View, page: Page): string[] {
+function waitingLines({ url, lost, remedy = null }: View, page: Page): string[] {
   if (lost === null) return ['', ...page.lines(`waiting for the heapwarden at ${url} ...`, 3)];
-  return ['', ...page.lines(lost, 4, 'critical'), ...page.lines('Is it running? Name its address with --url. Trying again ...', 3)];
+  const next = [remedy, 'Trying again ...'].filter((words) => words !== null).join('. ');
+  return ['', ...page.lines(lost, 4, 'critical'), ...page.lines(next, 3)];
 }
 
 function listOf(workers: readonly Row[], index: number, count: number, page: Page): string[] {

@@ -22,6 +22,8 @@ export interface View extends Partial<Told> {
   heardAtMs: number | null;
   /** Why it is not heard now; null where it is, or has not been asked yet. */
   lost: string | null;
+  /** What a person may do about that, as sentences. */
+  remedy?: string | null;
   /** null: not known yet. */
   advice: readonly AppAdvice[] | null;
   /** By app. */

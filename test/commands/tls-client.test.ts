@@ -1,7 +1,7 @@
 /** The commands and a warden behind a web config: real TLS, real users. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { hashSync } from 'bcryptjs';
 import { systemClock } from '../../src/clock.js';
@@ -52,12 +52,41 @@ t.test('status, apps, monitor and restart over TLS, with a user or with the toke
     t.match(await feed.history('shop', '1h'), { app: 'shop' });
   }
   const unknown = await get(nobody, 'api/v1/apps').catch(messageOf);
-  t.match(unknown, /asks who wants to know: set HEAPWARDEN_BASIC_AUTH=user:password, or name the token with --token\.file$/);
-  t.equal(await status({ ...nobody, json: false }, quiet), 3);
+  const needed = /asks who wants to know: set HEAPWARDEN_BASIC_AUTH=user:password, or name the token with --token\.file, or its config/;
+  t.match(unknown, needed);
+  const said: string[] = [];
+  t.equal(await status({ ...nobody, json: false }, { ...quiet, printError: (line) => said.push(line) }), 3);
+  t.match(said, [needed]);
+  const lost = new AbortController();
+  const listener = { status: () => {}, apps: () => {}, incidents: () => {}, heard: () => {} };
+  const told = await new Promise<[string, string | null]>((resolve) => {
+    const feed = new Feed(url, systemClock, { tls: { ca: readFileSync(tls.ca) } });
+    void feed.follow({ ...listener, lost: (...why) => resolve(why) }, lost.signal);
+  });
+  lost.abort();
+  t.match(told, [needed, null], 'the monitor does not ask whether it is running');
 
   const asked = { app: 'shop', worker: null, reason: 'manual', force: false, dryRun: false } as const;
   t.equal(await restart({ ...ada, ...asked, tokenFile }, () => {}), 0, 'what changes something goes with the token');
   t.equal(warden.requests.length, 1);
+});
+
+t.test('whoever reads finds the token through the config, too, where it is asked for', async (t) => {
+  const { warden, url, tokenFile, tls } = await serving(t);
+  const configFile = join(dirname(tokenFile), 'heapwarden.yml');
+  writeFileSync(configFile, 'auth: { token_file: ./token }\nstate_dir: .\n');
+  const options: ClientOptions = { url, tokenFile: null, configFile, tls };
+  t.match(await get(options, 'api/v1/incidents'), { incidents: [{ id: 'one' }] });
+  t.not(await status({ ...options, json: false }, quiet), 3);
+  const feed = new Feed(url, systemClock, await accessOf(options));
+  t.match(await feed.look(), { apps: [{ app: 'shop' }] });
+  const asUser = { ...options, basicAuth: 'ada:x' };
+  t.match(await get(asUser, 'api/v1/apps').catch(messageOf), /asks who wants to know/, 'not where a user is named');
+  writeFileSync(tokenFile, 'another');
+  t.match(await get(options, 'api/v1/apps').catch(messageOf), /asks who wants to know/);
+  const asked = { app: 'shop', worker: null, reason: 'manual', force: false, dryRun: false } as const;
+  await t.rejects(restart({ ...options, ...asked }, () => {}), { message: /does not know the token/ });
+  t.equal(warden.requests.length, 0);
 });
 
 t.test('a user of the environment', async (t) => {

@@ -75,7 +75,10 @@ t.test('what is wrong with the warden and the way to it', async (t) => {
   t.match(plain({ apps: [appStatus('api', []), appStatus('shop', [workerStatus()])] })[2], /^ api has no worker: pm2 knows of none$/);
   const { status: _status, apps: _apps, incidents: _incidents, ...bare } = viewOf();
   t.match(render(bare, SMALL, PLAIN).join('\n'), /waiting for the heapwarden at http:\/\/127\.0\.0\.1:9973 \.\.\./);
-  t.match(render({ ...bare, lost: 'no heapwarden answers' }, SMALL, PLAIN).join('\n'), /no heapwarden answers\n Is it running\? Name its address with --url\. Trying again/);
+  const nobody = { ...bare, lost: 'no heapwarden answers', remedy: 'Is it running? Name its address with --url' };
+  const told = render(nobody, SMALL, PLAIN).join('\n');
+  t.match(told, /no heapwarden answers\n Is it running\? Name its address with --url\. Trying again/);
+  t.match(render({ ...bare, lost: 'it asks who' }, SMALL, PLAIN).join('\n'), /it asks who\n Trying again/);
 });
 
 t.test('the selected worker: what holds its restarts back, and what it lacks', async (t) => {

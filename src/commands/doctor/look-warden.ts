@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import type { Access } from '../../http/client.js';
+import { SET_USER } from '../../http/who.js';
 import type { AppStatus } from '../../publish/app-shape.js';
-import { SET_USER } from '../access.js';
 import { ask } from './ask.js';
 import type { Told } from './finding.js';
 
