@@ -137,9 +137,12 @@ export class DockerSupervisor implements Supervisor {
   }
 
   async #containers(): Promise<Container[]> {
+    const { config } = this.#options;
     const names = await this.#names();
     const found = await Promise.all(names.map((name) => this.#inspect(name)));
-    return found.filter((container) => container !== null); // removed since it was listed
+    const there = found.filter((container) => container !== null); // removed since it was listed
+    // Where none is called so, Docker takes it for the beginning of an id: "cafe" may be any container's.
+    return typeof config === 'string' ? there.filter(({ name }) => name === config) : there;
   }
 
   async #names(): Promise<string[]> {
