@@ -1,6 +1,6 @@
 /** Pure: what the monitor shows, as lines for a pipe or a log: everything, once, and nothing cut. */
 import { clean, paint, type Look } from './cells.js';
-import { savedWords } from './render.js';
+import { NOTHING, savedWords } from './render.js';
 import { tableLines, type Column } from './table.js';
 import { adviceLine, missingOf, rowsOf, summaryOf, troublesOf, type Row, type View } from './view.js';
 import { resultOf, timeOrDay } from './words.js';
@@ -10,7 +10,7 @@ const SPARK = 20;
 const INCIDENTS = 10;
 
 export function plainLines(view: View, look: Look): string[] {
-  const { status, url, incidents = [], nowMs } = view;
+  const { status, url, apps = [], incidents = [], nowMs } = view;
   const rows = rowsOf(view);
   const head = [`heapwarden ${status?.version ?? ''} at ${url}: ${summaryOf(rows)}; ${savedWords(view)}`];
   const troubles = [...(status ? troublesOf(status) : []), ...missingOf(view)];
@@ -20,11 +20,11 @@ export function plainLines(view: View, look: Look): string[] {
     return `${timeOrDay(incident.timestamp_seconds, nowMs)}  ${paint(result.padEnd(11), tone, look)}  ${clean(told, look)}`;
   });
   const advice = adviceLine(view, null);
+  const table = rows.length > 0 ? tableLines(monitorColumns(rows, look), look) : apps.length === 0 ? [NOTHING] : [];
   return [
     ...head.map((line) => clean(line, look)),
     ...troubles.map((trouble) => paint(clean(trouble, look), 'critical', look)),
-    '',
-    ...(rows.length === 0 ? ['no app is configured, and no agent reports in. Write a config file: heapwarden init'] : tableLines(monitorColumns(rows, look), look)),
+    ...(table.length === 0 ? [] : ['', ...table]),
     ...(past.length === 0 ? [] : ['', ...past]),
     ...(advice === null ? [] : ['', clean(`advice: ${advice}`, look)]),
   ];

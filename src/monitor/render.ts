@@ -18,7 +18,8 @@ export function render(view: View, { columns, rows }: Size, look: Look): string[
   const head = headOf(view, workers, page);
   if (view.help) return [...head, '', ...HELP.map((line) => page.line(line))].slice(0, rows);
   if (!view.status) return [...head, ...waitingLines(view, page)].slice(0, rows);
-  if (workers.length === 0) return [...head, '', ...page.lines(NOTHING, 3)].slice(0, rows);
+  const nothing = view.apps?.length === 0 ? ['', ...page.lines(NOTHING, 3)] : [];
+  if (workers.length === 0) return [...head, ...nothing].slice(0, rows);
   const index = selectedIndex(workers, view);
   const room = rows - head.length - FOOT;
   const inList = Math.min(workers.length, Math.max(1, room - LEAST_BELOW));
@@ -40,7 +41,7 @@ const FOOT = 2;
 /** Lines of the detail and the incidents that workers leave room for. */
 const LEAST_BELOW = 11;
 const LEAST_INCIDENTS = 3;
-const NOTHING = ' no app is configured, and no agent reports in. Write a config file: heapwarden init';
+export const NOTHING = 'no app is configured, and no agent reports in. Write a config file: heapwarden init';
 const HELP = [
   ' ↑ ↓ j k      the worker before, the next one',
   ' PgUp PgDn    ten at a time',

@@ -48,6 +48,9 @@ t.test('plain lines: everything, and nothing cut', async (t) => {
   t.match(lines.join('\n'), /\nNov 12 {4}recovered {4}shop\/0: heapwarden asked for a restart \(rss\) → shop\/0: restarted in 1\.0 s\n\nadvice: shop\/0 leaks: its heap grows → read suspects\.txt$/);
   t.notMatch(lines.join('\n'), /[^\P{Cc}\n]/u);
   t.match(plainLines(viewOf({ apps: [] }), PLAIN).join('\n'), /no app is configured/);
+  const unborn = plainLines(viewOf({ apps: [appStatus('api', [])] }), PLAIN).join('\n');
+  t.match(unborn, /\napi has no worker: pm2 knows of none\n/);
+  t.notMatch(unborn, /no app is configured/);
 });
 
 t.test('apps', async (t) => {

@@ -73,6 +73,10 @@ t.test('what is wrong with the warden and the way to it', async (t) => {
   t.match(`${lost[2]}${lost[3]}`, /^ no heapwarden answers at .* \(ECONNREFUSED\); what is shown is old, *trying again \.\.\./);
   t.match(plain({ nowMs: NOW + 60_000 })[2], /^ no word from heapwarden for 1m(?:1s)?; what is shown is old/);
   t.match(plain({ apps: [appStatus('api', []), appStatus('shop', [workerStatus()])] })[2], /^ api has no worker: pm2 knows of none$/);
+  t.match(plain({ apps: [] }).join('\n'), /\n no app is configured, and no agent reports in\./);
+  const unborn = plain({ apps: [appStatus('api', [])] });
+  t.match(unborn[2], /^ api has no worker: pm2 knows of none$/);
+  t.notMatch(unborn.join('\n'), /no app is configured/);
   const { status: _status, apps: _apps, incidents: _incidents, ...bare } = viewOf();
   t.match(render(bare, SMALL, PLAIN).join('\n'), /waiting for the heapwarden at http:\/\/127\.0\.0\.1:9973 \.\.\./);
   const nobody = { ...bare, lost: 'no heapwarden answers', remedy: 'Is it running? Name its address with --url' };
