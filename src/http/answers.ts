@@ -6,8 +6,11 @@ import { nullable } from '../publish/shape.js';
 const FAILURES = {
   400: 'what was sent does not fit; the message says where',
   401: 'without the token, or with another',
+  403: 'called by a name that is not its own, or by a page of another origin; see --web.allowed-host',
   404: 'not known here',
   409: 'all of it is refused; each decision says why',
+  413: 'the body is too large, or holds too much',
+  415: 'the body is not JSON',
   429: 'too many in the last minute; see Retry-After',
   500: 'it could not be done; the message says why',
   503: 'starting or stopping, or the disk cannot be written; try again',
@@ -16,13 +19,14 @@ type Failure = keyof typeof FAILURES;
 
 const problem = (description: string) => Type.Object({ error: Type.String(), message: Type.String() }, { description });
 
-/** A route's `response`: its answer, and with which statuses it says that there is none. */
+/** A route's `response`: its answer, and with which statuses it says that there is none; any may say 403. */
 export function answering(status: 200 | 202, answer: TSchema, failures: readonly Failure[] = []): Record<number, unknown> {
-  return { [status]: answer, ...Object.fromEntries(failures.map((code) => [code, problem(FAILURES[code])])) };
+  const all: Failure[] = [403, ...failures];
+  return { [status]: answer, ...Object.fromEntries(all.map((code) => [code, problem(FAILURES[code])])) };
 }
 
 /** Of those who send a body with the token. */
-export const GUARDED = [400, 401, 503] as const satisfies readonly Failure[];
+export const GUARDED = [400, 401, 413, 415, 503] as const satisfies readonly Failure[];
 
 /** For what is not JSON. */
 export const content = (type: string, description: string) => ({
