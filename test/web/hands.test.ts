@@ -74,8 +74,10 @@ t.test('what no token can be is told at once, and not kept', async (t) => {
 });
 
 t.test('an app has its buttons for as long as it is in the config', async (t) => {
-  const interval = 'sample_interval: 500ms';
-  const made = await wardenAndBrowser(t, { config: interval });
+  const how = (name: string) => `{ external: { pid_file: ${name}.pid, restart: { signal: SIGTERM } } }`;
+  const external = (name: string) => `{ name: ${name}, supervisor: ${how(name)} }`;
+  const config = (...apps: string[]) => `sample_interval: 500ms\napps: [${apps.map(external).join(', ')}]`;
+  const made = await wardenAndBrowser(t, { config: config('other') });
   if (!made) return;
   const { warden, browser } = made;
   const env = { HEAPWARDEN_SOCKET: join(warden.dir, 'agent.sock'), HEAPWARDEN_APP: 'stray', LEAK_MB: '5' };
@@ -83,19 +85,18 @@ t.test('an app has its buttons for as long as it is in the config', async (t) =>
   t.teardown(() => app.kill('SIGKILL'));
   writeFileSync(join(warden.dir, 'stray.pid'), String(app.pid));
   const { page, checkClean } = await visit(t, browser, warden.url);
-  const section = page.locator('section.app');
+  const section = page.locator('section.app', { hasText: 'stray' });
   const restarts = section.getByRole('button', { name: /^Restart / });
   await section.filter({ hasText: 'never restarted' }).waitFor();
   t.equal(await restarts.count(), 0);
 
-  const external = 'external: { pid_file: stray.pid, restart: { signal: SIGTERM } }';
-  WardenProcess.writeConfig(warden.dir, `${interval}\napps: [{ name: stray, supervisor: { ${external} } }]`);
+  WardenProcess.writeConfig(warden.dir, config('other', 'stray'));
   await warden.post('/-/reload');
   await section.filter({ hasText: 'external' }).waitFor();
   await restarts.nth(1).waitFor();
   t.equal(await restarts.count(), 2, 'of the app and of its worker');
 
-  WardenProcess.writeConfig(warden.dir, interval);
+  WardenProcess.writeConfig(warden.dir, config('other'));
   await warden.post('/-/reload');
   await section.filter({ hasText: 'never restarted' }).waitFor();
   t.equal(await restarts.count(), 0);
