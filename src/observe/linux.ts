@@ -17,6 +17,7 @@ export interface ProcStat {
   parent: number; // field 4
   majorFaults: number; // field 12: those that waited for a disk
   cpu: number; // fields 14 and 15: user and system time, in clock ticks
+  waitedCpu: number; // fields 16 and 17: the same of children that have ended and were waited for
   threads: number; // field 20
   start: number; // field 22, in clock ticks since boot
   virtualBytes: number; // field 23
@@ -41,7 +42,7 @@ export function parseProcStat(line: string | Uint8Array): ProcStat | null {
   const state = bytes[nameEnd + 2]!;
   const isWhole = bytes[nameEnd + 1] === SPACE && bytes[nameEnd + 3] === SPACE && bytes[bytes.length - 1] === NEWLINE;
   if (!isWhole || state <= SPACE) return null;
-  let [parent, majorFaults, cpu, threads, start, virtualBytes, residentPages] = [0, 0, 0, 0, 0, 0, 0];
+  let [parent, majorFaults, cpu, waitedCpu, threads, start, virtualBytes, residentPages] = [0, 0, 0, 0, 0, 0, 0, 0];
   at = nameEnd + 4;
   for (let field = 4; field <= LAST_FIELD; field++, at++) {
     const isNegative = bytes[at] === MINUS;
@@ -53,6 +54,7 @@ export function parseProcStat(line: string | Uint8Array): ProcStat | null {
     if (field === 4) parent = value;
     else if (field === 12) majorFaults = value;
     else if (field === 14 || field === 15) cpu += value;
+    else if (field === 16 || field === 17) waitedCpu += value;
     else if (field === 20) threads = value;
     else if (field === 22) start = value;
     else if (field === 23) virtualBytes = value;
@@ -60,7 +62,18 @@ export function parseProcStat(line: string | Uint8Array): ProcStat | null {
     else continue;
     if (isNegative) return null; // none of those that are read ever is
   }
-  return { pid, state: String.fromCharCode(state), parent, majorFaults, cpu, threads, start, virtualBytes, residentPages };
+  return {
+    pid,
+    state: String.fromCharCode(state),
+    parent,
+    majorFaults,
+    cpu,
+    waitedCpu,
+    threads,
+    start,
+    virtualBytes,
+    residentPages,
+  };
 }
 
 /** USER_HZ, the unit of a stat line's times. */
@@ -228,9 +241,13 @@ export class LinuxProcesses implements ProcessSource {
 const sizeOf = (folder: number): number | null => fstatSync(folder).size || null;
 
 function factsOf(stat: ProcStat, { ticksPerSecond, pageBytes }: Units, bootMs: number): ProcessFacts {
-  const { pid, parent, start, threads, cpu, residentPages } = stat;
+  const { pid, parent, start, threads, cpu, waitedCpu, residentPages } = stat;
   const startedAtMs = bootMs + (start / ticksPerSecond) * 1000;
-  const usage = { rssBytes: residentPages * pageBytes, cpuSeconds: cpu / ticksPerSecond };
+  const usage = {
+    rssBytes: residentPages * pageBytes,
+    cpuSeconds: cpu / ticksPerSecond,
+    waitedCpuSeconds: waitedCpu / ticksPerSecond,
+  };
   return { pid, parent, start, threads, startedAtMs, usage };
 }
 

@@ -9,6 +9,8 @@ export interface Usage {
   rssBytes: number;
   /** User and system time since the process started, in seconds. */
   cpuSeconds: number;
+  /** The same of children that have ended and were waited for, with theirs; absent where the system does not tell. */
+  waitedCpuSeconds?: number;
 }
 
 /** What the system says of one process. */

@@ -145,6 +145,6 @@ export class Sampler {
   }
 }
 
-function withUsage({ pid, start }: ProcessId, { rssBytes, cpuSeconds }: Usage): ProcessUsage {
-  return { pid, start, rssBytes, cpuSeconds };
+function withUsage({ pid, start }: ProcessId, usage: Usage): ProcessUsage {
+  return { pid, start, ...usage };
 }

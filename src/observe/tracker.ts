@@ -1,5 +1,6 @@
 /** Pure: what is known of every worker, from one round of observations to the next. */
 import type { SlotState, SupervisorKind } from '../supervisors/contract.js';
+import { countCpu, NO_CPU, type CpuCount } from './cpu-count.js';
 import type { AgentReport } from './hub.js';
 import { sameProcess } from './identity.js';
 import type { Reading } from './sampler.js';
@@ -31,8 +32,7 @@ export interface WorkerState {
    * fallen silent, still that one.
    */
   agent: AgentReport | null;
-  /** User and system time of the tree since the root process started, of processes that have ended meanwhile too. */
-  cpuSeconds: number;
+  cpu: CpuCount;
   /** Why its agent may be silent though it has not frozen; null where nothing is known. A heartbeat ends it. */
   standstill: Standstill | null;
   /** Milliseconds since the epoch. */
@@ -59,11 +59,14 @@ export function track(previous: Workers, observations: readonly Observation[], m
       const { app, worker, supervisor, state, reading } = observation;
       const before = previous.get(key);
       const slot = before?.slot ?? { app, worker };
-      const cpuSeconds = accumulateCpu(before, reading);
+      const continued = before?.reading && sameProcess(before.reading.root, reading?.root) ? before : null;
+      const cpu = reading
+        ? countCpu(reading.tree, continued?.reading?.tree ?? [], continued?.cpu ?? NO_CPU)
+        : (before?.cpu ?? NO_CPU);
       const agent = spokesman(observation.agents, before?.agent ?? null);
       const standstill = agent && moment.standstillOf(agent);
       const [observedAtMs, observedAt] = [moment.nowMs, moment.now];
-      return [key, { app, worker, slot, supervisor, state, reading, agent, cpuSeconds, standstill, observedAtMs, observedAt }];
+      return [key, { app, worker, slot, supervisor, state, reading, agent, cpu, standstill, observedAtMs, observedAt }];
     }),
   );
 }
@@ -81,14 +84,3 @@ function spokesman(agents: readonly AgentReport[], before: AgentReport | null): 
 
 /** Its stats are out of date; one whose first are still to come has none either. */
 const hasFallenSilent = ({ stats, statsAt }: AgentReport): boolean => stats === null && statsAt !== null;
-
-/** A counter must not fall when a child ends, so only growth is added, process by process. */
-function accumulateCpu(before: WorkerState | undefined, reading: Reading | null): number {
-  if (!reading) return before?.cpuSeconds ?? 0;
-  const continued = before?.reading && sameProcess(before.reading.root, reading.root) ? before : null;
-  const known = new Map(continued?.reading?.tree.map((usage) => [usage.pid, usage]));
-  return reading.tree.reduce((sum, usage) => {
-    const last = known.get(usage.pid);
-    return sum + Math.max(0, usage.cpuSeconds - (last && sameProcess(last, usage) ? last.cpuSeconds : 0));
-  }, continued?.cpuSeconds ?? 0);
-}

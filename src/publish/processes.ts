@@ -17,7 +17,7 @@ export function processFamilies({ workers, config }: View): Family[] {
     counter(
       'heapwarden_process_cpu_seconds_total',
       'User and system CPU time of the process and its children since the process started.',
-      perWorker(workers, ({ reading, cpuSeconds }) => reading && cpuSeconds),
+      perWorker(workers, ({ reading, cpu }) => reading && cpu.seconds),
     ),
     gauge(
       'heapwarden_process_start_time_seconds',

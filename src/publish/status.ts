@@ -51,7 +51,7 @@ export function appStatuses(
           eventloop_lag_p99_seconds: agent?.stats?.loop?.p99_seconds ?? null,
           eventloop_utilization_ratio: agent?.stats?.loop?.utilization_ratio ?? null,
           heartbeat_age_seconds: agent && Math.max(0, seconds(nowMs - agent.heartbeatAtMs)),
-          cpu_seconds_total: worker.cpuSeconds,
+          cpu_seconds_total: worker.cpu.seconds,
           uptime_seconds: reading ? Math.max(0, (nowMs - reading.startedAtMs) / 1000) : null,
           levels,
           standstill: standstillOf(worker)?.cause ?? null,

@@ -97,7 +97,7 @@ export function workerOf(made: Made = {}): WorkerState {
     state: made.state ?? 'running',
     reading: pid === null ? null : reading,
     agent: pid === null || stats === null ? null : agent,
-    cpuSeconds: 12.5,
+    cpu: { seconds: 12.5, owed: 0 },
     standstill: made.standstill ?? null,
     observedAtMs,
     observedAt: made.observedAt ?? observedAtMs,

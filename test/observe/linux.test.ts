@@ -18,6 +18,7 @@ const PARSED = {
   parent: 4240,
   majorFaults: 1,
   cpu: 137 + 21,
+  waitedCpu: 5 + 6,
   threads: 11,
   start: 7788,
   virtualBytes: 1158107136,
@@ -62,17 +63,19 @@ t.test('anything that is not a whole stat line is none', (t) => {
 
 /** The same by one pattern, as proc_pid_stat(5) has it. */
 const PATTERN = new RegExp(
-  String.raw`^(\d+) \(.*\) (\S) (\d+) (?:-?\d+ ){7}(\d+) -?\d+ (\d+) (\d+) (?:-?\d+ ){4}(\d+) -?\d+ (\d+) (\d+) (\d+) [^)]*\n$`,
+  String.raw`^(\d+) \(.*\) (\S) (\d+) (?:-?\d+ ){7}(\d+) -?\d+ (\d+) (\d+) (\d+) (\d+) ` +
+    String.raw`(?:-?\d+ ){2}(\d+) -?\d+ (\d+) (\d+) (\d+) [^)]*\n$`,
   's',
 );
 
 t.test('the line is read as the pattern reads it, whole or damaged', (t) => {
   const byPattern = (line: string) => {
-    const [, pid, state, parent, majorFaults, user, system, threads, start, virtualBytes, residentPages] = PATTERN.exec(line) ?? [];
+    const [, pid, state, parent, majorFaults, ...rest] = PATTERN.exec(line) ?? [];
+    const [user, system, waitedUser, waitedSystem, threads, start, virtualBytes, residentPages] = rest;
     if (pid === undefined) return null;
     const numbers = { pid, parent, majorFaults, threads, start, virtualBytes, residentPages };
     const parsed = Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)]));
-    return { ...parsed, state, cpu: Number(user) + Number(system) };
+    return { ...parsed, state, cpu: Number(user) + Number(system), waitedCpu: Number(waitedUser) + Number(waitedSystem) };
   };
   const same = (line: string) => t.strictSame(parseProcStat(line), byPattern(line), JSON.stringify(line)) as unknown;
   const line = `4242 (node) ${REST}`;

@@ -127,7 +127,7 @@ t.test('real processes: one that runs, one that has gone', async (t) => {
 
 t.test('a slot without a process keeps its state', async (t) => {
   const { observer } = observe({ shop: new FakeSupervisor({ worker: '0', pid: null, state: 'crash_loop' }) });
-  t.match(stateOf(await observer.observe(), 'shop'), { state: 'crash_loop', reading: null, cpuSeconds: 0 });
+  t.match(stateOf(await observer.observe(), 'shop'), { state: 'crash_loop', reading: null, cpu: { seconds: 0 } });
   t.match(await observer.remeasure('shop', '0'), { state: 'crash_loop', reading: null });
 });
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pidusage from 'pidusage';
 import t from 'tap';
+import { countCpu, NO_CPU } from '../../src/observe/cpu-count.js';
 import { PsProcesses } from '../../src/observe/ps.js';
 import { Sampler } from '../../src/observe/sampler.js';
 import type { ProcessSource } from '../../src/observe/processes.js';
@@ -103,6 +104,21 @@ t.test('process by process, in memory and in time, idle or busy', async (t) => {
     await sleep(100);
   }
   t.ok((await own.sample([busy.pid])).get(busy.pid)!.root.cpuSeconds > 0.05, 'the busy one was busy');
+});
+
+t.test('children that come and go between two looks have used their time all the same', async (t) => {
+  const busy = 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done';
+  const parent = run(t, 'sh', '-c', `echo up; sleep 1; sh -c '${busy}'; echo done; sleep 1000`);
+  const sampler = new Sampler(processes);
+  const treeOf = async () => (await sampler.sample([parent.pid])).get(parent.pid)!.tree;
+  t.equal(await said(parent), 'up\n');
+  const before = await treeOf();
+  const first = countCpu(before, [], NO_CPU);
+  t.equal(await said(parent), 'done\n');
+  const after = await treeOf();
+  const second = countCpu(after, before, first);
+  t.ok(second.seconds > first.seconds + 0.05, `${first.seconds} s, then ${second.seconds}`);
+  t.equal(countCpu(after, [], NO_CPU).seconds, second.seconds, 'a warden that starts later counts as much');
 });
 
 t.test('who has ended has no reading, rather than one of 0 bytes', async (t) => {

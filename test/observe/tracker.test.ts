@@ -7,6 +7,10 @@ import { track, workerKey, type Moment, type Observation, type Workers } from '.
 const usage = (pid: number, cpuSeconds: number, start = pid): ProcessUsage => {
   return { pid, start, cpuSeconds, rssBytes: 1e6 };
 };
+/** Where the system tells what a process has waited for. */
+const parent = (pid: number, cpuSeconds: number, waitedCpuSeconds: number): ProcessUsage => {
+  return { ...usage(pid, cpuSeconds), waitedCpuSeconds };
+};
 
 function reading(root: ProcessUsage, ...children: ProcessUsage[]): Reading {
   const tree = [root, ...children];
@@ -30,7 +34,7 @@ function counter(...readings: (Reading | null)[]): number[] {
   let workers: Workers = new Map();
   return readings.map((one, i) => {
     workers = track(workers, [seen({ reading: one })], at(i));
-    return workers.get(SHOP)!.cpuSeconds;
+    return workers.get(SHOP)!.cpu.seconds;
   });
 }
 
@@ -58,6 +62,33 @@ t.test('the CPU counter', (t) => {
   t.end();
 });
 
+t.test('the CPU counter, where the system tells what was waited for', (t) => {
+  const [short, long] = [parent(1, 3, 7), parent(1, 4, 9)];
+  t.strictSame(counter(reading(short), reading(long)), [10, 13], 'children that came and went between two looks');
+  t.strictSame(counter(reading(long)), [13], 'a warden that starts later finds the same');
+  t.strictSame(
+    counter(reading(parent(1, 1, 0), parent(2, 10, 2)), reading(parent(1, 1, 13))),
+    [13, 14],
+    'of a child that has ended only what it has used since the last look',
+  );
+  const inBetween = reading(parent(1, 2, 0));
+  t.strictSame(
+    counter(reading(parent(1, 1, 0), parent(2, 10, 0)), inBetween, reading(parent(1, 3, 11))),
+    [11, 12, 14],
+    'one that ended between the looks at its parent and at itself counts once',
+  );
+  const unwaited = [reading(parent(1, 1, 0), parent(2, 10, 0)), inBetween, inBetween, reading(parent(1, 3, 4))];
+  t.strictSame(counter(...unwaited), [11, 12, 12, 17], 'one that nobody waits for holds up the count for one look at most');
+  t.strictSame(
+    counter(reading(parent(1, 1, 0), usage(2, 10)), reading(parent(1, 2, 0), parent(2, 10, 50)), reading(parent(1, 3, 0), parent(2, 10, 51))),
+    [11, 12, 14],
+    'what it has waited for before that was told is no growth',
+  );
+  const ticks = Array.from({ length: 1000 }, (_, i) => reading(parent(1, i / 100, i / 100)));
+  t.equal(counter(...ticks).at(-1), counter(ticks.at(-1)!)[0], 'exactly, whoever has looked how often');
+  t.end();
+});
+
 t.test('it never falls while the root lives, whatever its children do', (t) => {
   let random = 42;
   const next = (below: number) => (random = (random * 1103515245 + 12345) % 2 ** 31) % below;
@@ -65,7 +96,7 @@ t.test('it never falls while the root lives, whatever its children do', (t) => {
   let children = [usage(2, 0)];
   for (let i = 0; i < 500; i++) {
     const older = children.filter(() => next(4) > 0);
-    children = older.map((child) => ({ ...child, cpuSeconds: child.cpuSeconds + next(3) }));
+    children = older.map((child) => ({ ...child, cpuSeconds: child.cpuSeconds + next(3), waitedCpuSeconds: next(9) }));
     if (next(2) === 0) children.push(usage(2 + next(5), next(10), i));
     readings.push(reading(usage(1, i), ...new Map(children.map((child) => [child.pid, child])).values()));
   }
@@ -110,7 +141,7 @@ t.test('what is known of a worker', (t) => {
   t.notOk('agents' in first);
   const gone = track(new Map([[SHOP, first]]), [seen({ state: 'crash_loop' })], at(2000)).get(SHOP)!;
   t.equal(gone.reading, null, 'a process that has gone is no reading, not an old one');
-  t.match(gone, { state: 'crash_loop', agent: null, observedAtMs: 1_002_000, observedAt: 2000, standstill: null, cpuSeconds: 3 });
+  t.match(gone, { state: 'crash_loop', agent: null, observedAtMs: 1_002_000, observedAt: 2000, standstill: null, cpu: { seconds: 3 } });
   t.equal(track(new Map([[SHOP, first]]), [], at(3000)).size, 0, 'a worker that is no longer observed is forgotten');
   t.not(workerKey('a', 'b c'), workerKey('a b', 'c'));
   t.end();
