@@ -1,4 +1,5 @@
 /** Pure: the last hour and the last day of every worker, for people to look at; of fixed size. */
+import { gcSeconds } from './gc-count.js';
 import { sameProcess } from './identity.js';
 import { workerKey, type Workers, type WorkerState } from './tracker.js';
 import type { ProcessId } from '../supervisors/contract.js';
@@ -155,9 +156,9 @@ export class DayBook {
     if (this.#pages.size > MOST_PAGES) this.#pages.delete(this.#pages.keys().next().value!);
   }
 
-  #sampleOf(key: string, { reading, agent }: WorkerState, resident: number): DaySample {
+  #sampleOf(key: string, { reading, agent, gc }: WorkerState, resident: number): DaySample {
     const stats = agent?.stats;
-    const seconds = stats ? Object.values(stats.gc).reduce((sum, { sum_seconds }) => sum + sum_seconds, 0) : NaN;
+    const seconds = stats && gc ? gcSeconds(gc) : NaN;
     const before = this.#gc.get(key);
     const isKnown = before !== undefined && sameProcess(before.process, reading!.root);
     if (stats) this.#gc.set(key, { process: reading!.root, seconds });

@@ -1,5 +1,6 @@
 /** Pure: a process's memory over time, thinned to a fixed size; a new process starts with nothing. */
 import type { ProcessId } from '../supervisors/contract.js';
+import { gcSeconds } from './gc-count.js';
 import { sameProcess } from './identity.js';
 import { workerKey, type Workers, type WorkerState } from './tracker.js';
 
@@ -30,7 +31,7 @@ export interface MemorySample {
     heapLive: number | null;
     /** Array buffers are part of it: https://nodejs.org/api/process.html#processmemoryusage */
     external: number;
-    /** Seconds that all garbage collections have taken since the process started, or the agent came into it. */
+    /** Seconds that garbage collections have taken since the process started, or the agent came into it: GcCount. */
     gcSeconds: number;
     /** Active resources by type. */
     resources: Record<string, number>;
@@ -242,7 +243,7 @@ export class SeriesBook {
 }
 
 /** null where no process runs. */
-export function sampleOf({ reading, agent, observedAt }: WorkerState): MemorySample | null {
+export function sampleOf({ reading, agent, gc, observedAt }: WorkerState): MemorySample | null {
   if (!reading) return null;
   const own = reading.tree.find(({ pid }) => pid === agent?.pid);
   const stats = own && agent?.stats;
@@ -257,7 +258,7 @@ export function sampleOf({ reading, agent, observedAt }: WorkerState): MemorySam
           heapHeld: stats.heap_used - youngOf(stats.heap_spaces),
           heapLive: stats.heap_live,
           external: stats.external,
-          gcSeconds: Object.values(stats.gc).reduce((sum, { sum_seconds }) => sum + sum_seconds, 0),
+          gcSeconds: gc ? gcSeconds(gc) : NaN,
           resources: stats.active_resources,
         }
       : null,

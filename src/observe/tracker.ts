@@ -1,6 +1,7 @@
 /** Pure: what is known of every worker, from one round of observations to the next. */
 import type { SlotState, SupervisorKind } from '../supervisors/contract.js';
 import { countCpu, NO_CPU, type CpuCount } from './cpu-count.js';
+import { countGc, type GcCount } from './gc-count.js';
 import type { AgentReport } from './hub.js';
 import { sameProcess } from './identity.js';
 import type { Reading } from './sampler.js';
@@ -28,11 +29,13 @@ export interface WorkerState {
   /** null: no process, known for certain at `observedAtMs`. */
   reading: Reading | null;
   /**
-   * The agent that speaks for the worker: of all in its tree, the one with the largest heap; and where that one has
-   * fallen silent, still that one.
+   * The agent that speaks for the worker: of all in its tree, the one with the largest heap, until another's is clearly
+   * larger; and where it has fallen silent, still that one.
    */
   agent: AgentReport | null;
   cpu: CpuCount;
+  /** Null before an agent has told any. */
+  gc: GcCount | null;
   /** Why its agent may be silent though it has not frozen; null where nothing is known. A heartbeat ends it. */
   standstill: Standstill | null;
   /** Milliseconds since the epoch. */
@@ -64,12 +67,17 @@ export function track(previous: Workers, observations: readonly Observation[], m
         ? countCpu(reading.tree, continued?.reading?.tree ?? [], continued?.cpu ?? NO_CPU)
         : (before?.cpu ?? NO_CPU);
       const agent = spokesman(observation.agents, before?.agent ?? null);
+      const gc = gcOf(agent, reading, continued);
       const standstill = agent && moment.standstillOf(agent);
       const [observedAtMs, observedAt] = [moment.nowMs, moment.now];
-      return [key, { app, worker, slot, supervisor, state, reading, agent, cpu, standstill, observedAtMs, observedAt }];
+      const known = { app, worker, slot, supervisor, state, reading, agent, cpu, gc, standstill };
+      return [key, { ...known, observedAtMs, observedAt }];
     }),
   );
 }
+
+/** How much larger another's heap must be: workers of one size would take turns in every round. */
+const CLEARLY = 1.25;
 
 /**
  * A wrapper such as `npm start` runs an agent too; the service is the one with the heap. While it is frozen its stats are
@@ -79,8 +87,17 @@ function spokesman(agents: readonly AgentReport[], before: AgentReport | null): 
   const last = agents.find(({ pid, connectedAt }) => pid === before?.pid && connectedAt === before.connectedAt);
   if (last && hasFallenSilent(last)) return last;
   const heap = (agent: AgentReport) => agent.stats?.heap_total ?? 0;
-  return agents.reduce<AgentReport | null>((best, agent) => (best && heap(best) >= heap(agent) ? best : agent), null);
+  const larger = (a: AgentReport | null, b: AgentReport) => (a && heap(a) >= heap(b) ? a : b);
+  const largest = agents.reduce<AgentReport | null>(larger, null);
+  return last && largest && heap(largest) <= CLEARLY * heap(last) ? last : largest;
 }
 
 /** Its stats are out of date; one whose first are still to come has none either. */
 const hasFallenSilent = ({ stats, statsAt }: AgentReport): boolean => stats === null && statsAt !== null;
+
+/** `before`: the same root process at the last look, if any. */
+function gcOf(agent: AgentReport | null, reading: Reading | null, before: WorkerState | null): GcCount | null {
+  const counted = before?.gc ?? null;
+  const speaker = reading?.tree.find(({ pid }) => pid === agent?.pid);
+  return speaker && agent?.stats ? countGc(counted, speaker, agent.stats.gc, before?.reading?.tree ?? []) : counted;
+}

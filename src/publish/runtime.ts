@@ -9,14 +9,16 @@ import {
 export interface RuntimeSubject {
   labels: Labels;
   stats: RuntimeStats;
+  /** Never less than before while the labels name the same process, whoever tells the stats. */
+  gc: RuntimeStats['gc'];
 }
 
 /** What the agents report of the watched apps. */
 export function runtimeFamilies({ workers, config }: View): Family[] {
   const expected = new Set(config.apps.filter((app) => app.runtime !== 'none').map((app) => app.name));
   const subjects = workers.flatMap((worker) => {
-    const stats = worker.agent?.stats;
-    return stats ? [{ labels: labelsOf(worker), stats }] : [];
+    const { agent, gc } = worker;
+    return agent?.stats && gc ? [{ labels: labelsOf(worker), stats: agent.stats, gc: gc.total }] : [];
   });
   return [
     gauge(
@@ -89,8 +91,8 @@ export function loopAndGcFamilies(prefix: string, subjects: readonly RuntimeSubj
       type: 'histogram',
       values: samples(function* () {
         const samplesOf = histogramMaker(gcName);
-        for (const { labels, stats } of subjects) {
-          for (const kind in stats.gc) yield* samplesOf(labels, kind, stats.gc[kind as GcKind]);
+        for (const { labels, gc } of subjects) {
+          for (const kind in gc) yield* samplesOf(labels, kind, gc[kind as GcKind]);
         }
       }),
     },

@@ -33,12 +33,12 @@ export class SelfMetrics {
   }
 
   async families(): Promise<Family[]> {
-    const self = { labels: {}, stats: this.#meter.read() };
+    const stats = this.#meter.read();
     const fds = await this.#openFds();
     return [
       ...(await familiesOf(this.#registry)),
       ...(fds === null ? [] : [gauge('process_open_fds', 'Number of open file descriptors.', [{ labels: {}, value: fds }])]),
-      ...loopAndGcFamilies('', [self]),
+      ...loopAndGcFamilies('', [{ labels: {}, stats, gc: stats.gc }]),
     ];
   }
 

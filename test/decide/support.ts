@@ -97,6 +97,7 @@ export function workerOf(made: Made = {}): WorkerState {
     state: made.state ?? 'running',
     reading: pid === null ? null : reading,
     agent: pid === null || stats === null ? null : agent,
+    gc: agent.stats && { total: agent.stats.gc, speaker: root, own: agent.stats.gc },
     cpu: { seconds: 12.5, owed: 0 },
     standstill: made.standstill ?? null,
     observedAtMs,

@@ -75,7 +75,8 @@ t.test('the line is read as the pattern reads it, whole or damaged', (t) => {
     if (pid === undefined) return null;
     const numbers = { pid, parent, majorFaults, threads, start, virtualBytes, residentPages };
     const parsed = Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)]));
-    return { ...parsed, state, cpu: Number(user) + Number(system), waitedCpu: Number(waitedUser) + Number(waitedSystem) };
+    const [cpu, waitedCpu] = [Number(user) + Number(system), Number(waitedUser) + Number(waitedSystem)];
+    return { ...parsed, state, cpu, waitedCpu };
   };
   const same = (line: string) => t.strictSame(parseProcStat(line), byPattern(line), JSON.stringify(line)) as unknown;
   const line = `4242 (node) ${REST}`;

@@ -8,6 +8,7 @@ import { Sampler, type Reading } from '../../src/observe/sampler.js';
 import type { Standstill } from '../../src/observe/standstill.js';
 import { workerKey, type Workers } from '../../src/observe/tracker.js';
 import type { Slot, Supervisor } from '../../src/supervisors/contract.js';
+import { statsOf } from '../decide/support.js';
 import { MemoryLog, endOf, mustIdentify, processes, run } from './support.js';
 
 /** A supervisor that answers as it is told. */
@@ -39,7 +40,7 @@ class FakeHub {
   asked: number[] = [];
 
   add(pid: number, app: string, connectedAt = 0, heapTotal = 1): AgentReport {
-    const stats = { heap_total: heapTotal } as AgentReport['stats'];
+    const stats = statsOf({ heap_total: heapTotal });
     const agent = { pid, app, node: '22.0.0', connectedAt, heartbeatAt: 0, heartbeatAtMs: 0, inspectorPort: null, stats, statsAt: 0 };
     this.agents.set(pid, agent);
     return agent;

@@ -38,6 +38,8 @@ interface Known extends Memory {
   /** The agent has been told, and has heard, that it is to sample, or not to. */
   told: boolean | null;
   asking: boolean;
+  /** Another process speaks for the worker by now. */
+  isLeft: boolean;
 }
 
 export interface WitnessParts {
@@ -91,7 +93,8 @@ export class Witness {
     const now: Figures = { atMs: observedAtMs, rssBytes: reading.treeRssBytes, stats: agent.stats, sample };
     let known = this.#known.get(key);
     if (!known || !sameProcess(known.process, reading.root) || known.agentPid !== agent.pid) {
-      const never = { profiledSince: null, belowSince: null, told: null, asking: false };
+      if (known && sameProcess(known.process, reading.root)) this.#leave(known);
+      const never = { profiledSince: null, belowSince: null, told: null, asking: false, isLeft: false };
       known = { process: reading.root, agentPid: agent.pid, baseline: now, isEarly: true, last: now, ...never };
       this.#known.set(key, known);
     }
@@ -99,6 +102,12 @@ export class Witness {
     if (hasStarted && (known.isEarly || now.rssBytes < known.baseline.rssBytes)) Object.assign(known, { baseline: now, isEarly: false });
     known.last = now;
     return known;
+  }
+
+  /** Nobody would tell it later that it is to sample no more. */
+  #leave(known: Known): void {
+    known.isLeft = true;
+    if (known.told !== false) void this.#parts.hub.profile(known.agentPid, false);
   }
 
   #profile(known: Known, worker: WorkerState, app: AppConfig): void {
@@ -115,7 +124,7 @@ export class Witness {
     known.asking = true;
     const since = known.last;
     const { hub, whyNoFiles } = this.#parts;
-    const on = wanted && (await whyNoFiles(known.agentPid)) === null;
+    const on = wanted && (await whyNoFiles(known.agentPid)) === null && !known.isLeft;
     const heard = on === known.told || (await hub.profile(known.agentPid, on));
     known.asking = false;
     if (!heard) return; // it is asked again in the next round

@@ -63,6 +63,34 @@ t.test('it starts above the line, and stops a minute after it has come below', a
   t.match(await look({ rssBytes: 150 * MB, pid: 101 }), { baseline: { rssBytes: 150 * MB } }, 'another process');
 });
 
+t.test('when another process comes to speak for the worker, the one before it is told to stop', async (t) => {
+  const asked: [number, boolean][] = [];
+  let file = Promise.resolve<string | null>(null);
+  const hub = { profile: async (pid: number, on: boolean) => (asked.push([pid, on]), true) };
+  const witness = new Witness({ clock: new FakeClock(), whyNoFiles: () => file, hub });
+  const app = appOf('limits: { rss: { warning: 100MB, restart: 200MB } }');
+  const look = async (agentPid: number, rssBytes = 150 * MB) => {
+    const worker = workerOf({ rssBytes: 1, childrenRssBytes: rssBytes });
+    const speaker = { ...worker, agent: { ...worker.agent!, pid: agentPid } };
+    witness.look([app], new Map([[workerKey('shop', '0'), speaker]]));
+    await turn();
+    return asked.splice(0);
+  };
+  t.strictSame(await look(100), [[100, true]]);
+  t.strictSame(await look(9999), [[100, false], [9999, true]]);
+  t.strictSame(await look(9999), []);
+  t.strictSame(await look(100, MB), [[9999, false], [100, false]], 'each that may sample');
+  t.strictSame(await look(9999, MB), [[9999, false]], 'not one that has stopped');
+
+  let answer: (why: string | null) => void = () => {};
+  file = new Promise((resolve) => (answer = resolve));
+  t.strictSame(await look(9999), []);
+  await look(100);
+  answer(null);
+  await turn();
+  t.notOk(asked.some(([pid, on]) => pid === 9999 && on), 'nor is one begun with that is left by then');
+});
+
 t.test('a process that could not write its profile is not made to take one', async (t) => {
   const asked: [number, boolean][] = [];
   let why: string | null = 'it is of another user';
