@@ -28,6 +28,22 @@ export function joined(first: Reading, others: readonly Reading[]): Reading {
 }
 
 /**
+ * `whole` without the trees of those below it that are told for themselves; none counts twice. What its processes have
+ * waited for may have been theirs.
+ */
+export function apart(whole: Reading, others: ReadonlyMap<number, Reading>): Reading {
+  const elsewhere = new Set<number>();
+  for (const { pid } of whole.tree) {
+    if (pid === whole.root.pid || elsewhere.has(pid)) continue;
+    for (const member of others.get(pid)?.tree ?? []) elsewhere.add(member.pid);
+  }
+  if (elsewhere.size === 0) return whole;
+  const kept = whole.tree.filter(({ pid }) => pid === whole.root.pid || !elsewhere.has(pid));
+  const tree = kept.map(({ waitedCpuSeconds: _, ...usage }): ProcessUsage => usage);
+  return { ...whole, root: tree[0]!, tree, treeRssBytes: tree.reduce((sum, { rssBytes }) => sum + rssBytes, 0) };
+}
+
+/**
  * Where it reads /proc, pidusage keeps a descriptor of each pid's stat file until it has not been asked of it for
  * `maxage` milliseconds. One that it closes in the middle of a read it closes once more later, and by then the number may
  * be that of the journal: so this must be far longer than any read. 0 never returns (soyuka/pidusage, 4.1).

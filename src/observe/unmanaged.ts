@@ -1,5 +1,5 @@
 import type { AgentReport } from './hub.js';
-import type { Reading } from './sampler.js';
+import { apart, type Reading } from './sampler.js';
 import type { Observation } from './tracker.js';
 
 /** An agent can name its app as it likes; this bounds what that can cost in series. */
@@ -12,7 +12,10 @@ interface Place {
   claimed: string;
 }
 
-/** Gives agents that no configured app owns a place: shown, never restarted. */
+/**
+ * Gives agents that no configured app owns a place: shown, never restarted. Of a cluster the primary has one and each
+ * worker, whose heaps are worth seeing; none of them is counted with the primary, too.
+ */
 export class UnmanagedSlots {
   /** pid → place; a place is kept as long as its agent is connected. */
   #places = new Map<number, Place>();
@@ -29,13 +32,16 @@ export class UnmanagedSlots {
       if (place?.claimed === app && !configured.has(place.app)) kept.set(pid, place);
     }
     this.#places = kept;
-    return strangers.flatMap((agent) => {
+    const placed = strangers.flatMap((agent) => {
       const reading = readings.get(agent.pid);
       if (!reading) return []; // it claims a pid that nobody has
       const place = kept.get(agent.pid) ?? this.#newPlace(agent, configured);
-      if (!place) return [];
-      const { app, worker } = place;
-      return [{ app, worker, supervisor: 'none', state: 'running', reading, agents: [agent] } as const];
+      return place ? [{ agent, place, whole: reading }] : [];
+    });
+    const wholes = new Map(placed.map(({ agent, whole }) => [agent.pid, whole]));
+    return placed.map(({ agent, place: { app, worker }, whole }) => {
+      const reading = apart(whole, wholes);
+      return { app, worker, supervisor: 'none', state: 'running', reading, agents: [agent] } as const;
     });
   }
 

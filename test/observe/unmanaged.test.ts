@@ -8,13 +8,13 @@ function agent(pid: number, app = 'tool'): AgentReport {
   return { pid, app, node: '22.0.0', connectedAt: 0, heartbeatAt: 0, heartbeatAtMs: 0, inspectorPort: null, stats: null, statsAt: null };
 }
 
+function readingOf(...pids: number[]): Reading {
+  const tree = pids.map((pid) => ({ pid, start: pid, rssBytes: 1, cpuSeconds: 0, waitedCpuSeconds: 5 }));
+  return { root: tree[0]!, tree, startedAtMs: 0, treeRssBytes: tree.length, openFds: null, threads: null };
+}
+
 function readings(...pids: number[]): Map<number, Reading> {
-  return new Map(
-    pids.map((pid) => {
-      const root = { pid, start: pid, rssBytes: 1, cpuSeconds: 0 };
-      return [pid, { root, tree: [root], startedAtMs: 0, treeRssBytes: 1, openFds: null, threads: null }];
-    }),
-  );
+  return new Map(pids.map((pid) => [pid, readingOf(pid)]));
 }
 
 const names = (observations: Observation[]) => observations.map(({ app, worker }) => `${app}/${worker}`);
@@ -69,6 +69,24 @@ t.test('who claims a pid that nobody has is not shown', (t) => {
   t.strictSame(names(slots.place([agent(1), agent(2)], readings(2), new Set())), ['tool/0']);
   t.strictSame(names(slots.place([agent(1), agent(2)], readings(1), new Set())), ['tool/1'], 'while 2 keeps its place');
   t.strictSame(place(slots, [agent(1), agent(2)]), ['tool/1', 'tool/0']);
+  t.end();
+});
+
+t.test('what lies in the trees of several counts once, with the one next above it', (t) => {
+  const cluster = [readingOf(1, 2, 3, 20, 21, 30), readingOf(2, 20, 21), readingOf(3, 30), readingOf(20)];
+  const wholes = [...cluster, readingOf(9, 90)];
+  const slots = new UnmanagedSlots();
+  const look = (...pids: number[]) =>
+    slots.place(pids.map((pid) => agent(pid)), new Map(wholes.map((whole) => [whole.root.pid, whole])), new Set());
+  const treesOf = (seen: Observation[]) => seen.map(({ reading }) => reading!.tree.map(({ pid }) => pid));
+  const all = look(20, 1, 9, 2, 3);
+  t.strictSame(names(all), ['tool/0', 'tool/1', 'tool/2', 'tool/3', 'tool/4'], 'each is to be seen');
+  t.strictSame(treesOf(all), [[20], [1], [9, 90], [2, 21], [3, 30]]);
+  t.strictSame(all.map(({ reading }) => reading!.treeRssBytes), [1, 1, 2, 2, 2], 'and the sum is true');
+  for (const { reading } of all) t.equal(reading!.root, reading!.tree[0]);
+  t.equal(all[1]!.reading!.root.waitedCpuSeconds, undefined, 'a worker that has ended is not counted with the primary');
+  t.equal(all[4]!.reading!.root.waitedCpuSeconds, 5);
+  t.strictSame(treesOf(look(1, 3)), [[1, 2, 20, 21], [3, 30]], 'who has no place belongs to whoever is above');
   t.end();
 });
 
