@@ -4,10 +4,16 @@ import { AllocationProfiler } from './profiler.cjs';
 import { EVIDENCE_FILES, MAX_LACKS, MAX_LACK_LENGTH, type EvidenceFile } from './protocol.cjs';
 import { diagnosticReport } from './report.cjs';
 import { writeSnapshot } from './snapshot.cjs';
+import type { Threads } from './threads.cjs';
 
 /** What this process can tell of itself before it is stopped. All of it holds the app while it is made. */
 export class Evidence {
   readonly #profiler = new AllocationProfiler();
+  readonly #threads: Threads;
+
+  constructor(threads: Threads) {
+    this.#threads = threads;
+  }
 
   /** Samples allocations from now on, or no more. Does not throw: why it failed is told when the profile is asked for. */
   profile(on: boolean): void {
@@ -32,7 +38,7 @@ export class Evidence {
       if (file === 'heap.heapsnapshot') {
         whole(path, writeSnapshot);
       } else {
-        const text = JSON.stringify(file === 'report.json' ? diagnosticReport() : this.#profiler.take());
+        const text = JSON.stringify(file === 'report.json' ? diagnosticReport(this.#threads) : this.#profiler.take());
         whole(path, (unfinished) => writeText(unfinished, text));
       }
       return null;

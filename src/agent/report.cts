@@ -1,4 +1,5 @@
 import { hidden } from './secrets.cjs';
+import type { Threads } from './threads.cjs';
 
 type Fields = Record<string, unknown>;
 
@@ -18,13 +19,15 @@ const SECTIONS = [
   'sharedObjects',
 ] as const;
 
-/** Throws where Node would ask the network while it makes one. */
-export function diagnosticReport(): Fields {
+/** Throws where Node would ask the network while it makes one, or wait for worker threads. */
+export function diagnosticReport(threads: Threads): Fields {
   const { report } = process;
   // Without it, the report looks up the name of every socket's other end, and holds the loop until DNS has answered.
   if (!report || !('excludeNetwork' in report)) {
     throw new Error(`it takes Node.js 20.13 or newer, and this is ${process.version}`);
   }
+  const why = threads.whyNotAsked();
+  if (why !== null) throw new Error(why);
   const switches = report as { excludeNetwork: boolean };
   const was = switches.excludeNetwork;
   switches.excludeNetwork = true;

@@ -5,6 +5,7 @@ import { createMeter } from './meter.cjs';
 import { socketPaths } from './paths.cjs';
 import { Servers } from './servers.cjs';
 import type { SharedPort } from './shared-port.cjs';
+import { Threads } from './threads.cjs';
 
 /** What an agent that was loaded later is told, instead of by the environment, which the app's children inherit. */
 export interface Told {
@@ -18,6 +19,7 @@ export interface Told {
 export function start({ app, socket }: Told = {}): void {
   const servers = new Servers();
   servers.watch(inheritedPort());
+  const threads = new Threads();
   const meter = createMeter();
   const drainage = once(() => {
     const { Drainage } = require('./drain.cjs') as typeof import('./drain.cjs');
@@ -29,7 +31,7 @@ export function start({ app, socket }: Told = {}): void {
   });
   const evidence = once(() => {
     const { Evidence } = require('./evidence.cjs') as typeof import('./evidence.cjs');
-    return new Evidence();
+    return new Evidence(threads);
   });
   let wasProfiled = false;
   const source: AgentSource = {

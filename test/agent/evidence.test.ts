@@ -1,11 +1,34 @@
 /** What a process tells of itself before it is stopped, on every Node. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import { parseProfile, rankSuspects } from '../../src/act/evidence/suspects.js';
 import { sourceLocator } from '../../src/act/evidence/source-maps.js';
 import { NODE_MAJORS, needParts } from '../parts/index.js';
 import { builtAgent, openHub, runApp, shortFolder, untilStats, writeApp } from './support.js';
+
+/**
+ * Starts a thread that is in one native call for three seconds; says how long its own loop has stood still at most.
+ * `attach` has the agent come now.
+ */
+const THREADS = `
+let last = performance.now(), most = 0;
+setInterval(() => {
+  const now = performance.now();
+  most = Math.max(most, now - last);
+  last = now;
+}, 10);
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  if (line === 'wait') return;
+  if (line === 'attach') require(process.env.ATTACHED).attach({ socket: process.env.HEAPWARDEN_SOCKET });
+  if (line === 'load') require('node:worker_threads');
+  if (line !== 'thread') return console.log(Math.round(most));
+  const call = "require('node:child_process').execSync('sleep 3')";
+  const { Worker } = require('node:worker_threads');
+  const code = "require('node:worker_threads').parentPort.postMessage('busy');" + call;
+  new Worker(code, { eval: true }).once('message', console.log).once('exit', () => console.log('ended'));
+});
+`;
 
 /** So many that V8 does not inline the function into its caller, of which alone its profile would know then. */
 const FIELDS = Array.from({ length: 80 }, (_, i) => `f${i}: id + ${i} / 3`).join(', ');
@@ -86,6 +109,39 @@ for (const major of NODE_MAJORS) {
     t.equal(await app.ask('still here'), '16 still here');
   });
 }
+
+for (const major of NODE_MAJORS.filter((known) => known >= 20)) {
+  t.test(`Node ${major}: no report while a worker thread would hold the app for it`, async (t) => {
+    const parts = needParts(t, `node-${major}`);
+    if (!parts) return;
+    const { hub, app, into } = await started(t, parts[`node-${major}`], THREADS);
+    const gather = () => hub.gather(app.pid, { folder: into, files: ['report.json'] }, PATIENCE_MS);
+    t.equal(await app.ask('thread'), 'busy');
+    const why = 'no report.json: 1 worker thread runs, and Node would hold the app until each has answered';
+    t.strictSame(await gather(), [why]);
+    const stoodStill = Number(await app.ask('how long'));
+    t.ok(stoodStill < 1500, `its loop stood still for ${stoodStill} ms at most`);
+    t.equal(await app.ask('wait'), 'ended');
+    t.strictSame(await gather(), [], 'there is none any more');
+  });
+}
+
+t.test('an agent that comes later knows only of threads that nobody could have started', async (t) => {
+  const folder = shortFolder(t);
+  const path = join(folder, 'agent.sock');
+  const { hub } = await openHub(t, path);
+  const env = { HEAPWARDEN_SOCKET: path, ATTACHED: join(dirname(builtAgent(folder)), 'attached.cjs') };
+  const script = writeApp(folder, 'threads.cjs', THREADS);
+  const lacksOf = async (...words: string[]) => {
+    const app = runApp(t, process.execPath, [script], env);
+    for (const word of words) await app.ask(word);
+    await untilStats(hub, app.pid);
+    return hub.gather(app.pid, { folder, files: ['report.json'] }, PATIENCE_MS);
+  };
+  t.match(await lacksOf('load', 'attach'), [/^no report\.json: worker threads may run from before the agent came, /]);
+  t.match(await lacksOf('attach', 'thread'), [/^no report\.json: 1 worker thread runs, /]);
+  t.strictSame(await lacksOf('attach', 'load'), []);
+});
 
 /** Hot before the profiler starts, so that V8 has inlined `keep` into `handle` by then. */
 const INLINES = `
