@@ -28,7 +28,8 @@ export class Drainage {
 
   /**
    * True when no connection is left; false where some still were after `timeoutMs`: requests that take longer,
-   * WebSockets, server-sent events, HTTP/2 sessions. Never rejects. Asked again, it is the first time that counts.
+   * WebSockets, server-sent events, HTTP/2 sessions; and where there may be servers of which nothing is known. Never
+   * rejects. Asked again, it is the first time that counts.
    */
   drain(timeoutMs: number): Promise<boolean> {
     this.#running ??= this.#drain(timeoutMs).catch(() => false);
@@ -54,7 +55,7 @@ export class Drainage {
       if (!isDrained && !isOver) continue;
       setTimeout(() => {}, LINGER_MS);
       if (isDrained) unsubscribe(REQUEST_START, sayClose);
-      return isDrained;
+      return isDrained && !this.#servers.mayMiss(servers);
     }
   }
 }

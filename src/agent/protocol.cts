@@ -91,7 +91,7 @@ export type AgentFrame =
   | { type: 'stats'; n: number; request?: number; stats: RuntimeStats }
   /** The `drain`, `arm`, `profile`, `collect` or `gather` of this number has been read: no frozen process says so. */
   | { type: 'heard'; request: number }
-  /** The end of a drain: `complete` where no connection was left, else its time was over. */
+  /** The end of a drain: `complete` where no connection was left; else its time was over, or it may not know of all. */
   | { type: 'drained'; request: number; complete: boolean }
   /** The end of a gather: what is not in the folder now, and why, in a sentence each. */
   | { type: 'gathered'; request: number; lacks: string[] };

@@ -6,6 +6,12 @@ import type { SharedPort } from './shared-port.cjs';
 export class Servers {
   readonly #known = new Set<WeakRef<Server>>();
   readonly #gone = new FinalizationRegistry((ref: WeakRef<Server>) => this.#known.delete(ref));
+  readonly #isLate: boolean;
+
+  /** `isLate`: the agent has come into a running process, and what listened by then it has not seen. */
+  constructor({ isLate }: { isLate: boolean }) {
+    this.#isLate = isLate;
+  }
 
   /**
    * Looks on whenever listen() is called, and lets `shared` take its port; all else is as it was. A wrapper of a public
@@ -30,7 +36,24 @@ export class Servers {
 
   /** Those that listen now. */
   listening(): Server[] {
-    const servers = [...this.#known].map((ref) => ref.deref()).filter((server) => server?.listening);
+    const known = [...this.#known].map((ref) => ref.deref());
+    const servers = [...known, ...(this.#isLate ? openServers() : [])].filter((server) => server?.listening);
     return [...new Set(servers)] as Server[];
   }
+
+  /**
+   * Whether there may be others than these. Node names none that is unref'd, and in a cluster's worker, where the
+   * primary listens, only those that have a connection now.
+   */
+  mayMiss(servers: readonly Server[]): boolean {
+    return this.#isLate && (servers.length === 0 || isClusterWorker());
+  }
 }
+
+/** By their handles, and by those of their connections. Undocumented, but in every Node from 18 to 26. */
+function openServers(): Server[] {
+  const handles = (process as { _getActiveHandles?: () => { server?: unknown }[] })._getActiveHandles?.() ?? [];
+  return handles.flatMap((handle) => [handle, handle.server]).filter((one): one is Server => one instanceof Server);
+}
+
+const isClusterWorker = (): boolean => (require('node:cluster') as typeof import('node:cluster')).isWorker;

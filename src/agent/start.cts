@@ -16,8 +16,9 @@ export interface Told {
 }
 
 /** Measures this process and reports to the warden for as long as the process lives. */
-export function start({ app, socket }: Told = {}): void {
-  const servers = new Servers();
+export function start(told?: Told): void {
+  const { app, socket } = told ?? {};
+  const servers = new Servers({ isLate: told !== undefined });
   servers.watch(inheritedPort());
   const threads = new Threads();
   const meter = createMeter();

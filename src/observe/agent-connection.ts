@@ -141,7 +141,8 @@ export class AgentConnection {
 
   /**
    * Asks the process to take no new connections and to finish its requests. True when no connection is left; false
-   * where some are after `timeoutMs`, and at once where it does not hear, being frozen.
+   * where some are after `timeoutMs`, where the agent may not know of all, and at once where it does not hear, being
+   * frozen.
    */
   async drain(timeoutMs: number): Promise<boolean> {
     const done = this.#send((request) => ({ type: 'drain', request, timeout_ms: timeoutMs }), async (errand) => {

@@ -105,7 +105,8 @@ export interface ReadyTarget {
 
 /**
  * Asks the agent inside a process to take no new connections and to finish the requests it has; true when it has, false
- * where there is no agent, it does not answer, or `timeoutMs` have gone by. observe/ provides it.
+ * where there is no agent, it does not answer, it may not know of all, or `timeoutMs` have gone by. observe/ provides
+ * it.
  */
 export type Drain = (process: ProcessId, timeoutMs: number) => Promise<boolean>;
 

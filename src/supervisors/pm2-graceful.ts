@@ -170,7 +170,7 @@ export class GracefulRestarts {
     const old = pid === null ? null : await processes.identify(pid);
     this.#drained = pid;
     if (!old || (await drain(old, stopTimeoutMs))) return;
-    const why = 'its agent is not there, or they take longer than stop_timeout';
+    const why = 'its agent is not there or came too late to know its servers, or they take longer than stop_timeout';
     log.warn(`"${name}" (pm_id ${pmId}) is stopped though its requests may not be done: ${why}`, { app: name, pid });
   }
 

@@ -1,6 +1,6 @@
 /** A process that is about to be stopped: nothing that has begun is broken off, and nothing new begins. */
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { AgentHub } from '../../src/observe/hub.js';
 import { until } from '../observe/support.js';
@@ -111,6 +111,59 @@ t.test('an app that ends itself on SIGTERM does so, with its server closed alrea
   t.equal(await app.exited, 7);
   t.match(app.output(), 'ERR_SERVER_NOT_RUNNING');
 });
+
+/** Has the agent come when it listens already; says its port and its pid. */
+const LATE = `
+  const attach = () => require(process.env.ATTACHED).attach({ socket: process.env.HEAPWARDEN_SOCKET });
+  const server = require('node:http').createServer((request, response) => {
+    setTimeout(() => response.end(String(process.pid)), request.url === '/slow' ? 1000 : 0);
+  });
+  server.listen(0, '127.0.0.1', () => {
+    attach();
+    console.log(JSON.stringify([server.address().port, process.pid]));
+  });`;
+const LATE_CLUSTER = `
+  const cluster = require('node:cluster');
+  if (cluster.isPrimary) cluster.fork();
+  else {${LATE}}`;
+
+async function serveLate(t: Test, node: string, source: string) {
+  const folder = shortFolder(t);
+  const socket = join(folder, 'agent.sock');
+  const { hub } = await openHub(t, socket);
+  const env = { HEAPWARDEN_SOCKET: socket, ATTACHED: join(dirname(builtAgent(folder)), 'attached.cjs') };
+  const app = runApp(t, node, [writeApp(folder, 'app.cjs', source)], env);
+  const [port, pid] = JSON.parse(await app.ask('listen')) as [number, number];
+  await untilStats(hub, pid);
+  return { hub, pid, url: `http://127.0.0.1:${port}/` };
+}
+
+for (const node of NODES) {
+  t.test(`${node}: an agent that comes later finds what listens already, or says that it may not have`, async (t) => {
+    const parts = needParts(t, node);
+    if (!parts) return;
+    const plain = await serveLate(t, parts[node], LATE);
+    const slow = get(`${plain.url}slow`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const drained = plain.hub.drain(plain.pid, 20_000);
+    await until('the port to be closed', () => isClosed(plain.url));
+    t.match(await slow, { status: 200, body: String(plain.pid) });
+    t.equal(await drained, true);
+
+    const unseen = await serveLate(t, parts[node], LATE_CLUSTER);
+    t.equal(await unseen.hub.drain(unseen.pid, 20_000), false, 'a server in a worker of a cluster');
+    const seen = await serveLate(t, parts[node], LATE_CLUSTER);
+    const idle = keepAlive(t);
+    t.match(await get(seen.url, idle), { status: 200, connection: 'keep-alive' });
+    const inPart = seen.hub.drain(seen.pid, 20_000);
+    await until('the port to be closed', () => isClosed(seen.url));
+    t.match(await get(seen.url, idle), { status: 200, connection: 'close' }, 'one that has a connection is found');
+    t.equal(await inPart, false, 'but there may be others');
+
+    const unref = await serveLate(t, parts[node], `${LATE} server.unref(); setInterval(() => {}, 1000);`);
+    t.equal(await unref.hub.drain(unref.pid, 20_000), false, 'where it finds none, there may be one all the same');
+  });
+}
 
 t.test('a process without a server has nothing to finish', async (t) => {
   const { app, hub } = await serve(t, process.execPath, `process.stdin.once('data', () => console.log(0)).resume();`);
