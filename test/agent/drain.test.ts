@@ -135,7 +135,7 @@ async function serveLate(t: Test, node: string, source: string) {
   const app = runApp(t, node, [writeApp(folder, 'app.cjs', source)], env);
   const [port, pid] = JSON.parse(await app.ask('listen')) as [number, number];
   await untilStats(hub, pid);
-  return { hub, pid, url: `http://127.0.0.1:${port}/` };
+  return { app, hub, pid, url: `http://127.0.0.1:${port}/` };
 }
 
 for (const node of NODES) {
@@ -149,6 +149,7 @@ for (const node of NODES) {
     await until('the port to be closed', () => isClosed(plain.url));
     t.match(await slow, { status: 200, body: String(plain.pid) });
     t.equal(await drained, true);
+    t.equal(plain.app.output().split('\n').length, 2, 'it says nothing but its port');
 
     const unseen = await serveLate(t, parts[node], LATE_CLUSTER);
     t.equal(await unseen.hub.drain(unseen.pid, 20_000), false, 'a server in a worker of a cluster');
