@@ -4,6 +4,9 @@ import type { AppConfig, Config } from './schema.js';
 /** `for` of the limit alerts in rules/heapwarden.rules.yml; PromQL cannot take a duration from a metric. */
 const RULES_HOLD_MS = 30_000;
 
+/** `for` of HeapwardenRestartOverdue there. */
+const RULES_OVERDUE_MS = 900_000;
+
 /** The default of restart.stop_timeout, which nobody has asked for. */
 const STOP_TIMEOUT_MS = 10_000;
 
@@ -41,6 +44,12 @@ export function noticesOf(config: Config, platform: NodeJS.Platform = process.pl
       if (config.trigger === 'embedded' || hold === RULES_HOLD_MS) continue;
       const [ours, theirs] = [formatDuration(hold), formatDuration(RULES_HOLD_MS)];
       add(`limits.${resource}.for`, `(${ours}) is not known to the alert rules, which wait ${theirs}; change it there too`);
+    }
+    const { jitter } = app.restart;
+    if (jitter >= RULES_OVERDUE_MS) {
+      const [ours, theirs] = [formatDuration(jitter), formatDuration(RULES_OVERDUE_MS)];
+      const rule = `HeapwardenRestartOverdue waits ${theirs}`;
+      add('restart.jitter', `(${ours}) is not known to the alert rules: ${rule}; change it there too`);
     }
     return notices;
   });

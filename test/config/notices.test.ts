@@ -22,6 +22,14 @@ t.test('a `for` that the alert rules do not share', async (t) => {
   }
 });
 
+t.test('a jitter for which the alert rules call a restart overdue', async (t) => {
+  const noticesWith = (jitter: string) => noticesOf(parse(`${pm2}, restart: { jitter: ${jitter} }`));
+  t.strictSame(noticesWith('899s'), []);
+  const what = 'is not known to the alert rules: HeapwardenRestartOverdue waits 15m; change it there too';
+  const message = `app "shop": restart.jitter (15m) ${what}`;
+  t.strictSame(noticesWith('15m'), [{ app: 'shop', key: 'restart.jitter', message }]);
+});
+
 t.test('settings without effect', async (t) => {
   const cases: [string, [key: string, what: string][]][] = [
     [pm2, []],
