@@ -1,7 +1,8 @@
 /** One app in depth. */
 import { forecast, gaveBack, growth, info, lastRestart, memory, share, started, state } from './columns.js';
 import {
-  CARRIED_OUT, OF_APP, OF_WORKER, UIDS, VARIABLES, WORKER, dashboard, inDepth, linkTo, shareOf, statusPage, type Dashboard,
+  CARRIED_OUT, OF_APP, OF_WORKER, UIDS, VARIABLES, WORKER, dashboard, inDepth, linkTo, shareOf, sinceTurned, statusPage,
+  type Dashboard,
 } from './dashboard.js';
 import { graph, row, stat, table, type Query, type Size } from './panels.js';
 
@@ -102,7 +103,7 @@ export const appInDepth = (): Dashboard =>
         queries: [{ expr: of('heapwarden_nodejs_eventloop_utilization_ratio'), legend: WORKER }] }, { max: 1 }),
       graph({ title: 'Since the event loop last turned', description: 'By the agent’s heartbeat, with the limits for a freeze.', unit: 's', size: HALF,
         queries: [
-          { expr: `time() - ${of('heapwarden_nodejs_eventloop_heartbeat_timestamp_seconds')}`, legend: WORKER },
+          { expr: sinceTurned(OF_WORKER), legend: WORKER },
           ...limitsOf('heapwarden_limit_seconds', 'freeze'),
         ] }, { limits: COLOURS, links: LINKS }),
       row('Process'),
@@ -119,7 +120,7 @@ export const appInDepth = (): Dashboard =>
       graph({ title: 'Refusals', description: 'Restarts that were asked for and not done, by why, of the whole app. The runbook has a table of what to do about each.', unit: 'short', size: HALF, empty: 'None in this time',
         queries: [{ expr: `sum by (refusal) (increase(heapwarden_restart_refusals_total{${OF_APP}}[$__rate_interval])) > 0`, legend: '{{refusal}}' }] }, { bars: true }),
       graph({ title: 'Memory that the last restart gave back', description: 'Before minus after. Near 0: the restart did not help.', unit: 'decbytes', size: HALF, empty: 'No restart yet',
-        queries: [{ expr: of('heapwarden_restart_reclaimed_bytes'), legend: WORKER }] }, { links: LINKS }),
+        queries: [{ expr: of('heapwarden_restart_reclaimed_bytes'), legend: WORKER }] }, { min: null, links: LINKS }),
       graph({ title: 'Age of the processes', description: 'It falls to 0 at every start, also at those that heapwarden did not cause: a drop without a mark is a crash, a deployment, or the supervisor. With the limits for uptime.', unit: 's', size: HALF,
         queries: [{ expr: `time() - ${of('heapwarden_process_start_time_seconds')}`, legend: WORKER }, ...limitsOf('heapwarden_limit_seconds', 'uptime')] },
         { limits: COLOURS, links: LINKS }),

@@ -28,6 +28,12 @@ export const shareOf = (selector: string): string =>
   `heapwarden_process_resident_memory_bytes{${selector}} / on (job, instance, app) group_left ` +
   `heapwarden_limit_bytes{${OF_APP}, resource="rss", level="restart"}`;
 
+/** Taken at the scrape that saw it, as in the alert rules: time() would add up to a whole scrape interval. */
+export function sinceTurned(selector: string): string {
+  const heartbeat = `heapwarden_nodejs_eventloop_heartbeat_timestamp_seconds{${selector}}`;
+  return `timestamp(${heartbeat}) - ${heartbeat}`;
+}
+
 /** `cancelled`: nothing was done, as there was no reason for it any more. */
 export const CARRIED_OUT = 'result!="cancelled"';
 export const DID_NOT_HELP = 'result!~"recovered|cancelled"';

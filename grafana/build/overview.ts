@@ -2,7 +2,7 @@
 import { forecast, growth, memory, share, state } from './columns.js';
 import {
   CARRIED_OUT, DID_NOT_HELP, EACH_WORKER, OF_APP, OF_WARDEN, UIDS, VARIABLES, WORKER, dashboard, inDepth, linkTo, shareOf,
-  statusPage, type Dashboard,
+  sinceTurned, statusPage, type Dashboard,
 } from './dashboard.js';
 import { graph, row, stat, table, type Size } from './panels.js';
 
@@ -86,7 +86,7 @@ export const overview = (): Dashboard =>
       graph({ title: 'Event-loop delay', description: '99th percentile over the agent’s own window of each worker.', unit: 's', size: HALF,
         queries: [{ expr: `heapwarden_nodejs_eventloop_lag_p99_seconds{${OF_APP}}`, legend: WORKER }] }, { links: LINKS }),
       graph({ title: 'Since the event loop last turned', description: 'A process whose event loop does not turn answers nobody; its agent’s heartbeat tells.', unit: 's', size: HALF,
-        queries: [{ expr: `time() - heapwarden_nodejs_eventloop_heartbeat_timestamp_seconds{${OF_APP}}`, legend: WORKER }] }, { links: LINKS }),
+        queries: [{ expr: sinceTurned(OF_APP), legend: WORKER }] }, { links: LINKS }),
       row('heapwarden itself'),
       stat({ title: 'Agents', description: 'Agents that report in, also of apps that are not configured.', unit: 'short', size: SMALL, queries: [{ expr: `sum(heapwarden_agents_connected{${OF_WARDEN}})` }] }),
       stat({ title: 'Failed reloads', description: 'Wardens whose last reload failed: they run on with the config before.', unit: 'short', size: SMALL,

@@ -76,7 +76,8 @@ export interface GraphOptions {
   stacked?: boolean;
   /** A count for each stretch of time, in place of a line. */
   bars?: boolean;
-  min?: number;
+  /** 0 unless said; null where values may be below it. */
+  min?: number | null;
   max?: number;
   /** Ends of the names of series that are limits, with their colours: dashed lines, not filled, not stacked. */
   limits?: Readonly<Record<string, string>>;
@@ -103,7 +104,7 @@ export function graph(panel: Base, options: GraphOptions = {}): Unplaced {
   };
   const steps = Object.entries(lines ?? {}).map(([color, value]) => ({ color, value }));
   const defaults = {
-    min,
+    ...(min === null ? {} : { min }),
     ...(max === undefined ? {} : { max }),
     ...(bars ? { decimals: 0 } : {}),
     ...(lines ? { thresholds: { mode: 'absolute', steps: [{ color: 'transparent', value: null }, ...steps] } } : {}),

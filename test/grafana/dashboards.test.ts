@@ -64,6 +64,10 @@ for (const file of FILES) {
       t.strictSame([target.instant, target.range], [!isGraph, isGraph], `${name}: what is now is asked for once`);
       t.equal(target.format, panel.type === 'table' ? 'table' : 'time_series', name);
       if (isGraph) t.not(target.legendFormat, '__auto', `${name}: has a legend for people`);
+      // time() would call a healthy loop frozen for up to a scrape interval.
+      if (target.expr.includes('_heartbeat_')) t.match(target.expr, /^timestamp\((.+)\) - \1$/, name);
+      const { min } = panel.fieldConfig!.defaults;
+      if (isGraph) t.equal(min, target.expr.includes('_reclaimed_') ? undefined : 0, `${name}: what may be below 0 is shown`);
     }
     const bytes = dashboard.panels.filter(({ fieldConfig }) => fieldConfig?.defaults.unit === 'bytes').map(({ title }) => title);
     t.strictSame(bytes, [], 'decimal, as heapwarden.yml and the incidents have them: decbytes');

@@ -25,7 +25,10 @@ export interface PanelModel {
   description?: string;
   datasource?: unknown;
   interval?: string;
-  fieldConfig?: { defaults: { unit?: string; noValue?: string; links?: { url: string }[] }; overrides: Override[] };
+  fieldConfig?: {
+    defaults: { unit?: string; min?: number; noValue?: string; links?: { url: string }[] };
+    overrides: Override[];
+  };
   targets?: Target[];
   transformations?: { id: string; options: { indexByName?: Record<string, number> } }[];
   gridPos: { x: number; y: number; w: number; h: number };
