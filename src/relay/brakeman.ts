@@ -55,6 +55,7 @@ export class Brakeman {
     this.#over(delivery, hasBegun);
     if (!decisions?.some(isPassing)) return true;
     this.#hold(delivery, ASK_AGAIN_MS);
+    delivery.releasedAtMs = null;
     delivery.problem = `the warden refused it for now: ${decisions.filter(isPassing).join(', ')}`;
     return false;
   }
@@ -132,8 +133,12 @@ export class Brakeman {
       const brake = brakes.get(app) ?? brakeOf(this.#machines(app), config);
       brakes.set(app, brake);
       delivery.problem = brake({ instance, worker: alert.labels['worker'] || null });
-      if (delivery.problem !== null) continue;
+      if (delivery.problem !== null) {
+        delivery.releasedAtMs = null;
+        continue;
+      }
       delivery.isHeld = false;
+      delivery.releasedAtMs ??= clock.now(); // from one attempt that fails to the next the time runs on
       this.#restarts.add({ delivery, startedAtMs: clock.monotonic(), answeredAtMs: null });
       brakes.delete(app); // it knows of one more now
       void deliver(instance);

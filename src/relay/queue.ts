@@ -20,6 +20,8 @@ export interface Delivery {
   isHeld: boolean;
   /** Not before this, by that clock, where it is held. */
   dueAt: number;
+  /** When the brake let it go that has not been answered since; as sinceMs. */
+  releasedAtMs: number | null;
   isOnDisk: boolean;
   attempts: number;
   /** Why it has not been delivered yet. */
@@ -42,7 +44,7 @@ export function deliveryOf(
   const asks = alert.status === 'firing' && alert.labels['action'] === 'restart';
   return {
     instance, alert, bytes: bytesOf(alert), sinceMs: clock.now(), heardAt: at, isBraked: isBraked && asks,
-    isHeld: isBraked && asks, dueAt: at, isOnDisk: false, attempts: 0, problem: null,
+    isHeld: isBraked && asks, dueAt: at, releasedAtMs: null, isOnDisk: false, attempts: 0, problem: null,
   };
 }
 

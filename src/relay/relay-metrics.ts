@@ -1,7 +1,7 @@
 import { Counter, Registry } from 'prom-client';
 import { familiesOf } from '../publish/counters.js';
 import { gauge, seconds, type Family } from '../publish/family.js';
-import type { Delivery, Queue } from './queue.js';
+import type { Queue } from './queue.js';
 import type { Verdict } from './verdict.js';
 
 export const UNDELIVERABLE = [
@@ -76,9 +76,9 @@ export interface RelayView {
 export function relayFamilies({ version, queue, targets }: RelayView): Family[] {
   const all = queue.all();
   const one = (name: string, help: string, value: number) => gauge(name, help, [{ labels: {}, value }]);
-  const oldest = (name: string, help: string, of: readonly Delivery[]) => {
+  const oldest = (name: string, help: string, timesMs: readonly number[]) => {
     // No sample while there is none: a time of 0 would be the oldest of all.
-    const value = of.reduce((least, { sinceMs }) => Math.min(least, sinceMs), Infinity);
+    const value = timesMs.reduce((least, time) => Math.min(least, time), Infinity);
     return gauge(name, help, Number.isFinite(value) ? [{ labels: {}, value: seconds(value) }] : []);
   };
   return [
@@ -90,13 +90,13 @@ export function relayFamilies({ version, queue, targets }: RelayView): Family[] 
     one('heapwarden_relay_held_alerts', 'Alerts that the brake holds.', all.filter(({ isHeld }) => isHeld).length),
     oldest(
       'heapwarden_relay_oldest_undelivered_timestamp_seconds',
-      'When the oldest alert came that cannot be delivered; absent while there is none. The held ones are not meant.',
-      all.filter(({ isHeld }) => !isHeld),
+      'When the oldest alert that is not held came, or was let go by the brake; absent while there is none.',
+      all.filter(({ isHeld }) => !isHeld).map(({ sinceMs, releasedAtMs }) => releasedAtMs ?? sinceMs),
     ),
     oldest(
       'heapwarden_relay_oldest_held_timestamp_seconds',
       'When the oldest alert came that the brake holds; absent while there is none.',
-      all.filter(({ isHeld }) => isHeld),
+      all.filter(({ isHeld }) => isHeld).map(({ sinceMs }) => sinceMs),
     ),
     one('heapwarden_relay_targets', 'Wardens in the list of targets.', targets.count),
     one('heapwarden_relay_targets_refresh_successful', '1 where the last look at the list of targets was good.', targets.isGood ? 1 : 0),

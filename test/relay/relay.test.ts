@@ -302,6 +302,41 @@ t.test('the brake: how long it holds does not hang on the time of day', async (t
   await waitFor('the restart', () => warden!.restarts === 1);
 });
 
+t.test('the brake: what it held has not waited for its warden, until it is let go', async (t) => {
+  const brake = 'brake: { max_restarts: 1, min_up: 0%, refresh_interval: 100ms }';
+  const fixture = await RelayFixture.start(t, 1, `${QUICK}\n${brake}`);
+  const [warden] = fixture.wardens;
+  warden!.decide = () => 'cooldown';
+  await fixture.send([alertFor(warden!.address)]);
+  await waitFor('the refusal', () => fixture.relay!.deliveries()[0]?.problem?.includes('refused it for now: cooldown'));
+  const letTimePass = (): void => {
+    fixture.clock.wallMs += 600_000;
+    fixture.clock.aheadMs += 600_000;
+  };
+  /** Seconds; 0 where nothing waits for its warden. */
+  const waited = async (): Promise<number> => {
+    const since = await fixture.metric('heapwarden_relay_oldest_undelivered_timestamp_seconds');
+    return since === null ? 0 : fixture.clock.now() / 1000 - since;
+  };
+
+  let answer = (): void => {};
+  warden!.until = new Promise((resolve) => {
+    answer = resolve;
+  });
+  letTimePass();
+  await waitFor('it to be asked again', () => warden!.requests.length === 2);
+  const beforeTheAnswer = await waited();
+  t.ok(beforeTheAnswer > 0 && beforeTheAnswer < 60, `${beforeTheAnswer} s, of ten minutes`);
+  answer();
+  await waitFor('the second refusal', () => fixture.relay!.deliveries()[0]?.held);
+
+  warden!.refuse = () => ({ status: 401 });
+  letTimePass();
+  await waitFor('a second attempt', () => warden!.requests.length >= 4);
+  letTimePass();
+  await waitFor('the time over both', async () => (await waited()) >= 600);
+});
+
 t.test('the brake: an app of which too little is known to be up is left alone', async (t) => {
   const brake = 'brake: { max_restarts: 4, min_up: 75%, refresh_interval: 100ms }';
   const fixture = await RelayFixture.start(t, 4, `${QUICK}\n${brake}`);

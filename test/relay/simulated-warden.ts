@@ -26,6 +26,8 @@ export class SimulatedWarden {
   refuse: (alerts: readonly RelayedAlert[]) => { status: number; headers?: Record<string, string> } | null = () => null;
   /** What it says of an alert instead of deciding. */
   decide: ((alert: RelayedAlert) => string) | null = null;
+  /** What its answers about alerts wait for. */
+  until: Promise<void> = Promise.resolve();
   token: string;
   readonly workers: Map<string, { worker: string; up: boolean; restarting: boolean }[]>;
   restarts = 0;
@@ -84,6 +86,7 @@ export class SimulatedWarden {
     }
     const { alerts } = JSON.parse(body) as { alerts: RelayedAlert[] };
     this.requests.push({ url: request.url ?? '', alerts: alerts.length });
+    await this.until;
     const refusal = this.refuse(alerts);
     if (refusal) return answer(refusal.status, { message: 'as the test says' }, refusal.headers);
     this.received.push(...alerts);
