@@ -10,6 +10,7 @@ import { processes, run, systemctl } from './systemd-units.js';
 const file = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const ADDRESS = 'http://127.0.0.1:9973';
 const get = async <T>(path: string): Promise<T> => (await fetch(ADDRESS + path)).json() as Promise<T>;
+const isReady = () => fetch(`${ADDRESS}/-/ready`).then(({ ok }) => ok, () => false);
 const shop = async () => (await get<{ apps: AppStatus[] }>('/api/v1/apps')).apps.find(({ app }) => app === 'shop')?.workers[0];
 
 // As an administrator would install them; only the program is this repository's.
@@ -55,7 +56,7 @@ t.test('a leaking service is restarted within its limits by a warden without rig
   t.teardown(() => {
     if (!t.passing()) t.comment(run('journalctl', '--no-pager', '-u', 'heapwarden', '-u', 'shop', '-o', 'cat'));
   });
-  await waitFor('the warden to be ready', () => fetch(`${ADDRESS}/-/ready`).then(({ ok }) => ok, () => false));
+  await waitFor('the warden to be ready', isReady);
   const pid = Number(systemctl('show', '-P', 'MainPID', 'heapwarden'));
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   t.match(status, /^Uid:\s+7310\s/m, 'it is nobody');
@@ -88,4 +89,14 @@ t.test('it reloads, and ends, as the unit says', async (t) => {
   systemctl('stop', 'heapwarden');
   t.equal(systemctl('show', '-P', 'Result', 'heapwarden').trim(), 'success');
   t.match(readFileSync('/var/lib/heapwarden/journal.jsonl', 'utf8'), /"shop"/, 'the record stays');
+});
+
+t.test('it gives its socket to another group of its own', async (t) => {
+  const [, , group] = run('getent', 'group', 'systemd-journal').split(':');
+  writeFileSync('/etc/heapwarden/heapwarden.yml', `agent_socket_group: ${group}\n`);
+  systemctl('start', 'heapwarden');
+  t.teardown(() => systemctl('stop', 'heapwarden'));
+  await waitFor('the warden to be ready', isReady);
+  const { gid, mode } = statSync('/run/heapwarden/agent.sock');
+  t.strictSame([gid, mode & 0o777], [Number(group), 0o660]);
 });
