@@ -231,6 +231,22 @@ t.test('PrometheusRule: every expression is the one that promtool has tested', a
   }
 });
 
+t.test('AlertmanagerConfig of the DaemonSet: people are told all but what a node cannot know', async (t) => {
+  type Spec = ReturnType<typeof alertmanagerSpec>;
+  const { metadata, spec } = theOne('AlertmanagerConfig', 'heapwarden-node');
+  t.equal(metadata.namespace, theOne('DaemonSet', 'heapwarden').metadata.namespace, 'whose alerts alone it matches');
+  const own = spec as unknown as Spec;
+  t.strictSame(own.inhibitRules, (theOne('AlertmanagerConfig', 'heapwarden').spec as unknown as Spec).inhibitRules);
+  t.strictSame(own.receivers, [{ name: 'people' }, { name: 'nobody' }], 'no webhook');
+  const [unknowable, ...others] = own.route.routes!;
+  t.strictSame([own.route.receiver, unknowable!.receiver, others], ['people', 'nobody', []]);
+  const [matcher, ...more] = unknowable!.matchers!;
+  t.strictSame([matcher!.name, matcher!.matchType, more], ['alertname', '=~', []]);
+  const pattern = new RegExp(`^(?:${matcher!.value})$`); // as Alertmanager anchors it
+  const alerts = [...readSources().rules['heapwarden']!.matchAll(/- alert: (\w+)/g)].map(([, alert]) => alert!);
+  t.strictSame(alerts.filter((alert) => pattern.test(alert)), ['HeapwardenAppDown', 'HeapwardenWorkerDown']);
+});
+
 t.test('AlertmanagerConfig: says what deploy/alertmanager.yml does, and refuses what it cannot say', async (t) => {
   const source = parse(readSources().alertmanager) as AlertmanagerFile;
   const spec = theOne('AlertmanagerConfig', 'heapwarden').spec as unknown as ReturnType<typeof alertmanagerSpec>;

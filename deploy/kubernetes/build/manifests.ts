@@ -19,6 +19,7 @@ interface PrometheusFile {
 const NAMESPACE = 'shop';
 const NODE_NAMESPACE = 'heapwarden';
 const PORT = 'heapwarden';
+const SIDECAR = { host: `heapwarden.${NAMESPACE}.svc:9973`, secret: { name: 'heapwarden-token', key: 'token' } };
 
 /** File names, beside sidecar.yml, to what is in them. */
 export function manifests({ rules, alertmanager, prometheus }: Sources): Record<string, string> {
@@ -27,15 +28,16 @@ export function manifests({ rules, alertmanager, prometheus }: Sources): Record<
   return {
     'prometheus-rule.yml': RULE_HEADER + ruleDocuments.join('---\n'),
     'alertmanager-config.yml': ALERTMANAGER_HEADER + write(alertmanagerConfig(alertmanager)),
+    'alertmanager-config-node.yml': NODE_ALERTMANAGER_HEADER + write(nodeAlertmanagerConfig(alertmanager)),
     'pod-monitor.yml': POD_MONITOR_HEADER + write(podMonitor(global.scrape_interval)),
     'service-monitor.yml': SERVICE_MONITOR_HEADER + write(serviceMonitor(global.scrape_interval)),
   };
 }
 
-const of = (apiVersion: string, kind: string, name: string) => ({
+const of = (apiVersion: string, kind: string, name: string, namespace = NAMESPACE) => ({
   apiVersion: `monitoring.coreos.com/${apiVersion}`,
   kind,
-  metadata: { name, namespace: NAMESPACE },
+  metadata: { name, namespace },
 });
 
 /** Line by line, with the comments: whoever reads a rule here wants to know why as well. */
@@ -64,9 +66,18 @@ function write(manifest: object): string {
 }
 
 function alertmanagerConfig(text: string) {
-  const host = `heapwarden.${NAMESPACE}.svc:9973`;
-  const spec = alertmanagerSpec(parse(text) as AlertmanagerFile, { host, secret: { name: 'heapwarden-token', key: 'token' } });
+  const spec = alertmanagerSpec(parse(text) as AlertmanagerFile, SIDECAR);
   return { ...of('v1alpha1', 'AlertmanagerConfig', 'heapwarden'), spec };
+}
+
+/** Wardens of nodes act by themselves; and whether an app runs on another node they cannot know. */
+function nodeAlertmanagerConfig(text: string) {
+  const file = parse(text) as AlertmanagerFile;
+  const people = file.receivers.filter(({ webhook_configs }) => webhook_configs === undefined);
+  const unknowable = { receiver: 'nobody', matchers: ['alertname=~"Heapwarden(AppDown|WorkerDown)"'] };
+  const route = { ...file.route, routes: [unknowable] };
+  const spec = alertmanagerSpec({ ...file, route, receivers: [...people, { name: 'nobody' }] }, SIDECAR);
+  return { ...of('v1alpha1', 'AlertmanagerConfig', 'heapwarden-node', NODE_NAMESPACE), spec };
 }
 
 function podMonitor(interval: string) {
@@ -113,7 +124,16 @@ const ALERTMANAGER_HEADER = `# For the Prometheus Operator: deploy/alertmanager.
 # The token: make it a Secret, and heapwarden's own by a volume and auth.token_file:
 #   kubectl -n ${NAMESPACE} create secret generic heapwarden-token --from-literal=token="$(openssl rand -base64 32)"
 #
-# The operator lets it match alerts of this namespace alone (alertmanagerConfigMatcherStrategy: OnNamespace).
+# The operator lets it match alerts of this namespace alone (alertmanagerConfigMatcherStrategy: OnNamespace); for those
+# of the DaemonSet there is alertmanager-config-node.yml.
+`;
+
+const NODE_ALERTMANAGER_HEADER = `# For the Prometheus Operator: what deploy/alertmanager.yml says of people, for the alerts of the DaemonSet's wardens,
+# which are of its namespace. These restart by themselves (\`trigger: embedded\`), so there is no webhook.
+# ${MADE}
+#
+# \`people\` are nobody until you edit that receiver. \`nobody\` shall be told what a node cannot know: whether an app that
+# has no pod on it is down (HeapwardenAppDown, HeapwardenWorkerDown).
 `;
 
 const POD_MONITOR_HEADER = `# For the Prometheus Operator: scrapes the sidecars and the DaemonSet, by the label \`heapwarden\` of their pods, as
