@@ -5,6 +5,7 @@ import type { Ask, RestartReason } from '../decide/decision.js';
 import { levelsReached, measure } from '../decide/measure.js';
 import type { Observer } from '../observe/observer.js';
 import { workerKey, type WorkerState } from '../observe/tracker.js';
+import { inLanes } from './lanes.js';
 import type { Answer, Restarter } from './restarter.js';
 import { isPassing, type WaitingAsks } from './waiting-asks.js';
 
@@ -73,20 +74,13 @@ export class Intake {
 
   async #answerAll(requests: readonly [key: string, AlertRequest][], mayWait: boolean): Promise<Map<string, AlertAnswer[]>> {
     const answered = new Map<string, AlertAnswer[]>();
-    // Taken from by all lanes; where one fails, its loop closes the generator, and the others find nothing more.
-    const rest = (function* () {
-      yield* requests;
-    })();
-    const lane = async (): Promise<void> => {
-      for (const [key, request] of rest) {
+    this.#bodies++;
+    const lanes = Math.max(LEAST_AT_ONCE, Math.floor(AT_ONCE / this.#bodies));
+    try {
+      await inLanes(lanes, requests, async ([key, request]) => {
         answered.set(key, await this.#answer(request, mayWait));
         await turn();
-      }
-    };
-    this.#bodies++;
-    const lanes = Math.min(Math.max(LEAST_AT_ONCE, Math.floor(AT_ONCE / this.#bodies)), requests.length);
-    try {
-      await Promise.all(Array.from({ length: lanes }, lane));
+      });
     } finally {
       this.#bodies--;
     }

@@ -14,6 +14,9 @@ export interface LinesFileOptions<R extends LinesReader = LinesReader> {
   onMoved?: ((path: string) => void) | undefined;
 }
 
+/** Characters of owed lines: what is refused while nothing can be written may have no end. */
+const MOST_OWED = 4_000_000;
+
 /** Lines that wait to be written. */
 interface Waiting {
   text: string;
@@ -106,7 +109,7 @@ export class LinesFile {
         await this.#write(batch.map(({ text }) => text).join(''));
         for (const { done } of batch) done();
       } catch (error) {
-        this.#owed += batch.filter(({ isOwed }) => isOwed).map(({ text }) => text).join('');
+        for (const { text, isOwed } of batch) if (isOwed && this.#owed.length < MOST_OWED) this.#owed += text;
         for (const { failed } of batch) failed(error);
       }
       await this.compact().catch(() => {}); // the file stays as it is

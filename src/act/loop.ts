@@ -15,9 +15,13 @@ import type { Collections } from './collections.js';
 import type { DayKeeper } from './day-keeper.js';
 import type { Deaths } from './deaths.js';
 import type { Witness } from './evidence/witness.js';
+import { inLanes } from './lanes.js';
 import type { Restarter } from './restarter.js';
 import type { Schedules } from './schedules.js';
 import type { WaitingAsks } from './waiting-asks.js';
+
+/** Workers that are asked about together. */
+const AT_ONCE = 100;
 
 export interface LoopParts {
   config(): Config;
@@ -88,7 +92,15 @@ export class ControlLoop {
     waiting.drop((ask) => ask.origin === 'schedule' && !schedules.isStillDue(ask, configs.get(ask.app)));
     // A schedule starts nothing that does not run.
     const isThere = ({ origin, app, worker }: Ask) => origin !== 'schedule' || workers.get(workerKey(app, worker))?.reading;
-    for (const ask of [...due.map(askOf), ...waiting.list().filter(isThere)]) await this.#ask(ask);
+    const asks = new Map<string, Ask[]>();
+    for (const ask of [...due.map(askOf), ...waiting.list().filter(isThere)]) {
+      const key = workerKey(ask.app, ask.worker);
+      asks.set(key, [...(asks.get(key) ?? []), ask]);
+    }
+    // To look at a frozen one takes 300 ms, which the others do not wait for.
+    await inLanes(AT_ONCE, [...asks.values()], async (ofWorker) => {
+      for (const ask of ofWorker) await this.#ask(ask);
+    });
   }
 
   async #run(): Promise<void> {

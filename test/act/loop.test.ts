@@ -23,7 +23,7 @@ class Fixture {
   readonly rounds: Workers[] = [];
   /** By worker. */
   refusals: Record<string, Refusal> = {};
-  onAsk: (ask: Ask) => void = () => {};
+  onAsk: (ask: Ask) => void | Promise<void> = () => {};
 
   constructor(public config: Config) {
     this.loop = new ControlLoop({
@@ -32,7 +32,7 @@ class Fixture {
       restarter: {
         ask: async (ask) => {
           this.asks.push(`${ask.app}/${ask.worker} ${ask.reason} ${ask.origin}`);
-          this.onAsk(ask);
+          await this.onAsk(ask);
           const { app, worker, reason } = ask;
           const refusal = this.refusals[`${app}/${worker}`];
           if (refusal) return { action: 'refuse', reason: refusal, sentence: '', app, worker, incident: 'i1' };
@@ -118,6 +118,23 @@ t.test('what is being restarted is not asked for', async (t) => {
   fixture.busy.add('shop/0');
   await fixture.turnAt(NOW);
   t.strictSame(await fixture.turnAt(NOW + 10 * SECOND), ['shop/1 rss guard']);
+});
+
+t.test('one that takes long to look at, being frozen, holds up no other', async (t) => {
+  const fixture = new Fixture(configWith('', 'limits: { rss: { restart: 500MB, for: 0s }, uptime: { restart: 30m } }'));
+  fixture.world.put({ rssBytes: 600 * MB });
+  fixture.world.put({ rssBytes: 600 * MB, worker: '1' });
+  const under: string[] = [];
+  let seen = () => {};
+  const second = new Promise<void>((resolve) => (seen = resolve));
+  fixture.onAsk = async ({ worker, reason }) => {
+    under.push(`${worker} ${reason}`);
+    if (worker === '1') seen();
+    else await second;
+  };
+  await fixture.turnAt(NOW);
+  t.strictSame(under.slice(0, 2), ['0 rss', '1 rss'], 'those of one worker come one after the other');
+  t.strictSame(under.toSorted(), ['0 rss', '0 uptime', '1 rss', '1 uptime']);
 });
 
 t.test('a level is told once, in words', async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { WaitingAsks } from '../../src/act/waiting-asks.js';
 import { REFUSALS, type Reason } from '../../src/decide/decision.js';
-import { NOW, askOf } from '../decide/support.js';
+import { NOW, askOf, workerOf } from '../decide/support.js';
 import { incidentOf } from './support.js';
 
 const alert = (fingerprint: string) => ({ fingerprint, startsAtMs: NOW, endsAtMs: null });
@@ -60,6 +60,6 @@ t.test('a restart that is cancelled when its turn comes has answered nothing', a
     waiting.answered(byAlert, asked);
     restart.outcome = { ...ended, result };
     t.strictSame(waiting.list(), [], result);
-    t.notOk(waiting.hasAlert({ worker: { app: 'shop', worker: '0' } as never, resource: 'rss' }), 'and is let go');
+    t.notOk(waiting.hasAlert({ worker: workerOf(), resource: 'rss', value: 1, since: 0 }), 'and is let go');
   }
 });
