@@ -7,8 +7,7 @@ import t from 'tap';
 import type { ProcessId } from '../../src/supervisors/contract.js';
 import { CommandFailed } from '../../src/supervisors/external-command.js';
 import { isAlive, mustIdentify, processes, until } from '../observe/support.js';
-import { killIfThere } from '../parts/kill.js';
-import { freePort, hasFinished, reportOf } from './child-support.js';
+import { freePort, hasFinished, reportFolder, reportOf } from './child-support.js';
 import { external, runner, runningPids, type External } from './external-support.js';
 import { stopFirst } from './options.js';
 
@@ -133,18 +132,17 @@ t.test('by a command', async (t) => {
 });
 
 t.test('a command that starts the new process before it stops the old one', async (t) => {
-  const name = 'sleep 3617.25';
-  const old = spawn('sleep', ['3617.25'], { stdio: 'ignore' });
-  t.teardown(() => old.kill('SIGKILL'));
-  const deploy = `${name} >/dev/null 2>&1 & sleep 1; kill "$HEAPWARDEN_PID"; echo $!`;
-  const shop = external({ match: `^${name}$`, restart: ['sh', '-c', deploy] });
+  const REPORT_DIR = await reportFolder(t);
+  const seconds = `3600.${process.pid}`; // of no other process
+  const old = spawn('sleep', [seconds], { env: { ...process.env, REPORT_DIR }, stdio: 'ignore' });
+  const deploy = `REPORT_DIR=${REPORT_DIR} sleep ${seconds} >/dev/null 2>&1 & sleep 1; kill "$HEAPWARDEN_PID"; echo $!`;
+  const shop = external({ match: `^sleep ${seconds}$`, restart: ['sh', '-c', deploy] });
   t.strictSame(await runningPids(shop), [old.pid]);
   const restarting = shop.supervisor.restart('0', options());
   const [next] = await until('both', async () => {
     t.strictSame((await shop.supervisor.slots()).map(({ worker }) => worker), ['0']);
     return shop.supervisor.beside().length > 0 ? shop.supervisor.beside() : null;
   });
-  t.teardown(() => killIfThere(next!));
   t.match(await restarting, { stop: 'exited', pid: next, command: { status: 0, output: String(next) } });
   t.strictSame(await shop.supervisor.slots(), [{ worker: '0', pid: next, state: 'running' }]);
   t.strictSame(shop.supervisor.beside(), []);
