@@ -20,7 +20,7 @@ const SECTIONS = [
 ] as const;
 
 /** Throws where Node would ask the network while it makes one, or wait for worker threads. */
-export function diagnosticReport(threads: Threads): Fields {
+export function diagnosticReport(threads: Pick<Threads, 'whyNotAsked'>): Fields {
   const { report } = process;
   // Without it, the report looks up the name of every socket's other end, and holds the loop until DNS has answered.
   if (!report || !('excludeNetwork' in report)) {

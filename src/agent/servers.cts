@@ -52,8 +52,9 @@ export class Servers {
 
 /** By their handles, and by those of their connections. Undocumented, but in every Node from 18 to 26. */
 function openServers(): Server[] {
-  const handles = (process as { _getActiveHandles?: () => { server?: unknown }[] })._getActiveHandles?.() ?? [];
+  const ask = Reflect.get(process, '_getActiveHandles') as (() => { server?: unknown }[]) | undefined;
+  const handles = ask?.() ?? [];
   return handles.flatMap((handle) => [handle, handle.server]).filter((one): one is Server => one instanceof Server);
 }
 
-const isClusterWorker = (): boolean => (require('node:cluster') as typeof import('node:cluster')).isWorker;
+const isClusterWorker = (): boolean => (require('node:cluster') as typeof import('node:cluster').default).isWorker;

@@ -39,7 +39,7 @@ export function apart(whole: Reading, others: ReadonlyMap<number, Reading>): Rea
   }
   if (elsewhere.size === 0) return whole;
   const kept = whole.tree.filter(({ pid }) => pid === whole.root.pid || !elsewhere.has(pid));
-  const tree = kept.map(({ waitedCpuSeconds: _, ...usage }): ProcessUsage => usage);
+  const tree = kept.map(({ pid, start, rssBytes, cpuSeconds }) => ({ pid, start, rssBytes, cpuSeconds }));
   return { ...whole, root: tree[0]!, tree, treeRssBytes: tree.reduce((sum, { rssBytes }) => sum + rssBytes, 0) };
 }
 
