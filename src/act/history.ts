@@ -158,8 +158,10 @@ export class History {
   }
 
   #date(incident: Recorded): void {
-    this.#decidedAt.set(incident, this.#monotonic(incident.atMs));
-    if (incident.outcome) this.#doneAt.set(incident, this.#monotonic(incident.outcome.atMs));
+    const decidedAt = this.#monotonic(incident.atMs);
+    this.#decidedAt.set(incident, decidedAt);
+    // The time of day may have been put back between the two.
+    if (incident.outcome) this.#doneAt.set(incident, Math.max(decidedAt, this.#monotonic(incident.outcome.atMs)));
   }
 
   #dateFresh(app: string, { freshSinceMs }: AppState): void {

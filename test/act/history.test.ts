@@ -141,7 +141,7 @@ t.test("a person's word by a clock that ran ahead forgives what came before it, 
 t.test('ages do not follow the time of day', async (t) => {
   let monotonic = 0;
   const clock = Object.assign(new FakeClock(), { monotonic: () => monotonic });
-  const history = new History([incidentOf({ id: 'a', outcome: { ...OUTCOME, atMs: NOW - MINUTE } })], clock);
+  const history = new History([incidentOf({ id: 'a', atMs: NOW - MINUTE, outcome: { ...OUTCOME, atMs: NOW - MINUTE } })], clock);
   t.equal(history.sinceLastRestart('shop', '0'), MINUTE, 'at the start there is only the time of day to go by');
   history.add(incidentOf({ id: 'b', atMs: NOW }));
   for (const jump of [HOUR, -2 * HOUR, HOUR]) {

@@ -9,7 +9,7 @@ import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/co
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import t from 'tap';
-import { spawnPlain } from '../integration/plain-node.js';
+import { runPlain, spawnPlain } from '../integration/plain-node.js';
 import { waitFor } from '../integration/wait.js';
 import { freePort } from '../parts/prometheus.js';
 
@@ -124,10 +124,9 @@ t.test('a TypeScript project takes it', async (t) => {
   const files = { 'package.json': JSON.stringify({ name: 'typed', private: true, type: 'module' }), 'main.ts': main, 'common.cts': "import agent = require('heapwarden/agent');\nexport const it: object = agent;\n" };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(project, name), text);
   await npm(project, 'install', '--prefer-offline', tarball);
-  const tsc = (...args: string[]) => run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--typeRoots', join(root, 'node_modules/@types'), ...args], { cwd: project, env }).then(
-    () => '',
-    (error: Error & { stdout: string }) => error.stdout || error.message,
-  );
-  t.equal(await tsc('--module', 'nodenext', 'main.ts', 'common.cts'), '', 'as Node.js resolves');
-  t.equal(await tsc('--module', 'esnext', '--moduleResolution', 'bundler', 'main.ts'), '', 'as bundlers do');
+  const options = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--typeRoots', join(root, 'node_modules/@types')];
+  const tsc = (...args: string[]) => runPlain([join(root, 'node_modules/typescript/bin/tsc'), ...options, ...args], { cwd: project });
+  const silent = { code: 0, out: '', err: '' };
+  t.strictSame(await tsc('--module', 'nodenext', 'main.ts', 'common.cts'), silent, 'as Node.js resolves');
+  t.strictSame(await tsc('--module', 'esnext', '--moduleResolution', 'bundler', 'main.ts'), silent, 'as bundlers do');
 });
