@@ -35,7 +35,8 @@ t.test('logfmt', (t) => {
       'list="[1,\\"x\\"]" n=1.5\n',
   );
   t.equal(written(t, 'logfmt', 'two\nlines', { x: 'a\tb' }), 'ts=TIME level=info msg="two\\nlines" x="a\\tb"\n');
-  t.equal(written(t, 'logfmt', '\x1b[2J', { x: '\x9b2J\x7f' }), 'ts=TIME level=info msg="\\u001b[2J" x="\\u009b2J\\u007f"\n');
+  const line = written(t, 'logfmt', '\x1b[2J', { x: '\x9b2J\x7f' });
+  t.equal(line, 'ts=TIME level=info msg="\\u001b[2J" x="\\u009b2J\\u007f"\n');
   t.end();
 });
 

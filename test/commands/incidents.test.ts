@@ -40,8 +40,9 @@ t.test('what is on record, in lines', async (t) => {
   ]);
   t.strictSame(JSON.parse((await run({ json: true })).join('\n')), warden.incidentsOnRecord);
   const evidence = { folder: null, files: [], finding: 'it was \x1b[2J()\n2023', notes: [] };
-  warden.incidentsOnRecord.splice(0, Infinity, incidentStatus(incidentOf({ id: 'a', outcome: { ...outcome, evidence } })));
-  t.equal((await run()).at(-1), '                      → it was \ufffd[2J()\ufffd2023', 'an older one, written by an app');
+  const older = incidentStatus(incidentOf({ id: 'a', outcome: { ...outcome, evidence } }));
+  warden.incidentsOnRecord.splice(0, Infinity, older);
+  t.equal((await run()).at(-1), '                      → it was \ufffd[2J()\ufffd2023', 'named by an app');
   await run({ app: 'a b', limit: 7 });
   t.strictSame(warden.filters.at(-1), { app: 'a b', limit: 7 });
   warden.incidentsOnRecord.length = 0;

@@ -52,7 +52,7 @@ t.test('status, apps, monitor and restart over TLS, with a user or with the toke
     t.match(await feed.history('shop', '1h'), { app: 'shop' });
   }
   const unknown = await get(nobody, 'api/v1/apps').catch(messageOf);
-  const needed = /asks who wants to know: set HEAPWARDEN_BASIC_AUTH=user:password, or name the token with --token\.file, or its config/;
+  const needed = /asks who wants to know: set HEAPWARDEN_BASIC_AUTH=user:password, or name the token with --token\.file/;
   t.match(unknown, needed);
   const said: string[] = [];
   t.equal(await status({ ...nobody, json: false }, { ...quiet, printError: (line) => said.push(line) }), 3);

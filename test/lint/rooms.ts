@@ -5,7 +5,10 @@ import { fileURLToPath } from 'node:url';
 
 /** Lowest first: a file may import from its own row and the rows above it, never from one below. */
 const ROWS: readonly (readonly string[])[] = [
-  ['errors.ts', 'abort.ts', 'clock.ts', 'units.ts', 'log.ts', 'output.ts', 'own-files.ts', 'json-size.ts', 'printable.ts', 'agent'],
+  [
+    'errors.ts', 'abort.ts', 'clock.ts', 'units.ts', 'log.ts', 'output.ts', 'own-files.ts', 'json-size.ts', 'printable.ts',
+    'agent',
+  ],
   ['logger.ts', 'sparse-log.ts'],
   ['config'],
   ['supervisors'],

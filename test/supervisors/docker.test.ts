@@ -53,7 +53,8 @@ t.test('containers of a real Docker', async (t) => {
     await docker.run(app('shop', 'plain', { host: { Memory: 128 * 2 ** 20 } }));
     await docker.run(app('shop-2', 'plain'));
     const byId = supervise(t, docker, (await docker.inspect('shop')).Id.slice(0, 12));
-    t.strictSame(await byId.slots(), [{ worker: '0', pid: null, state: 'stopped' }], 'the beginning of an id is no name');
+    const nobody = [{ worker: '0', pid: null, state: 'stopped' }];
+    t.strictSame(await byId.slots(), nobody, 'the beginning of an id is no name');
     const [before] = await running(shop);
     const old = await identify(before!.pid);
     t.equal(before!.pid, (await docker.inspect('shop')).State.Pid, 'its pid is that of the machine');

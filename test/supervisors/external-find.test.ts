@@ -101,7 +101,8 @@ t.test('by pid file', async (t) => {
 });
 
 const process = (pid: number) => ({ pid, start: pid });
-const shown = (places: ReturnType<typeof placeProcesses>) => places.map(({ worker, process: found }) => [worker, found?.pid ?? null]);
+const shown = (places: ReturnType<typeof placeProcesses>) =>
+  places.map(({ worker, process: found }) => [worker, found?.pid ?? null]);
 
 t.test('slots', async (t) => {
   t.strictSame(shown(placeProcesses([], [], 0)), [[0, null]], 'there is always one');
