@@ -4,7 +4,7 @@ import { sameProcess } from '../observe/identity.js';
 import { workerKey } from '../observe/tracker.js';
 import type { Budget } from '../units.js';
 import { UNTOLD, type AppState } from './app-state.js';
-import { remembered, type Incident, type Outcome, type Recorded } from './incident.js';
+import { remembered, tookMsOf, type Incident, type Outcome, type Recorded } from './incident.js';
 
 /** So many more than are remembered may be held before they are counted again. */
 const SLACK = 200;
@@ -26,8 +26,6 @@ export class History {
   readonly #apps: Map<string, AppState>;
   /** By incident: when it was decided, on the clock that never jumps. */
   readonly #decidedAt = new WeakMap<Recorded, number>();
-  /** By incident: when it had its outcome, on that clock. */
-  readonly #doneAt = new WeakMap<Recorded, number>();
   /** By app: its `freshSinceMs`, on that clock. */
   readonly #freshAt = new Map<string, number>();
 
@@ -52,7 +50,6 @@ export class History {
     const incident = this.find(id);
     if (!incident || incident.action === 'death') return;
     incident.outcome = outcome;
-    if (!this.#doneAt.has(incident)) this.#doneAt.set(incident, this.#clock.monotonic()); // what is found later changes nothing
     this.#restarts = null;
   }
 
@@ -108,9 +105,7 @@ export class History {
    */
   sinceLastRestart(app: string, worker: string): number | null {
     const last = this.lastRestart(app, worker);
-    if (!last) return null;
-    const doneAt = this.#doneAt.get(last);
-    return doneAt === undefined ? this.age(last) : this.#clock.monotonic() - doneAt;
+    return last && Math.max(0, this.age(last) - (last.outcome ? tookMsOf(last, last.outcome) : 0));
   }
 
   /** Milliseconds since it was decided. */
@@ -158,10 +153,7 @@ export class History {
   }
 
   #date(incident: Recorded): void {
-    const decidedAt = this.#monotonic(incident.atMs);
-    this.#decidedAt.set(incident, decidedAt);
-    // The time of day may have been put back between the two.
-    if (incident.outcome) this.#doneAt.set(incident, Math.max(decidedAt, this.#monotonic(incident.outcome.atMs)));
+    this.#decidedAt.set(incident, this.#monotonic(incident.atMs));
   }
 
   #dateFresh(app: string, { freshSinceMs }: AppState): void {

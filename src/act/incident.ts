@@ -69,6 +69,11 @@ export type Incident = Decision & {
   outcome: Outcome | null;
 };
 
+/** Milliseconds from the decision to its outcome. Of an older version's there is only the time of day to go by. */
+export function tookMsOf({ atMs }: Incident, outcome: Outcome): number {
+  return outcome.tookMs ?? Math.max(0, outcome.atMs - atMs);
+}
+
 /** One process that died for want of memory. Nobody asked for it, and no budget or cooldown counts it. */
 export interface Death {
   action: 'death';

@@ -20,11 +20,13 @@ export interface Reading {
   threads: number | null;
 }
 
+const rssOf = (tree: readonly ProcessUsage[]): number => tree.reduce((sum, { rssBytes }) => sum + rssBytes, 0);
+
 /** `first` with the trees of other processes that belong to it; none counts twice. */
 export function joined(first: Reading, others: readonly Reading[]): Reading {
   if (others.length === 0) return first;
   const tree = [...new Map([...first.tree, ...others.flatMap((other) => other.tree)].map((id) => [id.pid, id])).values()];
-  return { ...first, tree, treeRssBytes: tree.reduce((sum, { rssBytes }) => sum + rssBytes, 0) };
+  return { ...first, tree, treeRssBytes: rssOf(tree) };
 }
 
 /**
@@ -40,7 +42,7 @@ export function apart(whole: Reading, others: ReadonlyMap<number, Reading>): Rea
   if (elsewhere.size === 0) return whole;
   const kept = whole.tree.filter(({ pid }) => pid === whole.root.pid || !elsewhere.has(pid));
   const tree = kept.map(({ pid, start, rssBytes, cpuSeconds }) => ({ pid, start, rssBytes, cpuSeconds }));
-  return { ...whole, root: tree[0]!, tree, treeRssBytes: tree.reduce((sum, { rssBytes }) => sum + rssBytes, 0) };
+  return { ...whole, root: tree[0]!, tree, treeRssBytes: rssOf(tree) };
 }
 
 /**
@@ -133,7 +135,7 @@ export class Sampler {
       root: first,
       startedAtMs: root.startedAtMs,
       tree,
-      treeRssBytes: tree.reduce((sum, { rssBytes }) => sum + rssBytes, 0),
+      treeRssBytes: rssOf(tree),
       openFds,
       threads: root.threads,
     };

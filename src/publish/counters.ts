@@ -1,5 +1,5 @@
 import { Counter, Histogram, Registry } from 'prom-client';
-import { RESULTS, type Death, type Incident, type Recorded } from '../act/incident.js';
+import { RESULTS, tookMsOf, type Death, type Incident, type Recorded } from '../act/incident.js';
 import type { Tally } from '../act/tally.js';
 import { DEATH_REASONS } from '../decide/death.js';
 import { REFUSALS, RESTART_REASONS, type Refusal } from '../decide/decision.js';
@@ -102,7 +102,7 @@ export class Counters {
     const { downtimeMs } = incident.outcome;
     if (downtimeMs !== null) this.#downtime.observe({ app }, downtimeMs / 1000);
     if (incident.outcome.result === 'recovered' && !incident.outcome.interrupted) {
-      this.#duration.observe({ app }, (incident.outcome.tookMs ?? incident.outcome.atMs - incident.atMs) / 1000);
+      this.#duration.observe({ app }, tookMsOf(incident, incident.outcome) / 1000);
     }
   }
 

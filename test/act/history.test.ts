@@ -143,7 +143,7 @@ t.test('ages do not follow the time of day', async (t) => {
   const clock = Object.assign(new FakeClock(), { monotonic: () => monotonic });
   const history = new History([incidentOf({ id: 'a', atMs: NOW - MINUTE, outcome: { ...OUTCOME, atMs: NOW - MINUTE } })], clock);
   t.equal(history.sinceLastRestart('shop', '0'), MINUTE, 'at the start there is only the time of day to go by');
-  history.add(incidentOf({ id: 'b', atMs: NOW }));
+  history.add(incidentOf({ id: 'b', atMs: NOW, outcome: { ...OUTCOME, atMs: NOW } }));
   for (const jump of [HOUR, -2 * HOUR, HOUR]) {
     clock.nowMs += jump;
     t.equal(history.sinceLastRestart('shop', '0'), 0);
@@ -161,10 +161,11 @@ t.test('the cooldown counts from the end of a restart, which may have waited for
   history.add(incidentOf({ id: 'a', outcome: null }));
   clock.nowMs += 20 * MINUTE;
   t.equal(history.sinceLastRestart('shop', '0'), 20 * MINUTE, 'it is under way');
-  history.complete('a', { ...OUTCOME, atMs: clock.nowMs });
+  const done = { ...OUTCOME, atMs: clock.nowMs };
+  history.complete('a', done);
   t.equal(history.sinceLastRestart('shop', '0'), 0);
   clock.nowMs += MINUTE;
-  history.complete('a', { ...OUTCOME, relapsedAtMs: clock.nowMs });
+  history.complete('a', { ...done, relapsedAtMs: clock.nowMs });
   t.equal(history.sinceLastRestart('shop', '0'), MINUTE, 'a relapse is no restart');
   const next = new History([incidentOf({ id: 'a', outcome: { ...OUTCOME, atMs: clock.nowMs - MINUTE } })], clock);
   t.equal(next.sinceLastRestart('shop', '0'), MINUTE, 'for the next warden too');

@@ -4,7 +4,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { Journal } from '../../src/act/journal.js';
 import { parseJournal } from '../../src/act/journal-lines.js';
 import { MINUTE, NOW } from '../decide/support.js';
@@ -283,12 +283,18 @@ t.test('what cannot be read in its place gives way to it, and is not followed', 
   t.strictSame((await contentOf(dir)).incidents, [done, open]);
 });
 
-t.test('a folder in its place keeps it from being written, until that has gone', { skip: process.platform === 'win32' }, async (t) => {
+/** A journal with one line, in whose place lies a folder. */
+async function blocked(t: Test) {
   const dir = t.testdir();
   const { journal } = await Journal.open(dir);
   await journal.record(done);
   rmSync(fileIn(dir));
   mkdirSync(fileIn(dir));
+  return { dir, journal };
+}
+
+t.test('a folder in its place keeps it from being written, until that has gone', { skip: process.platform === 'win32' }, async (t) => {
+  const { dir, journal } = await blocked(t);
   const warnings: Error[] = [];
   process.on('warning', (warning) => warnings.push(warning));
   for (let i = 0; i < 12; i++) await t.rejects(journal.record(done), { code: 'JOURNAL_UNWRITABLE' });
@@ -350,11 +356,7 @@ t.test('an outcome that could not be written is made up for', async (t) => {
 });
 
 t.test('what waits for room has a bound', { skip: process.platform === 'win32' }, async (t) => {
-  const dir = t.testdir();
-  const { journal } = await Journal.open(dir);
-  await journal.record(done);
-  rmSync(fileIn(dir));
-  mkdirSync(fileIn(dir));
+  const { dir, journal } = await blocked(t);
   const sentence = 'why '.repeat(250_000);
   for (let i = 0; i < 6; i++) await t.rejects(journal.record({ ...refusal, id: `no${i}`, sentence }), { code: 'JOURNAL_UNWRITABLE' });
   rmSync(fileIn(dir), { recursive: true });

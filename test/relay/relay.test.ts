@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { parseHeld } from '../../src/relay/relay-journal.js';
 import { HOUR } from '../decide/support.js';
 import { waitFor } from '../integration/wait.js';
@@ -277,25 +277,26 @@ t.test('the brake: what is held is let go when it resolves, and is told', async 
   t.equal(await fixture.metric('heapwarden_relay_held_alerts'), 0);
 });
 
-t.test('the brake: what the warden refuses for now waits at the relay, and its place is free', async (t) => {
+/** A relay with a brake for one machine, at which an alert waits that its warden refuses for now. */
+async function refusedForNow(t: Test, wardens = 1) {
   const brake = 'brake: { max_restarts: 1, min_up: 0%, refresh_interval: 100ms }';
-  const fixture = await RelayFixture.start(t, 2, `${QUICK}\n${brake}`);
-  const [refusing, other] = fixture.wardens;
-  refusing!.decide = () => 'cooldown';
-  await fixture.send([alertFor(refusing!.address)]);
+  const fixture = await RelayFixture.start(t, wardens, `${QUICK}\n${brake}`);
+  const [warden, other] = fixture.wardens;
+  warden!.decide = () => 'cooldown';
+  await fixture.send([alertFor(warden!.address)]);
   await waitFor('the refusal', () => fixture.relay!.deliveries()[0]?.problem?.includes('refused it for now: cooldown'));
+  return { fixture, warden, other };
+}
+
+t.test('the brake: what the warden refuses for now waits at the relay, and its place is free', async (t) => {
+  const { fixture, warden: refusing, other } = await refusedForNow(t, 2);
   await fixture.send([alertFor(other!.address)]);
   await waitFor('the other restart', () => other!.restarts === 1);
   t.match(fixture.relay!.deliveries(), [{ instance: refusing!.address, held: true }]);
 });
 
 t.test('the brake: how long it holds does not hang on the time of day', async (t) => {
-  const brake = 'brake: { max_restarts: 1, min_up: 0%, refresh_interval: 100ms }';
-  const fixture = await RelayFixture.start(t, 1, `${QUICK}\n${brake}`);
-  const [warden] = fixture.wardens;
-  warden!.decide = () => 'cooldown';
-  await fixture.send([alertFor(warden!.address)]);
-  await waitFor('the refusal', () => fixture.relay!.deliveries()[0]?.problem?.includes('refused it for now: cooldown'));
+  const { fixture, warden } = await refusedForNow(t);
   warden!.decide = null;
   fixture.clock.wallMs = -HOUR;
   fixture.clock.aheadMs = 16_000; // it asks again after 15 s
@@ -303,12 +304,7 @@ t.test('the brake: how long it holds does not hang on the time of day', async (t
 });
 
 t.test('the brake: what it held has not waited for its warden, until it is let go', async (t) => {
-  const brake = 'brake: { max_restarts: 1, min_up: 0%, refresh_interval: 100ms }';
-  const fixture = await RelayFixture.start(t, 1, `${QUICK}\n${brake}`);
-  const [warden] = fixture.wardens;
-  warden!.decide = () => 'cooldown';
-  await fixture.send([alertFor(warden!.address)]);
-  await waitFor('the refusal', () => fixture.relay!.deliveries()[0]?.problem?.includes('refused it for now: cooldown'));
+  const { fixture, warden } = await refusedForNow(t);
   const letTimePass = (): void => {
     fixture.clock.wallMs += 600_000;
     fixture.clock.aheadMs += 600_000;

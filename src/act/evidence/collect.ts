@@ -199,8 +199,7 @@ export class Evidence {
   async #writeUp(folder: string, incident: Incident, memory: Memory | null, report: EvidenceReport, app: AppConfig): Promise<null> {
     const { describe, store } = this.#parts;
     await writeIncident(folder, describe(incident), memory, report);
-    const untidy = (error: unknown) => void report.notes.push(`older evidence could not be removed: ${messageOf(error)}`);
-    await store.tidy(folder, app).catch(untidy);
+    await tidyUp(store, folder, app, report);
     return null;
   }
 }
@@ -239,6 +238,11 @@ const heldOf = ({ rssBytes, stats }: Figures): Held => ({ heap: stats.heap_used,
 export async function writeIncident(folder: string, incident: object, memory: Memory | null, evidence: EvidenceReport): Promise<void> {
   const process = memory && { pid: memory.process.pid, at_baseline: figuresOf(memory.baseline), at_last: figuresOf(memory.last) };
   await writePrivate(folder, 'incident.json', `${JSON.stringify({ incident, process, evidence }, null, 2)}\n`);
+}
+
+/** Never rejects: what of older evidence cannot be removed takes nothing from this one's. */
+export async function tidyUp(store: EvidenceStore, folder: string, app: AppConfig, { notes }: EvidenceReport): Promise<void> {
+  await store.tidy(folder, app).catch((error: unknown) => notes.push(`older evidence could not be removed: ${messageOf(error)}`));
 }
 
 const figuresOf = ({ atMs, rssBytes, stats }: Figures): object => ({

@@ -1,7 +1,7 @@
 import type { AppConfig } from '../../config/schema.js';
 import { messageOf } from '../../errors.js';
 import type { Death } from '../incident.js';
-import { writeIncident } from './collect.js';
+import { tidyUp, writeIncident } from './collect.js';
 import type { EvidenceReport } from './report.js';
 import { writePrivate, type EvidenceStore } from './store.js';
 import type { Memory } from './witness.js';
@@ -44,8 +44,7 @@ export class PostMortem {
       report.files = report.files.filter((file) => file !== 'incident.json');
       report.notes.push(`not all of it could be written: ${messageOf(error)}`);
     }
-    const untidy = (error: unknown) => void report.notes.push(`older evidence could not be removed: ${messageOf(error)}`);
-    if (report.folder !== null) await this.#store.tidy(report.folder, app).catch(untidy);
+    if (report.folder !== null) await tidyUp(this.#store, report.folder, app, report);
     return report;
   }
 }
