@@ -41,6 +41,7 @@ interface Part {
   start: Point;
   end: Point;
   sources: readonly unknown[];
+  prefix: string;
   mappings: string;
 }
 
@@ -55,20 +56,26 @@ function partsOf(map: unknown): Part[] {
     return { line: Number(line) || 0, column: Number(column) || 0 };
   });
   return sections.flatMap((section, i) => {
-    const { sources, mappings } = isGroup(section['map']) ? section['map'] : {};
+    const { sources, sourceRoot, mappings } = isGroup(section['map']) ? section['map'] : {};
     if (!Array.isArray(sources) || typeof mappings !== 'string') return [];
-    return [{ start: starts[i]!, end: starts[i + 1] ?? END, sources, mappings }];
+    return [{ start: starts[i]!, end: starts[i + 1] ?? END, sources, prefix: prefixOf(sourceRoot), mappings }];
   });
 }
 
+/** What stands before each source: ECMA-426, DecodeSourceMapSources. */
+function prefixOf(sourceRoot: unknown): string {
+  if (!isName(sourceRoot) || sourceRoot === '') return '';
+  return sourceRoot.endsWith('/') ? sourceRoot : `${sourceRoot}/`;
+}
+
 /** Takes from `left` what is before the part's end. */
-function walk<P extends Position>({ start, end, sources, mappings }: Part, left: P[], found: Map<P, Original>): void {
+function walk<P extends Position>({ start, end, sources, prefix, mappings }: Part, left: P[], found: Map<P, Original>): void {
   let [{ line, column }, source, originalLine, originalColumn] = [start, 0, 0, 0];
   let isMapped = false;
   const settleBefore = (line: number, column: number): void => {
     for (let next = left.at(-1); next && isBefore(next, line, column); next = left.at(-1)) {
       const name = sources[source];
-      if (isMapped && isName(name)) found.set(next, { source: name, line: originalLine, column: originalColumn });
+      if (isMapped && isName(name)) found.set(next, { source: prefix + name, line: originalLine, column: originalColumn });
       left.pop();
     }
   };

@@ -57,6 +57,17 @@ t.test('it says what Node says', async (t) => {
   }
 });
 
+t.test('sources are below the root that the map names', async (t) => {
+  const source = (sourceRoot: unknown) => {
+    const [found] = originalsOf({ version: 3, sourceRoot, sources: ['cache.ts'], names: [], mappings: 'AAAA' }, [POSITIONS[0]!]).values();
+    return found?.source;
+  };
+  t.equal(source('../src/'), '../src/cache.ts', 'as tsc writes it');
+  t.equal(source('/app/src'), '/app/src/cache.ts');
+  t.equal(source('/'), '/cache.ts');
+  for (const none of ['', null, undefined, 7]) t.equal(source(none), 'cache.ts', String(none));
+});
+
 t.test('a map in sections, each from its offset on and no further', async (t) => {
   const section = (line: number, column: number, source: string) => {
     const map = { version: 3, sources: [source], names: [], mappings: 'AAAA,EAAE' };
