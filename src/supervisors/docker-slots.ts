@@ -7,7 +7,8 @@ export type Placeable = Pick<Container, 'name' | 'composeNumber'>;
  * The slot of each container, by its name. A container of compose has the slot of its number (the first is number 1,
  * slot 0), which it keeps however often it is made anew. The others have those they had before, which are held for a
  * name that has gone until a new one needs the place: a container that is replaced is away for a moment. New names
- * take the lowest free slots in the order of the alphabet. So do those of two compose services that share a number.
+ * take the lowest free slots in the order of the alphabet. So do those of two compose services that share a number, and
+ * the container that compose makes beside the one it is about to replace, until that has gone.
  */
 export function placeContainers(
   before: ReadonlyMap<string, number>,
@@ -21,7 +22,9 @@ export function placeContainers(
     placed.set(name, slot);
     taken.add(slot);
   };
-  for (const { name, composeNumber } of present) if (composeNumber !== null) place(name, composeNumber - 1);
+  const composed = present.flatMap(({ name, composeNumber }) => (composeNumber === null ? [] : { name, slot: composeNumber - 1 }));
+  for (const { name, slot } of composed) if (before.get(name) === slot) place(name, slot);
+  for (const { name, slot } of composed) place(name, slot);
   for (const { name } of present) if (before.has(name)) place(name, before.get(name)!);
   for (const { name } of present) {
     let slot = 0;

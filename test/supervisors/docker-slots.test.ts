@@ -15,3 +15,8 @@ t.strictSame(place([], [composed('p-x-3', 3), composed('p-x-1', 1)]), [['p-x-1',
 t.strictSame(place([['old', 0]], [composed('p-x-1', 1), ...plain('old')]), [['p-x-1', 0], ['old', 1]]);
 t.strictSame(place([], [composed('q-x-1', 1), composed('p-x-1', 1)]), [['p-x-1', 0], ['q-x-1', 1]], 'of two services with one number');
 t.strictSame(place([['q-x-1', 1]], [composed('q-x-1', 1), composed('p-x-1', 1)]), [['p-x-1', 0], ['q-x-1', 1]]);
+
+const making = [composed('0a1b2c3d4e5f_p-x-1', 1), composed('p-x-1', 1)];
+t.strictSame(place([['p-x-1', 0]], making), [['p-x-1', 0], ['0a1b2c3d4e5f_p-x-1', 1]], 'compose makes the new one beside the old');
+t.strictSame(place([['p-x-1', 0], ['0a1b2c3d4e5f_p-x-1', 1]], [making[0]!]), [['0a1b2c3d4e5f_p-x-1', 0]], 'which goes, so that it has its slot');
+t.strictSame(place([['0a1b2c3d4e5f_p-x-1', 0]], [making[1]!]), [['p-x-1', 0]], 'also when it gets its name');
