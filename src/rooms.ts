@@ -175,6 +175,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
     postMortem: new PostMortem(store, incidentStatus),
     history,
     journal: { record: (death) => counted(journal.record(death)) },
+    clock,
     log,
     onDeath: (death) => {
       counters.death(death);

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.js';
 import type { AppConfig } from '../config/schema.js';
 import { causeOfDeath, mayBeKilled, type Cause, type DeathReason } from '../decide/death.js';
 import { messageOf } from '../errors.js';
@@ -20,12 +21,15 @@ export interface DeathsParts {
   postMortem: Pick<PostMortem, 'write'>;
   history: Pick<History, 'add'>;
   journal: Pick<Journal, 'record'>;
+  clock: Pick<Clock, 'now'>;
   log: Log;
   onDeath(death: Death): void;
 }
 
 /** In its last moments a process may still be there without its agent, and its end may be told one look late. */
 const LOOKS = 3;
+/** Milliseconds by which a supervisor that was made anew may tell of the same death at another time. */
+const SAME_DEATH_MS = 100;
 
 /** Puts on record which processes died for want of memory. Their supervisor starts them again; nothing is done here. */
 export class Deaths {
@@ -34,7 +38,8 @@ export class Deaths {
   readonly #known = new Map<string, WorkerState[]>();
   /** By worker, when the last death was that its supervisor told. */
   readonly #heard = new Map<string, number>();
-  #hasLooked = false;
+  /** By app, the time of day of the first look; milliseconds since 1970. */
+  readonly #watchedSince = new Map<string, number>();
 
   constructor(parts: DeathsParts) {
     this.#parts = parts;
@@ -47,24 +52,26 @@ export class Deaths {
       for (const ending of endings) await this.#examine(app, ending);
     }
     const configs = new Map(apps.map((app) => [app.name, app]));
+    for (const app of this.#watchedSince.keys()) if (!configs.has(app)) this.#watchedSince.delete(app);
+    for (const app of configs.keys()) this.#watchedSince.set(app, this.#watchedSince.get(app) ?? this.#parts.clock.now());
     for (const { app, worker } of workers.values()) {
       const config = configs.get(app);
       const death = config && this.#parts.supervisors.get(app)?.lastDeath?.(worker);
       if (death) await this.#hear(config, worker, death);
     }
-    this.#hasLooked = true;
     for (const key of this.#known.keys()) if (!workers.has(key)) this.#known.delete(key);
     for (const [key, worker] of workers) this.#known.set(key, [worker, ...(this.#known.get(key) ?? [])].slice(0, LOOKS));
     await this.#parts.kills.look([...workers.values()].flatMap(({ reading }) => reading?.root.pid ?? []));
   }
 
-  /** What a supervisor has found out by itself, once; what it knew before this warden's first look is an earlier one's. */
+  /** What a supervisor has found out by itself, once; of what had died before this warden watched the app, nothing. */
   async #hear(app: AppConfig, worker: string, death: ToldDeath): Promise<void> {
     const key = workerKey(app.name, worker);
-    if (this.#heard.get(key) === death.atMs) return;
+    if (Math.abs((this.#heard.get(key) ?? -Infinity) - death.atMs) <= SAME_DEATH_MS) return;
     this.#heard.set(key, death.atMs);
-    if (!this.#hasLooked || death.cause === 'other') return;
+    if (death.cause === 'other') return;
     const alive = (this.#known.get(key) ?? []).filter(({ reading }) => reading && reading.startedAtMs < death.atMs);
+    if (alive.length === 0 && death.atMs < this.#watchedSince.get(app.name)!) return;
     const state = lastOf(alive);
     await this.#record(app, { worker, atMs: death.atMs, words: '' }, { reason: death.cause, evidence: death.detail }, state);
   }

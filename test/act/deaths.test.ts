@@ -2,7 +2,7 @@ import t from 'tap';
 import { Deaths } from '../../src/act/deaths.js';
 import type { Remains } from '../../src/act/evidence/post-mortem.js';
 import { remembered, type Death, type Recorded } from '../../src/act/incident.js';
-import type { Ending, Supervisor } from '../../src/supervisors/contract.js';
+import type { Death as ToldDeath, Ending, Supervisor } from '../../src/supervisors/contract.js';
 import { MB, MINUTE, configOf } from '../decide/support.js';
 import { World, deathOf, incidentOf } from './support.js';
 
@@ -28,10 +28,11 @@ function mortal(settings: { journal?: () => Promise<void>; kill?: { pid: number 
     postMortem: { write: async (remains) => (seen.remains.push(remains), null) },
     history: world.history,
     journal: { record: async (incident) => (await settings.journal?.(), void seen.journal.push(incident)) },
+    clock: world.clock,
     log: world.log,
     onDeath: (death) => void seen.told.push(death),
   });
-  return { world, seen, die: (ending: Ending) => void endings.push(ending), look: () => deaths.look(apps, world.workers) };
+  return { world, seen, die: (ending: Ending) => void endings.push(ending), look: (of = apps) => deaths.look(of, world.workers) };
 }
 
 t.test('a death is on record with what was last known of it, and counts for no restart', async (t) => {
@@ -51,6 +52,7 @@ t.test('a death is on record with what was last known of it, and counts for no r
   const time = new Date(measuredAtMs).toISOString().slice(11, 19);
   const sentence = `shop/0 died of V8's heap limit: heap 512 MB of 520 MB, resident 610 MB at ${time}Z (V8 said "Reached heap limit" and it was ended by SIGABRT); raise --max-old-space-size, or have it restarted before with a limit on heap`;
   t.equal(death!.sentence, sentence);
+  t.equal(world.log.entries.length, 1);
   t.match(world.log.entries, [{ level: 'error', message: sentence, fields: { app: 'shop', worker: '0', action: 'death', reason: 'oom_heap', incident: death!.id } }]);
   t.strictSame([seen.journal, world.history.list({ limit: 9 })], [[death], [death]]);
   t.equal(seen.remains[0]!.words, WORDS);
@@ -108,10 +110,37 @@ t.test('a death that the supervisor itself has found out is on record once, and 
   last = at(world.clock.nowMs, 'other');
   await look();
   t.strictSame(seen.told, []);
-  last = at(world.clock.nowMs + 1);
+  last = at(world.clock.nowMs + MINUTE);
   await look();
   await look();
   t.equal(seen.told.length, 1);
-  t.match(seen.told[0], { reason: 'oom_kernel', atMs: last.atMs, before: { pid: 90, rssBytes: 610 * MB } });
+  const { atMs } = last;
+  last = at(atMs - 0.3);
+  await look();
+  t.equal(seen.told.length, 1, 'a supervisor made anew tells of the same one');
+  t.match(seen.told[0], { reason: 'oom_kernel', atMs, before: { pid: 90, rssBytes: 610 * MB } });
   t.match(seen.told[0]!.sentence, /^shop\/0 was killed by the kernel for want of memory: heap 30 MB of 100 MB, resident 610 MB at .* \(systemd says Result=oom-kill\); /);
+});
+
+t.test('what had died before the app was watched is not put on record, however late it is told', async (t) => {
+  const { world, seen, look } = mortal();
+  const yesterday = { cause: 'oom_kernel', atMs: world.clock.nowMs - 1440 * MINUTE, detail: 'Docker says OOMKilled' } as const;
+  const supervisor = world.supervisors.get('shop') as Supervisor;
+  const tells = (lastDeath: ToldDeath | null) => Object.assign(supervisor, { lastDeath: () => lastDeath });
+  tells(null);
+  world.put({ pid: null });
+  await look(); // Docker does not answer yet
+  tells(yesterday);
+  world.clock.nowMs += MINUTE;
+  await look();
+  await look([]); // taken out of the config …
+  tells({ ...yesterday, atMs: world.clock.nowMs });
+  world.clock.nowMs += MINUTE;
+  await look(); // … and put back
+  t.strictSame(seen.told, []);
+  tells({ ...yesterday, atMs: world.clock.nowMs });
+  world.clock.nowMs += MINUTE;
+  await look();
+  t.match(seen.told, [{ reason: 'oom_kernel', before: null }], 'one since then is, though the worker was never seen alive');
+  t.equal(seen.told.length, 1);
 });
