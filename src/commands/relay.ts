@@ -17,7 +17,7 @@ export async function relay(options: RelayCommandOptions, version: string): Prom
   try {
     const config = await loadRelayConfig(configFile);
     const webConfig = webConfigFile === null ? null : await WebConfigFile.open(webConfigFile);
-    const running = await Relay.start({ version, config, webConfig, allowedHosts, clock: systemClock, log });
+    const running = await stop.during(Relay.start({ version, config, webConfig, allowedHosts, clock: systemClock, log }));
     log.info(`heapwarden ${version} relays alerts`);
     log.info(`webhook      ${running.url}/api/v1/alerts`);
     log.info(`metrics      ${running.url}/metrics`);

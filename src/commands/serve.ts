@@ -11,10 +11,7 @@ import { OutputRelay } from '../output.js';
 import { Warden } from '../warden.js';
 import { readConfig } from './config.js';
 import { DEFAULT_CONFIG_FILE, type ServeOptions } from './options.js';
-import { reloadRequests, stackOf, stopRequests } from './signals.js';
-
-/** Milliseconds that a stop may take after a failure before the exit is forced. */
-const LAST_STOP_MS = 15_000;
+import { LAST_STOP_MS, reloadRequests, stackOf, stopRequests } from './signals.js';
 
 /** `heapwarden serve`: runs until it is told to stop. Resolves to the exit status, with every log line written. */
 export async function serve(options: ServeOptions, version: string): Promise<number> {
@@ -25,7 +22,7 @@ export async function serve(options: ServeOptions, version: string): Promise<num
   const reload = reloadRequests();
   try {
     const config = await startupConfig(options.configFile, log);
-    const warden = await Warden.start({
+    const warden = await stop.during(Warden.start({
       version,
       config,
       listen: options.listen,
@@ -35,7 +32,7 @@ export async function serve(options: ServeOptions, version: string): Promise<num
       clock: systemClock,
       log,
       onOutput: (app, worker, stream, chunk) => output.push(app, worker, stream, chunk),
-    });
+    }));
     welcome(warden, config.current, options, log);
     reload.serveWith(() => void warden.reload().catch(() => {})); // it has logged its failure
     const { status, message } = await stop.requested;

@@ -1,10 +1,24 @@
 import { closeSync, openSync } from 'node:fs';
+import { systemClock, type Clock } from '../clock.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
+
+/** Milliseconds that a start or a stop may still take after a failure before the exit is forced. */
+export const LAST_STOP_MS = 15_000;
 
 interface StopRequest {
   status: number;
   message: string;
+}
+
+interface StopRequests {
+  requested: Promise<StopRequest>;
+  /**
+   * Resolves or rejects as `started` does. After a failure that nobody handled it may never do either: then this rejects
+   * with that failure, LAST_STOP_MS later.
+   */
+  during<T>(started: Promise<T>): Promise<T>;
+  close(): void;
 }
 
 /**
@@ -48,9 +62,12 @@ function hasTerminal(): boolean {
 export function stopRequests(
   log: Log,
   platform: NodeJS.Platform = process.platform,
-): { requested: Promise<StopRequest>; close(): void } {
+  clock: Pick<Clock, 'sleep'> = systemClock,
+): StopRequests {
   let resolve: (request: StopRequest) => void;
   const requested = new Promise<StopRequest>((fulfil) => (resolve = fulfil));
+  let fail: (error: unknown) => void;
+  const failed = new Promise<unknown>((fulfil) => (fail = fulfil));
   let asked = false;
   const ask = (request: StopRequest) => {
     asked = true;
@@ -62,6 +79,7 @@ export function stopRequests(
     ask({ status: 0, message: `${signal} received, stopping` });
   };
   const onFailure = (error: unknown) => {
+    fail(error);
     if (!asked) ask({ status: 1, message: `heapwarden has failed and stops: ${stackOf(error)}` });
   };
   const listeners = {
@@ -73,8 +91,14 @@ export function stopRequests(
     unhandledRejection: onFailure,
   } as const;
   for (const [event, listener] of Object.entries(listeners)) process.on(event, listener);
+  const overdue = async (): Promise<never> => {
+    const error = await failed;
+    await clock.sleep(LAST_STOP_MS);
+    throw error;
+  };
   return {
     requested,
+    during: (started) => Promise.race([started, overdue()]),
     close: () => {
       for (const [event, listener] of Object.entries(listeners)) process.off(event, listener);
     },
