@@ -100,3 +100,17 @@ t.test('it gives its socket to another group of its own', async (t) => {
   const { gid, mode } = statSync('/run/heapwarden/agent.sock');
   t.strictSame([gid, mode & 0o777], [Number(group), 0o660]);
 });
+
+t.test('it listens on every IPv4 address, where somebody asks for that', async (t) => {
+  const here = '/run/units/heapwarden.service.d';
+  mkdirSync(here);
+  const start = 'heapwarden serve --config.file=/etc/heapwarden/heapwarden.yml --web.listen-address=0.0.0.0:9973';
+  // Of a network that has nothing but a loopback of its own: nobody else can reach it.
+  writeFileSync(`${here}/here.conf`, `[Service]\nPrivateNetwork=yes\nExecStart=\nExecStart=${start}\n`);
+  systemctl('daemon-reload');
+  systemctl('start', 'heapwarden');
+  t.teardown(() => systemctl('stop', 'heapwarden'));
+  const invocation = systemctl('show', '-P', 'InvocationID', 'heapwarden').trim();
+  const said = () => run('journalctl', '--no-pager', '-o', 'cat', `_SYSTEMD_INVOCATION_ID=${invocation}`);
+  await waitFor('its first words', () => /status page +http:\/\/127\.0\.0\.1:9973\//.test(said()));
+});
