@@ -109,9 +109,12 @@ apps:
   const restarted = await warden.pid('big');
   const repeated = () => warden.metric('heapwarden_alerts_received_total', { decision: 'duplicate' });
   await waitFor('Alertmanager to have repeated itself three times', async () => (await repeated())! >= 3, 90_000);
-  t.equal((await warden.restarts()).length, 1);
-  t.equal(await warden.pid('big'), restarted, 'the process is still the same');
-  t.equal(await warden.metric('heapwarden_restarts_total', { app: 'big', reason: 'rss', result: 'ineffective' }), 1);
+  const restarts = await warden.restarts();
+  // A scrape in the moment without a process resolves the alert: the one that fires then is another.
+  const alerts = new Set(restarts.map(({ alert }) => alert?.starts_at_seconds));
+  t.equal(restarts.length, alerts.size, `one restart for each alert, of which there were ${alerts.size}`);
+  if (alerts.size === 1) t.equal(await warden.pid('big'), restarted, 'the process is still the same');
+  t.equal(await warden.metric('heapwarden_restarts_total', { app: 'big', reason: 'rss', result: 'ineffective' }), restarts.length);
 });
 
 t.test('amtool and promtool find nothing to complain about', async (t) => {
