@@ -46,6 +46,11 @@ export class Pm2Endings {
     if (pid !== null) this.#asked.add(pid);
   }
 
+  /** It was left in place after all: how it ends one day is nobody's wish. */
+  expectNoMore(pid: number): void {
+    this.#asked.delete(pid);
+  }
+
   /** After each list: the app's processes by slot. */
   async look(placed: ReadonlyMap<number, Pm2Process>): Promise<void> {
     const now = new Map([...placed].map(([slot, found]) => [found.pmId, { slot, found }]));

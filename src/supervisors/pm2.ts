@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
+import { isAlive } from './alive.js';
 import type {
   Drain, Ending, ProcessTable, RestartOptions, RestartReport, Slot, SlotState, Supervisor,
 } from './contract.js';
@@ -120,7 +121,9 @@ export class Pm2Supervisor implements Supervisor {
   async restart(worker: string, options: RestartOptions): Promise<RestartReport> {
     options.signal.throwIfAborted();
     const target = this.#find(worker, await this.#client.listNow());
-    const bus = new Pm2Bus(this.#client, this.#options.name);
+    const { name, processes } = this.#options;
+    const old = target.pid === null ? null : await processes.identify(target.pid);
+    const bus = new Pm2Bus(this.#client, name);
     this.#endings.expect(target.pid);
     try {
       const canOverlap = target.clustered && target.status === 'online' && target.pid !== null;
@@ -129,6 +132,11 @@ export class Pm2Supervisor implements Supervisor {
       this.#graceful.release(target.pmId);
       const asks = this.#parts.readyMessageMs() !== null;
       return { ...report, ready: asks ? await saysReady(target.pmId, bus, this.#parts, options.signal) : null };
+    } catch (error) {
+      // One that has gone was stopped before PM2 said no, and it may be that no list has shown that yet.
+      const stays = old !== null && isRefusal(error) && (await isAlive(old, processes).catch(() => false));
+      if (stays) this.#endings.expectNoMore(old.pid);
+      throw error;
     } finally {
       bus.close();
     }
@@ -162,3 +170,7 @@ export class Pm2Supervisor implements Supervisor {
     throw new HeapwardenError('UNKNOWN_WORKER', `"${name}" has no worker "${worker}" in PM2`);
   }
 }
+
+/** PM2 does nothing more for a restart that ends so. One that it did not answer it may still carry out. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof HeapwardenError && (error.code === 'NOT_READY' || error.code === 'SUPERVISOR_REFUSED');

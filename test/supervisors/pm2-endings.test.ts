@@ -45,6 +45,8 @@ t.test('what a process wrote last, and no other before it', async (t) => {
   endings.expect(71);
   await endings.look(new Map([[0, found(72)]]));
   t.strictSame(await endings.take(), [], 'heapwarden itself had asked for it');
+  endings.expect(72);
+  endings.expectNoMore(72);
 
   writeFileSync(file('error.log'), ''); // rotated
   appendFileSync(file('error.log'), `${'x'.repeat(99)}\n`.repeat(1000));

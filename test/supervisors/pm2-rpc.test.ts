@@ -6,12 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { systemClock } from '../../src/clock.js';
-import type { Log } from '../../src/log.js';
 import type { ProcessTable } from '../../src/supervisors/contract.js';
 import { AmpDecoder, encodeAmp } from '../../src/supervisors/pm2-amp.js';
 import { Pm2Client } from '../../src/supervisors/pm2-rpc.js';
 import { placeSlots } from '../../src/supervisors/place-slots.js';
-import { pm2Home, Pm2Supervisor } from '../../src/supervisors/pm2.js';
+import { pm2Home, Pm2Supervisor, type Pm2Options } from '../../src/supervisors/pm2.js';
 import { memoryLog, stopFirst } from './options.js';
 
 const nobody: ProcessTable = { identify: async () => null, tree: async () => [] };
@@ -45,7 +44,7 @@ const entry = (pmId: number, name: string, status = 'online', settings: object =
   pid: 1000 + pmId, name, pm_id: pmId, pm2_env: { status, ...settings },
 });
 
-function supervise(t: Test, home: string, settings: { timeoutMs?: number; client?: Pm2Client; log?: Log } = {}) {
+function supervise(t: Test, home: string, settings: Partial<Pm2Options> = {}) {
   const options = { name: 'shop', home, processes: nobody, clock: systemClock, log: memoryLog(), ...settings };
   const supervisor = new Pm2Supervisor(options);
   t.teardown(() => supervisor.close());
@@ -201,4 +200,30 @@ t.test('a restart', async (t) => {
     settings = waits;
     await t.rejects(supervisor.restart('0', restart), { message: /no answer within 2\.5 s/ }); // 0.1 + 2 + 0.3 + 0.05
   });
+
+  for (const { when, code, told } of [
+    { when: 'PM2 refuses', code: 'SUPERVISOR_REFUSED', told: [1000] },
+    { when: 'no stand-in comes up', code: 'NOT_READY', told: [1000] },
+    { when: 'PM2 refuses after the stop', code: 'SUPERVISOR_REFUSED', told: [] },
+    { when: 'PM2 hangs up', code: 'SUPERVISOR_UNREACHABLE', told: [] },
+  ]) {
+    t.test(`when ${when}, the end of the old process ${told.length > 0 ? 'is told one day' : 'is ours'}`, async (t) => {
+      let [pid, lives] = [1000, true];
+      const settings = code === 'NOT_READY' ? { exec_mode: 'cluster_mode' } : {};
+      const { home } = await fakePm2(t, ({ method }, reply, socket) => {
+        if (method === 'getMonitorData') return reply({ args: [[{ ...entry(0, 'shop', 'online', settings), pid }]] });
+        if (method === 'prepare') return reply({ args: [[{ pm2_env: { pm_id: 1 } }]] });
+        if (when === 'PM2 refuses after the stop') lives = false;
+        if (when === 'PM2 hangs up') socket.destroy();
+        else reply({ error: 'no' });
+      });
+      const processes: ProcessTable = { ...nobody, identify: async (pid) => (lives ? { pid, start: 1 } : null) };
+      const supervisor = supervise(t, home, { processes });
+      await supervisor.slots();
+      await t.rejects(supervisor.restart('0', { ...restart, mode: 'graceful' }), { code });
+      pid = 2000;
+      await supervisor.slots();
+      t.strictSame((await supervisor.endings()).map((ending) => ending.pid), told);
+    });
+  }
 });
