@@ -72,8 +72,8 @@ export class Systemctl {
     const ran = await this.#run(['restart', '--', name], timeoutMs, signal);
     if (ran.status === 0) return null;
     const said = firstLine(ran.stderr);
-    // Of a job that was begun; anything else was refused before anything was touched.
-    if (/^(Job for|A dependency job for) .* failed/.test(said)) return said;
+    // Of a job that was begun, whichever way it ended; anything else was refused before anything was touched.
+    if (/^(Job|A dependency job|Assertion failed on job) for /.test(said)) return said;
     throw this.#refusal(name, said);
   }
 
@@ -167,4 +167,8 @@ function matcherOf(name: string): (id: string) => boolean {
   return (id) => id.length > before.length + after.length && id.startsWith(before) && id.endsWith(after);
 }
 
-const firstLine = (text: string): string => text.trim().split('\n')[0]?.replace(/\.$/, '') || 'it did not say why';
+/** Before it says what became of a job, it may warn that the unit's file has changed on disk. */
+function firstLine(text: string): string {
+  const said = text.trim().split('\n').find((line) => !line.startsWith('Warning: '));
+  return said?.replace(/\.$/, '') || 'it did not say why';
+}

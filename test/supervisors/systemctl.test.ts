@@ -111,10 +111,25 @@ t.test('one that answers too late, and one that nobody waits for any more', asyn
   await t.rejects(restart, reason);
 });
 
+/** What comes of a restart at which systemctl says this and fails. */
+const restartSaying = (t: Test) => (said: string) =>
+  new Systemctl({ user: false, program: fake(t, `echo "${said}" >&2; exit 1`).program }).restart('shop.service', 5000, new AbortController().signal);
+
 t.test('a job that did not succeed', async (t) => {
-  const restart = (said: string) =>
-    new Systemctl({ user: false, program: fake(t, `echo "${said}" >&2; exit 1`).program }).restart('shop.service', 5000, new AbortController().signal);
+  const restart = restartSaying(t);
   const failed = 'Job for shop.service failed because the control process exited with error code';
   t.equal(await restart(`${failed}.\nSee \\"systemctl status shop.service\\" for details.`), failed, 'it is told, being no refusal');
-  await t.rejects(restart('Job for shop.service canceled.'), { code: 'SUPERVISOR_REFUSED', message: 'systemd refuses: Job for shop.service canceled' });
+  for (const end of ['Job for shop.service canceled', 'Job for shop.service timed out', 'Assertion failed on job for shop.service']) {
+    t.equal(await restart(`${end}.`), end, 'the old process may have been stopped');
+  }
+});
+
+t.test("a warning that the unit's file has changed on disk is not the answer", async (t) => {
+  const changed = 'The unit file, source configuration file or drop-ins of shop.service changed on disk';
+  const warning = `Warning: ${changed}. Run 'systemctl daemon-reload' to reload units.`;
+  const restart = restartSaying(t);
+  const failed = 'Job for shop.service failed because a timeout was exceeded';
+  t.equal(await restart(`${warning}\n${failed}.`), failed);
+  const refusal = 'Failed to restart shop.service: Unit shop.service is masked';
+  await t.rejects(restart(`${warning}\n${refusal}.`), { code: 'SUPERVISOR_REFUSED', message: new RegExp(`^systemd refuses: ${refusal}; `) });
 });
