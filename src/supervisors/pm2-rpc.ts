@@ -16,7 +16,7 @@ import { AmpDecoder, encodeAmp } from './pm2-amp.js';
 export interface Pm2Process {
   pmId: number;
   name: string;
-  /** PM2's word: online, launching, stopping, stopped, errored, `waiting restart`, one-launch-status. */
+  /** PM2's word (see statusOf): online, launching, stopping, stopped, errored, `waiting restart`, one-launch-status. */
   status: string;
   /** null where PM2 holds no live process; it keeps the pid of a dead one while it waits to start the next. */
   pid: number | null;
@@ -190,8 +190,8 @@ function parseJson(arg: Buffer | undefined): object {
 function toProcess(entry: unknown): Pm2Process | null {
   const { pm_id: pmId, name, pid, pm2_env } = (entry ?? {}) as Record<string, unknown>;
   const env = (pm2_env ?? {}) as Record<string, unknown>;
-  const { status } = env;
-  if (typeof pmId !== 'number' || typeof name !== 'string' || typeof status !== 'string') return null;
+  if (typeof pmId !== 'number' || typeof name !== 'string' || typeof env['status'] !== 'string') return null;
+  const status = statusOf(env['status'], pid, env['created_at']);
   const lives = status !== 'stopped' && status !== 'waiting restart';
   const [, ofPmId, ofPid] = /^(\d+):(\d+)$/.exec(String(env[STAND_IN_VARIABLE])) ?? [];
   return {
@@ -206,4 +206,14 @@ function toProcess(entry: unknown): Pm2Process | null {
     logs: [env['pm_out_log_path'], env['pm_err_log_path']].filter((path) => typeof path === 'string'),
     standsInFor: ofPmId && ofPid ? { pmId: Number(ofPmId), pid: Number(ofPid) } : null,
   };
+}
+
+/**
+ * Where an app has a restart_delay or exp_backoff_restart_delay, PM2 writes `waiting restart` over `errored` and
+ * `stopped` too, and starts nothing (God.js, handleExit). In a true wait it keeps the pid of the process that died;
+ * created_at is null only where it has given up.
+ */
+function statusOf(said: string, pid: unknown, createdAt: unknown): string {
+  if (said !== 'waiting restart' || pid !== 0) return said;
+  return createdAt === null ? 'errored' : 'stopped';
 }

@@ -68,8 +68,11 @@ t.test('slots stay where they are; a new id takes the lowest free one', async (t
 
 t.test("PM2's states and pids", async (t) => {
   const list = [
-    entry(0, 'shop'), entry(1, 'shop', 'launching'), entry(2, 'shop', 'waiting restart'), entry(3, 'shop', 'errored'),
-    entry(4, 'shop', 'stopping'), { ...entry(5, 'shop', 'stopped'), pid: 0 }, entry(6, 'other'),
+    entry(0, 'shop'), entry(1, 'shop', 'launching'), entry(2, 'shop', 'waiting restart', { created_at: 1 }),
+    { ...entry(3, 'shop', 'errored'), pid: 0 }, entry(4, 'shop', 'stopping'), { ...entry(5, 'shop', 'stopped'), pid: 0 },
+    { ...entry(6, 'shop', 'waiting restart', { created_at: null }), pid: 0 },
+    { ...entry(7, 'shop', 'waiting restart', { created_at: 1 }), pid: 0 },
+    entry(8, 'shop', 'errored'), entry(9, 'other'),
     { name: 'shop', pm_id: '_old_0', pm2_env: { status: 'online' } }, null,
   ];
   const { home } = await fakePm2(t, (_call, reply) => reply({ args: [list] }));
@@ -77,9 +80,12 @@ t.test("PM2's states and pids", async (t) => {
     { worker: '0', pid: 1000, state: 'running' },
     { worker: '1', pid: 1001, state: 'starting' },
     { worker: '2', pid: null, state: 'starting' }, // PM2 still shows the pid of the one that died
-    { worker: '3', pid: 1003, state: 'crash_loop' },
+    { worker: '3', pid: null, state: 'crash_loop' },
     { worker: '4', pid: 1004, state: 'stopped' },
     { worker: '5', pid: null, state: 'stopped' },
+    { worker: '6', pid: null, state: 'crash_loop' }, // as 3, of an app with a restart_delay
+    { worker: '7', pid: null, state: 'stopped' }, // as 5
+    { worker: '8', pid: 1008, state: 'crash_loop' }, // PM2 could not stop it
   ]);
 });
 

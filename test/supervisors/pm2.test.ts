@@ -92,3 +92,26 @@ t.test('a crash loop, and a wait for the next start', async (t) => {
   t.strictSame(await wait.slots(), [{ worker: '0', pid: null, state: 'starting' }]);
   await t.rejects(wait.restart('0', stopFirst({ stopTimeoutMs: 1000, signal })), { code: 'SUPERVISOR_REFUSED' });
 });
+
+t.test('apps with a restart delay that PM2 will not start again, though it says that it waits', async (t) => {
+  const parts = needParts(t, 'pm2');
+  if (!parts) return;
+  const pm2 = await realPm2(t, parts.pm2);
+  const stopped = { restart_delay: 1, env: { HOW: 'exits' } };
+  const givenUp = { ...stopped, max_restarts: 2, min_uptime: 60_000 };
+  const cases = [
+    { name: 'given up', ...givenUp, state: 'crash_loop' },
+    { name: 'given up, in cluster mode', ...givenUp, exec_mode: 'cluster', state: 'crash_loop' },
+    { name: 'once', ...stopped, autorestart: false, state: 'stopped' },
+    { name: 'done', ...stopped, stop_exit_codes: [3], state: 'stopped' },
+  ];
+  for (const { state, ...app } of cases) {
+    await pm2.start(app);
+    const supervisor = supervisePm2(t, pm2, app.name);
+    await until(`"${app.name}" to be ${state}`, async () => (await supervisor.slots())[0]!.state === state);
+    const [found] = await pm2.list(app.name);
+    t.match(found, { pid: 0, pm2_env: { status: 'waiting restart' } }, `${app.name}: in PM2's words`);
+    t.strictSame(await supervisor.slots(), [{ worker: '0', pid: null, state }]);
+    t.equal((await supervisor.restart('0', stopFirst({ stopTimeoutMs: 1000, signal }))).stop, 'gone', 'it is started again');
+  }
+});
