@@ -11,12 +11,23 @@ import { builtAgent, openHub, runApp, shortFolder, untilStats, writeApp, type Ru
 const NODES = NODE_MAJORS.map((major) => `node-${major}` as const);
 t.jobs = 3;
 
-/** Without any thought of its end; says its port. `/slow` takes a second. */
-const PLAIN = `
+/**
+ * Without any thought of its end. `/slow` is answered half a second after nobody listens any more, `/endless` never;
+ * `/begun` says how many of these it has.
+ */
+const SERVER = `
+  let begun = 0;
+  const whenClosed = (act) => (server.listening ? setTimeout(whenClosed, 20, act) : setTimeout(act, 500));
   const server = require('node:http').createServer((request, response) => {
-    if (request.url === '/endless') return void response.write('it goes on');
-    setTimeout(() => response.end(String(process.pid)), request.url === '/slow' ? 1000 : 0);
-  });
+    if (request.url === '/begun') return void response.end(String(begun));
+    const answer = () => response.end(String(process.pid));
+    if (request.url !== '/slow' && request.url !== '/endless') return void answer();
+    begun += 1;
+    if (request.url === '/slow') whenClosed(answer);
+    else response.write('it goes on');
+  });`;
+/** Says its port. */
+const PLAIN = `${SERVER}
   process.stdin.once('data', () => server.listen(0, '127.0.0.1', () => console.log(server.address().port)));`;
 
 interface Server {
@@ -36,6 +47,9 @@ async function serve(t: Test, node: string, source = PLAIN): Promise<Server> {
   return { app, hub, url };
 }
 
+const untilBegun = (url: string, count: number): Promise<boolean> =>
+  until(`${count} requests to have begun`, async () => (await get(`${url}begun`)).body === String(count));
+
 const elapsed = () => {
   const begun = performance.now();
   return () => Math.round(performance.now() - begun);
@@ -50,11 +64,10 @@ for (const node of NODES) {
     t.equal((await get(url, idle)).connection, 'keep-alive');
     t.equal((await get(url, busy)).connection, 'keep-alive');
     const slow = [get(`${url}slow`, busy), get(`${url}slow`)];
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await untilBegun(url, 2);
     const ms = elapsed();
     const drained = hub.drain(app.pid, 20_000);
-    await until('the port to be closed', () => isClosed(url));
-    t.ok(ms() < 1000, 'at once');
+    await until('the port to be closed, before they are answered', () => isClosed(url));
     for (const answer of await Promise.all(slow)) t.match(answer, { status: 200, body: String(app.pid) });
     t.match(await get(url, idle), { status: 200, connection: 'close' }, 'an idle connection was not cut');
     t.match(await get(url, busy), { status: 200, connection: 'close' }, 'nor the one that was busy');
@@ -115,9 +128,7 @@ t.test('an app that ends itself on SIGTERM does so, with its server closed alrea
 /** Has the agent come when it listens already; says its port and its pid. */
 const LATE = `
   const attach = () => require(process.env.ATTACHED).attach({ socket: process.env.HEAPWARDEN_SOCKET });
-  const server = require('node:http').createServer((request, response) => {
-    setTimeout(() => response.end(String(process.pid)), request.url === '/slow' ? 1000 : 0);
-  });
+${SERVER}
   server.listen(0, '127.0.0.1', () => {
     attach();
     console.log(JSON.stringify([server.address().port, process.pid]));
@@ -144,7 +155,7 @@ for (const node of NODES) {
     if (!parts) return;
     const plain = await serveLate(t, parts[node], LATE);
     const slow = get(`${plain.url}slow`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await untilBegun(plain.url, 1);
     const drained = plain.hub.drain(plain.pid, 20_000);
     await until('the port to be closed', () => isClosed(plain.url));
     t.match(await slow, { status: 200, body: String(plain.pid) });
@@ -195,7 +206,7 @@ t.test('armed, a plain app drains on the signal and ends by it', async (t) => {
     t.equal(await hub.arm(app.pid, 10_000), true);
     t.equal(await hub.arm(app.pid, 9000), true, 'twice is as well');
     const slow = get(`${url}slow`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await untilBegun(url, 1);
     app.child.kill(signal);
     await until('the port to be closed', () => isClosed(url));
     t.match(await slow, { status: 200 });
@@ -208,7 +219,7 @@ t.test('armed, it ends when its time is over, or at the second signal', async (t
     const { app, hub, url } = await serve(t, process.execPath);
     t.equal(await hub.arm(app.pid, again ? 60_000 : 1000), true);
     const endless = t.rejects(get(`${url}endless`));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await untilBegun(url, 1);
     const ms = elapsed();
     app.child.kill('SIGINT');
     await until('the port to be closed', () => isClosed(url));
@@ -222,10 +233,11 @@ t.test('armed, it ends when its time is over, or at the second signal', async (t
 t.test('armed, an app with a mind of its own is left to it', async (t) => {
   const own = `process.on('SIGINT', () => { console.log('mine'); process.exit(3); });`;
   for (const late of [false, true]) {
-    const source = late ? `${PLAIN} setTimeout(() => { ${own} }, 1500);` : `${PLAIN} ${own}`;
+    const listens = `process.stdin.once('data', () => { ${own} console.log('listens'); });`;
+    const source = late ? `${PLAIN} process.stdin.once('data', () => { ${listens} });` : `${PLAIN} ${own}`;
     const { app, hub } = await serve(t, process.execPath, source);
     t.equal(await hub.arm(app.pid, 10_000), true);
-    await new Promise((resolve) => setTimeout(resolve, late ? 2000 : 100));
+    if (late) t.equal(await app.ask('listen to SIGINT'), 'listens');
     app.child.kill('SIGINT');
     t.equal(await app.exited, 3, late ? 'even where it comes to it later' : 'from the beginning');
     t.match(app.output(), 'mine');

@@ -22,20 +22,21 @@ t.test('figures of the own process', async (t) => {
   const gc = runInNewContext('gc') as () => void;
   const meter = createMeter({ windowMs: 200 });
   const first = meter.read();
-  t.equal(first.heap_live, null, 'no major GC yet');
+  const majorsAtFirst = first.gc.major.count; // V8 may have had one of its own by now, or between any two lines
+  t.equal(first.heap_live === null, majorsAtFirst === 0, 'none before the first major GC');
   t.equal(first.loop, null, 'no window yet');
   gc();
   await sleep(400);
   const second = meter.read();
-  t.equal(second.gc.major.count, 1);
-  t.equal(first.gc.major.count, 0, 'what was read stays as it was read');
+  t.ok(second.gc.major.count > majorsAtFirst, 'the one that was asked for');
+  t.equal(first.gc.major.count, majorsAtFirst, 'what was read stays as it was read');
   t.ok(second.heap_live! > 1e6 && second.heap_live! <= second.heap_used, 'live heap is part of the used heap');
   t.ok(second.loop, 'a window');
   t.ok(numbersIn(second).every((value) => Number.isFinite(value) && value >= 0), 'numbers');
   meter.close();
   gc();
   await sleep(300);
-  t.equal(meter.read().gc.major.count, 1, 'closed');
+  t.equal(meter.read().gc.major.count, second.gc.major.count, 'closed');
 });
 
 t.test('no block is lost between two windows', async (t) => {

@@ -1,5 +1,6 @@
-// Freezes in FREEZE_BY after FREEZE_AFTER_MS (default 3000): loop, regex, or native.
+// Freezes in FREEZE_BY after FREEZE_AFTER_MS (default 3000): loop, regex, or native. Says so right before.
 const { pbkdf2Sync } = require('node:crypto');
+const { writeSync } = require('node:fs');
 
 function step(n) {
   return Math.sqrt(n) + 1;
@@ -25,5 +26,8 @@ const FREEZES = {
   native: () => hashTooOften('hunter2'),
 };
 
-setTimeout(FREEZES[process.env.FREEZE_BY], Number(process.env.FREEZE_AFTER_MS ?? 3000));
+setTimeout(() => {
+  writeSync(1, 'freezes\n');
+  FREEZES[process.env.FREEZE_BY]();
+}, Number(process.env.FREEZE_AFTER_MS ?? 3000));
 setInterval(() => {}, 1e6);

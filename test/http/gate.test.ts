@@ -78,6 +78,16 @@ async function gated(t: Test, { bytes = 1000, patienceMs = 10_000, idleMs = 10_0
   const log = new MemoryLog();
   const server = Fastify({ bodyLimit: 1000, forceCloseConnections: true });
   const gate = new Gate({ bytes, waiting: 10, patienceMs });
+  /** Who has come to the gate, in this order; `entered` is null while it waits. */
+  const comers: { bytes: number; entered: boolean | null }[] = [];
+  const enter = gate.enter.bind(gate);
+  gate.enter = async (bytes, over) => {
+    const comer = { bytes, entered: null as boolean | null };
+    comers.push(comer);
+    return (comer.entered = await enter(bytes, over));
+  };
+  const untilLast = (bytes: number, entered: boolean | null) =>
+    waitFor(`one of ${bytes} bytes at the gate`, () => comers.at(-1)?.bytes === bytes && comers.at(-1)?.entered === entered);
   let open = (): void => {};
   const opened = new Promise<void>((resolve) => (open = resolve));
   const inside: number[] = [];
@@ -104,7 +114,7 @@ async function gated(t: Test, { bytes = 1000, patienceMs = 10_000, idleMs = 10_0
     return socket;
   };
   const post = (length: number) => send(`Content-Length: ${length}`, 'x'.repeat(length));
-  return { open, inside, before, send, post, log };
+  return { open, inside, untilLast, before, send, post, log };
 }
 
 const statusOf = (socket: { said?: string }) => /^HTTP\/1.1 (\d+)/.exec(socket.said ?? '')?.[1];
@@ -154,13 +164,13 @@ t.test('a 503 after its patience, which says when to come again; one line of the
 });
 
 t.test('one that is cut off in the middle gives its place back', async (t) => {
-  const { inside, send, post, open } = await gated(t);
+  const { inside, untilLast, send, post, open } = await gated(t);
   open();
   for (const cut of ['destroy', 'end', 'resetAndDestroy'] as const) {
     const half = send('Content-Length: 1000', 'half');
-    await sleep(50);
+    await untilLast(1000, true);
     const waiting = post(10);
-    await sleep(50);
+    await untilLast(10, null);
     t.equal(statusOf(waiting), undefined, 'it is full');
     half[cut]();
     t.strictSame(await answers(waiting), ['200'], cut);
@@ -181,13 +191,13 @@ t.test('one that is cut off before it comes to the gate takes no place', async (
 });
 
 t.test('one that is cut off while it waits is not let in', async (t) => {
-  const { inside, post, open } = await gated(t);
+  const { inside, untilLast, post, open } = await gated(t);
   const first = post(1000);
   await waitFor('one to fill the gate', () => inside.length === 1);
   const gone = post(999);
-  await sleep(50);
+  await untilLast(999, null);
   gone.destroy();
-  await sleep(50);
+  await untilLast(999, false);
   open();
   await answers(first);
   t.strictSame(await answers(post(1000)), ['200']);
@@ -195,10 +205,10 @@ t.test('one that is cut off while it waits is not let in', async (t) => {
 });
 
 t.test('one that never sends is told so, and gives its place back', async (t) => {
-  const { send, post, open } = await gated(t, { idleMs: 300 });
+  const { untilLast, send, post, open } = await gated(t, { idleMs: 300 });
   open();
   const silent = send('Content-Length: 1000');
-  await sleep(50);
+  await untilLast(1000, true);
   const waiting = post(10);
   t.strictSame(await answers(silent, waiting), ['503', '200'], 'Alertmanager does not try again on a 408');
   t.match(silent.said, /"nothing of the body came for 0.3 s; send it again"/);

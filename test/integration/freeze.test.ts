@@ -1,5 +1,6 @@
 /** An app in `while(true)` is found by its heartbeat, and restarted though its SIGTERM handler can never run. */
 import t from 'tap';
+import { freeze, untilTurning } from './freezing.js';
 import { waitFor } from './wait.js';
 import { WardenProcess, appFile } from './warden-process.js';
 
@@ -9,7 +10,7 @@ t.test('a frozen event loop is found and its process replaced', async (t) => {
 sample_interval: 500ms
 apps:
   - name: frozen
-    supervisor: { child: { command: [${JSON.stringify(process.execPath)}, ${JSON.stringify(appFile('freezes.mjs'))}], env: { FREEZE_AFTER_MS: "6000" } } }
+    supervisor: { child: { command: [${JSON.stringify(process.execPath)}, ${JSON.stringify(appFile('freezes.mjs'))}], env: { FREEZE_AFTER_MS: "100000000" } } }
     limits: { freeze: { warning: 2s, critical: 3s, restart: 5s } }
     restart: { startup_grace: 1s, stop_timeout: 2s, cooldown: 1m }
 `,
@@ -22,6 +23,8 @@ apps:
   t.ok(age < 3, `it turned ${age.toFixed(1)} s ago`);
   t.equal((await warden.restarts()).length, 0, 'nothing is restarted while it turns');
 
+  await untilTurning(warden, 'frozen');
+  freeze((await warden.pid('frozen'))!);
   const incident = await warden.finishedRestart(40_000);
   t.match(incident, { reason: 'freeze', origin: 'guard', outcome: { result: 'recovered', stop: 'killed' } });
   t.ok(incident.timestamp_seconds - incident.before!.heartbeat_timestamp_seconds! >= 5, 'it had not turned for the limit');

@@ -40,9 +40,14 @@ apps:
   });
   await warden.ready();
   await waitFor('a heartbeat', () => warden.metric(HEARTBEAT));
+  await untilTurning(warden, 'shop');
   const pid = await waitFor('the app', () => warden.pid('shop'));
   return { warden, pid };
 }
+
+/** test/apps/freezes.mjs hears its signals from now on; before, they would end it. */
+export const untilTurning = (warden: WardenProcess, app: string): Promise<boolean> =>
+  waitFor('the app to turn', () => warden.log.includes(`${app}/0 | turns`));
 
 export const freeze = (pid: number): boolean => process.kill(pid, 'SIGUSR2');
 export const standstill = async (warden: WardenProcess) => (await warden.apps())[0]!.workers[0]!.standstill;

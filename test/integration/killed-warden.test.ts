@@ -10,8 +10,8 @@ import { realPm2 } from '../parts/pm2.js';
 import { never, waitFor } from './wait.js';
 import { WardenProcess, appFile } from './warden-process.js';
 
-const settings = `
-    limits: { rss: { critical: 40MB, restart: 45MB, for: 0s } }
+const settings = (limits: string) => `
+    limits: { rss: { ${limits}, for: 0s } }
     restart: { startup_grace: 0s, cooldown: 1h, budget: 3/1h, stop_timeout: 8s }
 `;
 
@@ -31,19 +31,21 @@ async function killInTheMiddle(warden: WardenProcess, begun: () => Promise<boole
 
 t.test('a child app: its orphan is replaced, the budget has counted the restart', async (t) => {
   const command = JSON.stringify([process.execPath, appFile('freezes.mjs')]);
-  const config = `
+  // It is above the limit as soon as it is frozen, and not before: until then it ends on SIGTERM.
+  const config = (limits: string) => `
 sample_interval: 300ms
 apps:
   - name: stubborn
-    supervisor: { child: { command: ${command}, env: { FREEZE_AFTER_MS: "300" } } }
-${settings}`;
-  const warden = await WardenProcess.start(t, { config });
+    supervisor: { child: { command: ${command}, env: { FREEZE_AFTER_MS: "300", FREEZE_MB: "200" } } }
+${settings(limits)}`;
+  const low = config('critical: 190MB, restart: 200MB');
+  const warden = await WardenProcess.start(t, { config: low });
   await killInTheMiddle(warden, async () => true);
   const [intent] = journal(warden.dir);
   const old = { pid: intent!.before!.pid, start: intent!.before!.start };
 
   // Back with a limit that no process reaches: what happens now is the old restart's business alone.
-  const next = await WardenProcess.start(t, { config: config.replace('critical: 40MB, restart: 45MB', 'restart: 9GB'), dir: warden.dir });
+  const next = await WardenProcess.start(t, { config: config('restart: 9GB'), dir: warden.dir });
   await next.ready();
   const processes = new LinuxProcesses();
   t.not((await processes.identify(old.pid))?.start, old.start, 'the orphan of the dead warden is gone');
@@ -56,7 +58,7 @@ ${settings}`;
 
   const pid = await next.pid('stubborn');
   await next.stop();
-  const third = await WardenProcess.start(t, { config, dir: warden.dir });
+  const third = await WardenProcess.start(t, { config: low, dir: warden.dir });
   await third.ready();
   t.not(await third.pid('stubborn'), pid, 'a child app starts with its warden');
   await waitFor('the cooldown to be remembered', async () => (await third.incidents()).find(({ reason }) => reason === 'cooldown'));
@@ -71,23 +73,23 @@ t.test('a PM2 app: PM2 ends what the dead warden began, and the record says so',
   const pm2 = await realPm2(t, parts.pm2);
   // It ignores SIGINT, so PM2 waits for its kill_timeout: time enough to see that, and kill the warden in between.
   await pm2.start({ name: 'slow', env: { HOW: 'stubborn' }, kill_timeout: 6000 });
-  const config = `
+  const config = (limits: string) => `
 sample_interval: 300ms
 apps:
   - name: slow
     supervisor: { pm2: slow }
     runtime: none
-${settings}`;
+${settings(limits)}`;
   const before = (await pm2.list('slow'))[0]!.pid;
   const env = { PM2_HOME: pm2.home };
-  const warden = await WardenProcess.start(t, { config: config.replace('40MB, restart: 45MB', '10MB, restart: 20MB'), env });
+  const warden = await WardenProcess.start(t, { config: config('critical: 10MB, restart: 20MB'), env });
   await killInTheMiddle(warden, async () => (await pm2.list('slow'))[0]?.pm2_env['status'] === 'stopping');
   const after = await waitFor('PM2 to end the restart', async () => {
     const [entry] = await pm2.list('slow');
     return entry && entry.pid > 0 && entry.pid !== before && entry.pid;
   });
 
-  const next = await WardenProcess.start(t, { config: config.replace('40MB, restart: 45MB', '8GB, restart: 9GB'), dir: warden.dir, env });
+  const next = await WardenProcess.start(t, { config: config('critical: 8GB, restart: 9GB'), dir: warden.dir, env });
   await next.ready();
   await next.finishedRestart();
   const [incident, ...others] = await next.restarts();

@@ -127,8 +127,8 @@ t.test('however it ends, the terminal is as it was', async (t) => {
     process.kill(await start(), signal);
     await isRestored(t, terminal, before, status);
   }
-  writeFileSync(join(warden.dir, 'boom.cjs'), 'setTimeout(() => { throw new Error("boom") }, 4000);');
-  await start(`NODE_OPTIONS=--require=${warden.dir}/boom.cjs`);
+  writeFileSync(join(warden.dir, 'boom.cjs'), 'process.on("SIGUSR2", () => { throw new Error("boom") });');
+  process.kill(await start(`NODE_OPTIONS=--require=${warden.dir}/boom.cjs`), 'SIGUSR2');
   await terminal.shows(/^Error: boom[^]*\n\$\n*$/m); // why it failed is to be read
   t.equal(terminal.modes(), '1 0 1');
   terminal.type('clear; echo "what was here"');

@@ -19,6 +19,10 @@ const isBackoff = (ms: number) => Array.from({ length: 12 }, (_, i) => backoffMs
 /** Long enough for a start that should not happen to have happened. */
 const A_WHILE_MS = 700;
 
+/** A restart has begun to stop what runs. */
+const untilStopping = ({ supervisor }: Supervised): Promise<boolean> =>
+  until('the stop to begin', async () => (await supervisor.slots())[0]!.state === 'stopped');
+
 async function nothingRuns({ supervisor, folder }: Supervised): Promise<boolean> {
   await sleep(A_WHILE_MS);
   const pids = (await supervisor.slots()).flatMap(({ pid }) => pid ?? []);
@@ -204,7 +208,7 @@ t.test('an app that needs a while for its last work has it', async (t) => {
   await app.supervisor.start();
   const pid = await app.ready();
   const restart = app.supervisor.restart('0', options());
-  await sleep(50);
+  await untilStopping(app);
   t.match(await app.supervisor.slots(), [{ pid, state: 'stopped' }], 'meanwhile the slot has it, stopped');
   t.equal((await restart).stop, 'exited');
   t.ok(hasFinished(app.folder, pid));
@@ -333,7 +337,7 @@ t.test('an abort', async (t) => {
   await t.rejects(app.supervisor.restart('0', stopFirst({ stopTimeoutMs: 1000, signal: before.signal })), { name: 'AbortError' });
   t.equal(await app.ready(), pid, 'before the restart: nothing is touched');
   const restart = app.supervisor.restart('0', stopFirst({ stopTimeoutMs: 10_000, signal: meanwhile.signal }));
-  await sleep(50);
+  await untilStopping(app);
   meanwhile.abort();
   t.match(await restart, { stop: 'exited', pid: null, goneAt: Number, ready: null });
   t.ok(hasFinished(app.folder, pid), 'meanwhile: the stop is seen through');

@@ -5,7 +5,7 @@ import { lookAtStack } from '../../../src/act/evidence/look-at-stack.js';
 import { holderOf, type Stack } from '../../../src/act/evidence/stacks.js';
 import { Threads } from '../../../src/act/evidence/threads.js';
 import { NODE_MAJORS, needParts } from '../../parts/index.js';
-import { runApp } from '../../agent/support.js';
+import { runApp, type RunningApp } from '../../agent/support.js';
 import { appFile } from '../../integration/warden-process.js';
 import { processes, until } from '../../observe/support.js';
 
@@ -13,11 +13,7 @@ const FREEZES = { loop: 'spinForEver', regex: 'checkAddress' } as const;
 /** Long after its start; the machine may be busy. */
 const LOOK_MS = 20_000;
 
-const spins = async (pid: number): Promise<boolean> => {
-  const threads = new Threads(pid);
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  return ((await threads.use())?.[0]?.cpuMs ?? 0) > 50;
-};
+const untilFrozen = (app: RunningApp): Promise<boolean> => until('the freeze', () => app.output().includes('freezes\n'));
 
 /** State 0A of /proc/net/tcp. What a process says of it ("Debugger ending") it does not say while it is frozen. */
 const isListenedTo = (port: number): boolean =>
@@ -29,8 +25,7 @@ for (const major of NODE_MAJORS) {
       const parts = needParts(t, `node-${major}`);
       if (!parts) return;
       const app = runApp(t, parts[`node-${major}`], [appFile('freezes-by-name.cjs')], { FREEZE_BY: by, FREEZE_AFTER_MS: '1500' });
-      await new Promise((resolve) => setTimeout(resolve, 1700));
-      await until('the freeze', () => spins(app.pid));
+      await untilFrozen(app);
       const { stacks, lack } = await lookAtStack(app.pid, processes, LOOK_MS);
       t.equal(lack, null);
       t.ok(stacks.length >= 3, `${stacks.length} looks`);
@@ -48,8 +43,7 @@ for (const major of NODE_MAJORS) {
 
 t.test('one long native call says nothing, and says so', async (t) => {
   const app = runApp(t, process.execPath, [appFile('freezes-by-name.cjs')], { FREEZE_BY: 'native', FREEZE_AFTER_MS: '1000' });
-  await new Promise((resolve) => setTimeout(resolve, 1200));
-  await until('the freeze', () => spins(app.pid));
+  await untilFrozen(app);
   const startedAt = performance.now();
   const { stacks, lack } = await lookAtStack(app.pid, processes, 1500);
   t.ok(performance.now() - startedAt < 5000);
