@@ -100,7 +100,7 @@ t.test('one that never answers holds nobody up for longer than the timeout', asy
   const url = await http(t, () => {}); // accepts, and is silent
   const startedAt = performance.now();
   t.equal(await waitUntilReady({ http: url, timeout: 300 }, byUrl, systemClock, signal), false);
-  t.ok(performance.now() - startedAt < 1500, 'far less than one try may take');
+  t.ok(performance.now() - startedAt < 1990, 'less than one try may take');
 });
 
 t.test('a warden that closes does not wait', async (t) => {

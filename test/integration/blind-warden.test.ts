@@ -17,6 +17,10 @@ import {
 import { never, waitFor } from './wait.js';
 import type { WardenProcess } from './warden-process.js';
 
+/** In seconds, as the log tells it: a busy machine adds to it, and has others. */
+const longestStandstill = ({ log }: WardenProcess): number =>
+  Math.max(0, ...Array.from(log.matchAll(/heapwarden itself stood still for ([\d.]+) s/g), ([, told]) => Number(told)));
+
 // In each of these the app is really frozen when the warden comes back, and goes on before the limit has passed since:
 // of the freeze before, the warden has seen nothing. One that trusts its last heartbeat restarts the app at once.
 for (const [what, setup, halt] of [
@@ -42,10 +46,10 @@ for (const [what, setup, halt] of [
     const { warden, pid } = await start(t, { ...setup, freezeForMs: LONG_MS + 3000 });
     freeze(pid);
     await halt(warden);
-    await waitFor('the warden to notice', () => /heapwarden itself stood still for [78]\.\d s/.test(warden.log));
+    await waitFor('the warden to notice', () => longestStandstill(warden) > LONG_MS / 1000 - 1);
     await never('an app is restarted', () => hasRestarted(warden), LIMIT_MS + 3000);
     t.equal(await warden.pid('shop'), pid);
-    t.ok((await heartbeatAge(warden)) < 3);
+    t.ok((await heartbeatAge(warden)) < 10, 'younger than the freeze');
     t.equal(await standstill(warden), null);
     await mustFindFreeze(t, { warden, pid });
   });
@@ -69,7 +73,7 @@ t.test('a clock that jumps an hour either way', async (t) => {
     const uptime = app!.workers[0]!.uptime_seconds!;
     t.ok(uptime > 0 && uptime < 300, `it has run for ${uptime} s`);
     const age = (await heartbeatAge(warden)) + aheadMs / 1000;
-    t.ok(age > -1 && age < 3, `its heartbeat is ${age} s old by the warden's clock`);
+    t.ok(Math.abs(age) < 60, `its heartbeat is ${age} s old by the warden's clock`);
     t.ok((await warden.metric('heapwarden_nodejs_heap_size_used_bytes'))! > 0, 'its figures are there');
   }
   await mustFindFreeze(t, scene);

@@ -20,7 +20,7 @@ apps:
   await waitFor('the agent', () => warden.metric('heapwarden_agent_up', { app: 'frozen' }));
   const heartbeat = await waitFor('a heartbeat', beat);
   const age = Date.now() / 1000 - heartbeat;
-  t.ok(age < 3, `it turned ${age.toFixed(1)} s ago`);
+  t.ok(age < 15, `it turned ${age.toFixed(1)} s ago`);
   t.equal((await warden.restarts()).length, 0, 'nothing is restarted while it turns');
 
   await untilTurning(warden, 'frozen');
@@ -54,7 +54,7 @@ apps:
 t.test('a healthy idle app never looks frozen, however long the sample interval', async (t) => {
   const warden = await WardenProcess.start(t, {
     config: `
-sample_interval: 5s
+sample_interval: 10s
 apps:
   - name: idle
     supervisor: { child: { command: [${JSON.stringify(process.execPath)}, ${JSON.stringify(appFile('leaks.mjs'))}], env: { LEAK_MB: "1" } } }
@@ -62,11 +62,11 @@ apps:
   });
   await warden.ready();
   const beat = () => warden.metric('heapwarden_nodejs_eventloop_heartbeat_timestamp_seconds', { app: 'idle' });
-  await waitFor('a heartbeat', beat);
+  await waitFor('a heartbeat', beat, 40_000);
   let oldest = 0;
-  for (const end = Date.now() + 7000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 100))) {
-    const heartbeat = (await beat())!;
-    oldest = Math.max(oldest, Date.now() / 1000 - heartbeat);
+  for (const end = Date.now() + 12_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 100))) {
+    const askedAt = Date.now() / 1000;
+    oldest = Math.max(oldest, askedAt - (await beat())!);
   }
-  t.ok(oldest < 3, `the oldest heartbeat scraped was ${oldest.toFixed(1)} s old`);
+  t.ok(oldest < 9, `the oldest heartbeat scraped was ${oldest.toFixed(1)} s old`);
 });

@@ -34,7 +34,7 @@ t.test('an app that is stopped by SIGSTOP', async (t) => {
 
   process.kill(pid, 'SIGCONT');
   await never('the app is restarted after SIGCONT', () => hasRestarted(warden), LIMIT_MS + 1000);
-  t.ok((await heartbeatAge(warden)) < 3);
+  t.ok((await heartbeatAge(warden)) < 10, 'from after SIGCONT');
   t.equal(await standstill(warden), null);
   t.equal(await warden.pid('shop'), pid);
   await mustFindFreeze(t, scene);

@@ -250,7 +250,7 @@ t.test('grandchildren go with it, whatever they are', async (t) => {
     const app = await supervise(t, { env: { HOW: how, CHILD_HOW: childHow, PORT: String(port) }, stopTimeoutMs: () => 1000 });
     await app.supervisor.start();
     const child = await childOf(app.folder, await app.ready());
-    await app.supervisor.restart('0', options(1000));
+    await app.supervisor.restart('0', options(childHow === 'graceful' ? 10_000 : 1000));
     const next = await childOf(app.folder, await app.ready());
     t.not(next.pid, child.pid, `${name}: the next child has the port`);
     t.equal((await runningIn(app.folder)).length, 2, name);
