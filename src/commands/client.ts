@@ -6,6 +6,11 @@ import { accessOf, tlsOf } from './access.js';
 import { readConfig } from './config.js';
 import type { ClientOptions } from './options.js';
 
+/** Milliseconds that one answer may take. */
+const READ_MS = 10_000;
+/** To restart an app, its workers are looked at one after the other; the warden itself cuts off so long a silence. */
+const CHANGE_MS = 60_000;
+
 /** An answer of the running warden. */
 export interface Reply {
   status: number;
@@ -13,10 +18,10 @@ export interface Reply {
 }
 
 /** Asks the running warden to do something. Throws HeapwardenError REQUEST_FAILED where it cannot be asked. */
-export async function post(options: ClientOptions, path: string, body: object): Promise<Reply> {
+export async function post(options: ClientOptions, path: string, body: object, limitMs = CHANGE_MS): Promise<Reply> {
   const tokenFile = options.tokenFile ?? (await readConfig(options.configFile)).auth.token_file;
   const headers = { authorization: `Bearer ${await readToken(tokenFile)}`, 'content-type': 'application/json' };
-  const reply = await send(options, path, { method: 'POST', headers, body: JSON.stringify(body) });
+  const reply = await send(options, path, { method: 'POST', headers, body: JSON.stringify(body) }, limitMs);
   if (reply.status !== 401) return reply;
   throw failed(
     `the heapwarden at ${options.url} does not know the token in ${tokenFile}. Name its own with --token.file, ` +
@@ -25,8 +30,8 @@ export async function post(options: ClientOptions, path: string, body: object): 
 }
 
 /** Throws HeapwardenError REQUEST_FAILED, also where the answer is not a good one. */
-export async function get(options: ClientOptions, path: string): Promise<Reply['body']> {
-  const reply = await send(options, path, {});
+export async function get(options: ClientOptions, path: string, limitMs = READ_MS): Promise<Reply['body']> {
+  const reply = await send(options, path, {}, limitMs);
   if (reply.status === 401) throw failed(asksWho(options.url));
   if (reply.status !== 200) throw refused(options, reply);
   return reply.body;
@@ -36,22 +41,29 @@ export function refused({ url }: ClientOptions, { status, body }: Reply): Heapwa
   return failed(`heapwarden at ${url} said: ${typeof body['message'] === 'string' ? body['message'] : `HTTP ${status}`}`);
 }
 
-async function send(options: ClientOptions, path: string, request: Call): Promise<Reply> {
+async function send(options: ClientOptions, path: string, request: Call, limitMs: number): Promise<Reply> {
   const { url } = options;
   // What changes something comes with the token; a user may only read.
   const access = await (request.method === 'POST' ? tlsOf(options) : accessOf(options));
+  const signal = AbortSignal.timeout(limitMs);
   let answer: Answer;
   let body: unknown;
   try {
-    answer = await call(new URL(path, url.replace(/\/?$/, '/')), access, request);
+    answer = await call(new URL(path, url.replace(/\/?$/, '/')), access, { ...request, signal });
     body = await jsonOf(answer);
   } catch (error) {
-    throw failed(`no heapwarden answers at ${url} (${fetchFailure(error)}). Is it running? Name its address with --url`);
+    const why = signal.aborted ? tooLate(request, limitMs) : fetchFailure(error);
+    throw failed(`no heapwarden answers at ${url} (${why}). Is it running? Name its address with --url`);
   }
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) {
     return { status: answer.status, body: body as Reply['body'] };
   }
   throw failed(`what answers at ${url} (HTTP ${answer.status}) is not heapwarden. Name its address with --url`);
+}
+
+function tooLate({ method }: Call, limitMs: number): string {
+  const late = `no answer within ${limitMs / 1000} s`;
+  return method === 'POST' ? `${late}; what was asked of it may still be done` : late;
 }
 
 function failed(message: string): HeapwardenError {

@@ -1,7 +1,8 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { get, post } from '../../src/commands/client.js';
 import type { RestartOptions } from '../../src/commands/options.js';
 import { restart } from '../../src/commands/restart.js';
 import { answerOf } from '../http/support.js';
@@ -137,6 +138,35 @@ t.test('nobody answers', async (t) => {
   });
   const several = { url: `http://localhost:${port}` };
   await t.rejects(run(several), { message: /\(connect ECONNREFUSED / });
+});
+
+t.test('who takes the connection and never answers, or never to the end, is not waited for', async (t) => {
+  const { tokenFile } = await asking(t, 200, {});
+  const sockets: Socket[] = [];
+  let answer = '';
+  const server = createTcpServer((socket) => {
+    sockets.push(socket.on('error', () => {}));
+    socket.write(answer);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => new Promise((resolve) => server.close(resolve)));
+  t.teardown(() => sockets.forEach((socket) => socket.destroy()));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const options = { url, tokenFile, configFile: null };
+  const remedy = 'Is it running? Name its address with --url';
+  const head = 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n';
+  for (const begun of ['', `${head}\r\n{`, `${head}Content-Encoding: gzip\r\n\r\n`]) {
+    answer = begun;
+    await t.rejects(get(options, 'api/v1/apps', 50), {
+      code: 'REQUEST_FAILED',
+      message: `no heapwarden answers at ${url} (no answer within 0.05 s). ${remedy}`,
+    });
+    await t.rejects(post(options, 'api/v1/apps/shop/restart', {}, 50), {
+      code: 'REQUEST_FAILED',
+      message:
+        `no heapwarden answers at ${url} (no answer within 0.05 s; what was asked of it may still be done). ${remedy}`,
+    });
+  }
 });
 
 t.test('the token is that of the config, where none is named', async (t) => {
