@@ -6,7 +6,16 @@ import { messageOf, type ConfigProblem } from '../../errors.js';
 import type { ParsedWebConfig } from './parse.js';
 import { CIPHERS, CURVES, type ClientAuth, type TlsVersion, type WrittenTls } from './schema.js';
 
-/** PEM texts as they are on disk now, or in the web config file itself. */
+type Part = 'cert' | 'key' | 'client_ca';
+
+/** As they are on disk now, or in the web config file itself; null where none is named. */
+export type Texts = Readonly<Record<Part, string | Unreadable | null>>;
+
+interface Unreadable {
+  why: string;
+}
+
+/** PEM texts that were found good. */
 export interface Material {
   cert: string;
   key: string;
@@ -14,10 +23,20 @@ export interface Material {
   clientCa: string | null;
 }
 
-type Part = 'cert' | 'key' | 'client_ca';
+export async function readTexts(tls: WrittenTls): Promise<Texts> {
+  const read = async (part: Part): Promise<string | Unreadable | null> => {
+    const file = tls[`${part}_file`];
+    if (!file) return tls[part] || null;
+    return readFile(file, 'utf8').catch((error: unknown) => ({ why: messageOf(error) }));
+  };
+  return { cert: await read('cert'), key: await read('key'), client_ca: await read('client_ca') };
+}
 
-/** Throws a ConfigError at the line that names the file, for what cannot be read, is no PEM, or does not belong together. */
-export async function readMaterial({ config: { tls }, problem }: ParsedWebConfig): Promise<Material> {
+/**
+ * Blocks for milliseconds. Throws a ConfigError at the line that names the file, for what cannot be read, is no PEM, or
+ * does not belong together.
+ */
+export function materialOf({ config: { tls }, problem }: ParsedWebConfig, texts: Texts): Material {
   if (!tls) throw new TypeError('this web config asks for no TLS');
   const problems: ConfigProblem[] = [];
   const keyOf = (part: Part): Part | `${Part}_file` => (tls[`${part}_file`] ? `${part}_file` : part);
@@ -26,15 +45,13 @@ export async function readMaterial({ config: { tls }, problem }: ParsedWebConfig
     const what = tls[`${part}_file`] ? `${key} (${tls[`${part}_file`]})` : key;
     problems.push(problem(['tls_server_config', key], `${what} ${why}`));
   };
-  const read = async (part: Part): Promise<string | null> => {
-    const file = tls[`${part}_file`];
-    if (!file) return tls[part] || null;
-    return readFile(file, 'utf8').catch((error: unknown) => {
-      blame(part, `cannot be read: ${messageOf(error)}`);
-      return null;
-    });
+  const textOf = (part: Part): string | null => {
+    const text = texts[part];
+    if (text === null || typeof text === 'string') return text;
+    blame(part, `cannot be read: ${text.why}`);
+    return null;
   };
-  const [cert, key, clientCa] = [await read('cert'), await read('key'), await read('client_ca')];
+  const [cert, key, clientCa] = [textOf('cert'), textOf('key'), textOf('client_ca')];
   const certificate = cert === null ? null : certificateIn(cert);
   if (cert !== null && !certificate) blame('cert', 'holds no certificate in PEM');
   if (key !== null && certificate) {

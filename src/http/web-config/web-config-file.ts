@@ -4,7 +4,7 @@ import { readText } from '../../config/load.js';
 import { HeapwardenError } from '../../errors.js';
 import { whyRefused } from './client-certificate.js';
 import { parseWebConfig, type ParsedWebConfig, type WebConfig } from './parse.js';
-import { readMaterial, tlsOptions, type Material } from './tls-options.js';
+import { materialOf, readTexts, tlsOptions, type Texts } from './tls-options.js';
 
 /** Milliseconds for a TLS handshake. */
 const HANDSHAKE_MS = 10_000;
@@ -12,7 +12,7 @@ const HANDSHAKE_MS = 10_000;
 /** What does the handshakes of one state of the web config and its certificates. */
 interface Engine {
   parsed: ParsedWebConfig;
-  material: Material;
+  texts: Texts;
   server: Server;
 }
 
@@ -35,7 +35,7 @@ export class WebConfigFile {
     const file = resolve(path);
     const text = await readText(file, '--web.config.file');
     const parsed = parseWebConfig(text, file);
-    if (parsed.config.tls) await readMaterial(parsed);
+    if (parsed.config.tls) materialOf(parsed, await readTexts(parsed.config.tls));
     return new WebConfigFile(file, { text, parsed });
   }
 
@@ -55,10 +55,11 @@ export class WebConfigFile {
       const message = `${this.file} has no certificate any more, and a port that speaks TLS goes on doing so; restart heapwarden for that`;
       throw new HeapwardenError('CONFIG_NEEDS_RESTART', message);
     }
-    const material = await readMaterial(parsed);
+    const texts = await readTexts(tls);
+    // From here on nothing is awaited: of all who come at once, one pays for what is new.
     const known = this.#engine;
-    if (known?.parsed === parsed && isSame(known.material, material)) return known.server;
-    const server = createServer({ ...tlsOptions(tls, material), handshakeTimeout: HANDSHAKE_MS });
+    if (known?.parsed === parsed && isSame(known.texts, texts)) return known.server;
+    const server = createServer({ ...tlsOptions(tls, materialOf(parsed, texts)), handshakeTimeout: HANDSHAKE_MS });
     server.on('secureConnection', (socket) => {
       const why = whyRefused(tls, { certificate: socket.getPeerX509Certificate() ?? null, isVerified: socket.authorized });
       if (why === null) return onSecure(socket);
@@ -69,7 +70,7 @@ export class WebConfigFile {
       socket.destroy();
       onRefused(error.message);
     });
-    this.#engine = { parsed, material, server };
+    this.#engine = { parsed, texts, server };
     return server;
   }
 
@@ -80,4 +81,4 @@ export class WebConfigFile {
   }
 }
 
-const isSame = (a: Material, b: Material): boolean => a.cert === b.cert && a.key === b.key && a.clientCa === b.clientCa;
+const isSame = (a: Texts, b: Texts): boolean => a.cert === b.cert && a.key === b.key && a.client_ca === b.client_ca;

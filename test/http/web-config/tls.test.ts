@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { get as getPlain } from 'node:http';
 import { get } from 'node:https';
+import { syncBuiltinESMExports } from 'node:module';
 import { connect as connectPlain } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import nodeTls, { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { closeServer, listen } from '../../../src/http/server.js';
 import { WebConfigFile } from '../../../src/http/web-config/web-config-file.js';
@@ -191,6 +192,41 @@ t.test('another file counts from the next connection on, and other certificates 
   kept.write('GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
   const [answer] = (await once(kept, 'data')) as [Buffer];
   t.match(String(answer), /^HTTP\/1\.1 200 /, 'a connection that was there before is served');
+});
+
+t.test('certificates are read at each connection, and looked into only where they are others', async (t) => {
+  const { file, write } = await serving(t, PLAIN);
+  const webConfig = await WebConfigFile.open(file);
+  const made = t.capture(nodeTls, 'createSecureContext', nodeTls.createSecureContext);
+  syncBuiltinESMExports();
+  t.teardown(() => {
+    made.restore();
+    syncBuiltinESMExports();
+  });
+  const engine = () => webConfig.engine(() => {}, () => {});
+  const several = () => Promise.all([engine(), engine(), engine()]);
+  const first = await engine();
+  const perEngine = made().length;
+  t.ok(perEngine > 0);
+  t.strictSame(new Set([...(await several()), await engine()]), new Set([first]));
+  t.strictSame(made(), [], 'nothing has changed');
+
+  leaf(folder, 'rotated', ca, 'IP:127.0.0.1');
+  write('cert_file: rotated.pem, key_file: rotated.key');
+  const second = await engine();
+  t.not(second, first, 'another file');
+  made();
+  leaf(folder, 'rotated', ca, 'IP:127.0.0.1');
+  const [third, ...others] = await several();
+  t.not(third, second, 'the same file with other content');
+  t.ok(others.every((other) => other === third));
+  t.equal(made().length, perEngine, 'and one of those who come at once pays for it');
+
+  writeFileSync(join(folder, 'rotated.key'), server.key);
+  await t.rejects(engine(), { code: 'CONFIG_INVALID' }, 'a bad one is refused');
+  await t.rejects(engine(), { code: 'CONFIG_INVALID' }, 'and again');
+  rmSync(join(folder, 'rotated.key'));
+  await t.rejects(engine(), { message: /rotated\.key\) cannot be read: ENOENT/ });
 });
 
 t.test('headers of the file, on every answer', async (t) => {
