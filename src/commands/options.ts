@@ -438,9 +438,18 @@ function wardenOf({ url, cacert, cert, key }: TlsValues & { url: string }): Pick
   const tls = { ...(cacert ? { ca: cacert } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
   return {
     url: username === '' && password === '' ? url : parsed.href,
-    ...(username === '' && password === '' ? {} : { basicAuth: `${decodeURIComponent(username)}:${decodeURIComponent(password)}` }),
+    ...(username === '' && password === '' ? {} : { basicAuth: `${decoded(username)}:${decoded(password)}` }),
     ...(Object.keys(tls).length === 0 ? {} : { tls }),
   };
+}
+
+/** The URL itself stays unsaid: there is a password in it. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw usage('the user and password in --url must be percent-encoded (% is %25)');
+  }
 }
 
 function checkedUrl(flag: string, url: string): string {

@@ -171,6 +171,8 @@ t.test('what makes no sense', async (t) => {
     [['doctor', 'shop'], 'what is "shop" for?'],
     [['doctor', '--prometheus.url=p:9090'], '--prometheus.url=p:9090 is not a URL such as http://127.0.0.1:9973'],
     [['restart', 'shop', '--url=localhost:9973'], '--url=localhost:9973 is not a URL such as http://127.0.0.1:9973'],
+    [['status', '--url=http://ada:100%@box/'], 'the user and password in --url must be percent-encoded (% is %25)'],
+    [['doctor', '--url=http://a%zz:b@box/'], 'the user and password in --url must be percent-encoded (% is %25)'],
     [['restart', 'shop', '--url=http://'], '--url=http:// is not a URL such as http://127.0.0.1:9973'],
   ];
   for (const [argv, problem] of cases) {
