@@ -1,5 +1,6 @@
 /** Pure: whether all is as it should be. */
 import { forecastWords } from '../publish/leak-words.js';
+import { missingWords } from '../publish/missing-words.js';
 import { rowsOf, summaryOf, troublesOf, type Row, type Told } from './view.js';
 import { memoryWords, roughly, type Tone } from './words.js';
 
@@ -27,9 +28,10 @@ export function healthOf({ status, apps }: Pick<Told, 'status' | 'apps'>): Healt
   const spent = apps.filter(({ restart_budget_remaining: left }) => left === 0).map(
     ({ app }): Wrong => ({ app, worker: null, level: 'warning', sentence: 'its restart budget is used up: nothing of it is restarted until some of it is back' }),
   );
-  const missing = apps.filter(({ workers }) => workers.length === 0).map(
-    ({ app, supervisor }): Wrong => ({ app, worker: null, level: 'down', sentence: `it has no worker: ${supervisor} knows of none` }),
-  );
+  const missing = apps.flatMap((app): Wrong[] => {
+    const words = missingWords(app);
+    return words === null ? [] : [{ app: app.app, worker: null, level: 'down', sentence: `it ${words}` }];
+  });
   const wrong = [...rows.flatMap(wrongOf), ...missing, ...spent];
   const notes = rows.flatMap((row) => {
     const sentence = row.tone === 'good' ? forecastWords(row.worker, row.app.limits.rss?.restart, roughly) : null;

@@ -4,6 +4,7 @@ import type { AppAdvice } from '../publish/advice.js';
 import type { AppHistory, Range, WorkerHistory } from '../publish/day.js';
 import type { IncidentStatus } from '../publish/incident-shape.js';
 import type { AppStatus, WorkerStatus } from '../publish/app-shape.js';
+import { missingWords } from '../publish/missing-words.js';
 import { stateOf, type Tone } from './words.js';
 
 /** What a warden tells of itself at one moment. */
@@ -92,7 +93,10 @@ export function troublesOf({ config_ok, state_writable }: WardenStatus): string[
 
 /** Apps that are configured, and of which their supervisors have nothing. */
 export function missingOf({ apps = [] }: Pick<View, 'apps'>): string[] {
-  return apps.filter(({ workers }) => workers.length === 0).map(({ app, supervisor }) => `${app} has no worker: ${supervisor} knows of none`);
+  return apps.flatMap((app) => {
+    const words = missingWords(app);
+    return words === null ? [] : [`${app.app} ${words}`];
+  });
 }
 
 export function summaryOf(rows: readonly Row[]): string {

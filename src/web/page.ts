@@ -34,6 +34,7 @@ const FILES: Readonly<Record<string, () => string>> = {
   '/assets/web/page/uplot.js': () => ofUplot('uPlot.esm.js'),
   '/assets/units.js': () => beside('../units.js'),
   '/assets/publish/leak-words.js': () => beside('../publish/leak-words.js'),
+  '/assets/publish/missing-words.js': () => beside('../publish/missing-words.js'),
   ...Object.fromEntries(MODULES.map((name) => [`/assets/web/page/${name}.js`, () => beside(`page/${name}.js`)])),
 };
 

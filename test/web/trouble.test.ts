@@ -1,10 +1,13 @@
 /** The status page when the warden or the network is not at its best. */
 import { mkdtempSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { serverOf } from '../http/support.js';
 import { waitFor } from '../integration/wait.js';
 import { WardenProcess, appFile } from '../integration/warden-process.js';
+import { appStatus, workerStatus } from '../monitor/support.js';
 import { freePort } from '../parts/prometheus.js';
 import { needParts } from '../parts/index.js';
 import { openBrowser, seriousFindings, visit } from './browser.js';
@@ -65,6 +68,30 @@ t.test('a warden that hangs without a word is noticed', async (t) => {
     warden.child.kill('SIGCONT');
   }
   await page.locator('#connection', { hasText: /^live$/ }).waitFor();
+  checkClean();
+});
+
+t.test('an app of which its supervisor knows nothing, until it does', async (t) => {
+  const parts = needParts(t, 'chromium');
+  if (!parts) return;
+  const built = new URL('../../dist/web/page.js', import.meta.url).href;
+  const { pageRoutes } = (await import(built)) as typeof import('../../src/web/page.js');
+  const { server, warden } = serverOf(t, { page: pageRoutes });
+  warden.apps = () => [appStatus('api', []), appStatus('shop', [workerStatus()])];
+  await server.listen({ host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}/`;
+  const { page, checkClean } = await visit(t, await openBrowser(t, parts.chromium), url);
+  const section = page.locator('section.app', { has: page.getByRole('heading', { name: 'api' }) });
+  await section.getByText('it has no worker: pm2 knows of none').waitFor();
+  await page.locator('#summary', { hasText: /^1 of 1 workers up, 1 app without a worker$/ }).waitFor();
+  t.equal(await page.getByText('has no worker').count(), 1, 'the other app has one');
+  t.strictSame(await seriousFindings(page), []);
+  const starting = workerStatus({ up: false, state: 'starting' });
+  warden.apps = () => [appStatus('api', [workerStatus()]), appStatus('shop', [starting])];
+  warden.changes.tell('apps');
+  await page.locator('#summary', { hasText: /^1 of 2 workers up$/ }).waitFor();
+  t.equal(await page.getByText('has no worker').count(), 0);
+  t.equal(await page.locator('article.worker[data-tone=notice] .state').textContent(), 'starting');
   checkClean();
 });
 

@@ -1,6 +1,7 @@
 import type { IncidentStatus } from '../../publish/incident-shape.js';
 import type { Range } from '../../publish/day.js';
 import type { AppStatus } from '../../publish/app-shape.js';
+import { missingWords } from '../../publish/missing-words.js';
 import { pauseButtons, restartButtons } from './actions.js';
 import { h, setText } from './dom.js';
 import { WorkerCard } from './worker-card.js';
@@ -19,6 +20,7 @@ export class AppSection {
   readonly managed: boolean;
   readonly #app: string;
   readonly #facts = h('p', { class: 'soft' });
+  readonly #missing = h('p', { class: 'troubles' });
   readonly #grid = h('div', { class: 'workers' });
   readonly #cards = new Map<string, WorkerCard>();
   readonly #pause: ReturnType<typeof pauseButtons>;
@@ -36,6 +38,7 @@ export class AppSection {
       { class: 'app' },
       h('header', {}, h('h2', {}, status.app), h('div', { class: 'buttons' }, ...buttons)),
       this.#facts,
+      this.#missing,
       this.#grid,
     );
     this.#seen = new IntersectionObserver((entries) => this.#look(entries), { rootMargin: '200px' });
@@ -43,6 +46,8 @@ export class AppSection {
 
   update(status: AppStatus, atSeconds: number): void {
     setText(this.#facts, factsOf(status));
+    const missing = missingWords(status);
+    setText(this.#missing, missing === null ? '' : `it ${missing}`);
     this.#pause.pause.hidden = status.paused !== null;
     this.#pause.resume.hidden = status.paused === null && !status.workers.some(({ blocked }) => blocked.includes('ineffective'));
     const present = new Set(status.workers.map(({ worker }) => worker));

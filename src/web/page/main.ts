@@ -6,7 +6,7 @@ import { AppSection } from './app-section.js';
 import { byId, setText } from './dom.js';
 import { IncidentList } from './incident-list.js';
 import { follow } from './stream.js';
-import { stateOf } from './words.js';
+import { summaryOf } from './words.js';
 
 /** The page: what the stream tells, in its place. */
 class Page {
@@ -85,15 +85,6 @@ class Page {
   #sift(): void {
     for (const section of this.#sections.values()) section.element.hidden = !section.matches(this.#filter.value);
   }
-}
-
-function summaryOf(apps: readonly AppStatus[]): string {
-  const workers = apps.flatMap((app) => app.workers.map((worker) => ({ worker, tone: stateOf(worker, app)[0] })));
-  const count = (...tones: string[]): number => workers.filter(({ tone }) => tones.includes(tone)).length;
-  const parts = [`${workers.filter(({ worker }) => worker.up).length} of ${workers.length} workers up`];
-  if (count('critical') > 0) parts.push(`${count('critical')} critical`);
-  if (count('warning') > 0) parts.push(`${count('warning')} near a limit`);
-  return parts.join(', ');
 }
 
 follow(new Page());

@@ -1,6 +1,7 @@
-/** Pure: what the page says of a worker. */
+/** Pure: what the page says of a worker, and of all of them. */
 import type { Resource } from '../../config/schema.js';
 import type { AppStatus, WorkerStatus } from '../../publish/app-shape.js';
+import { missingWords } from '../../publish/missing-words.js';
 import { formatBytes, formatElapsed } from '../../units.js';
 
 /** A time on an axis whose ticks are so many seconds apart. */
@@ -26,6 +27,7 @@ export type Tone = 'good' | 'notice' | 'warning' | 'critical' | 'down';
 /** One word for the state of a worker, and how loud it is. */
 export function stateOf(worker: WorkerStatus, app: AppStatus): [Tone, string] {
   if (worker.restarting) return ['notice', 'restarting'];
+  if (worker.state === 'starting') return ['notice', 'starting'];
   if (!worker.up) return ['down', worker.state === 'crash_loop' ? 'crash loop' : worker.state];
   const levels = Object.entries(worker.levels) as [Resource, string][];
   const at = (level: string): string => levels.filter(([, reached]) => reached === level).map(([resource]) => RESOURCE_WORDS[resource]).join(', ');
@@ -34,6 +36,17 @@ export function stateOf(worker: WorkerStatus, app: AppStatus): [Tone, string] {
   if (at('warning')) return ['warning', `warning: ${at('warning')}`];
   if (worker.blocked.includes('ineffective')) return ['warning', 'restarts do not help'];
   return app.managed ? ['good', 'normal'] : ['notice', 'only shown'];
+}
+
+export function summaryOf(apps: readonly AppStatus[]): string {
+  const workers = apps.flatMap((app) => app.workers.map((worker) => ({ worker, tone: stateOf(worker, app)[0] })));
+  const count = (...tones: string[]): number => workers.filter(({ tone }) => tones.includes(tone)).length;
+  const parts = [`${workers.filter(({ worker }) => worker.up).length} of ${workers.length} workers up`];
+  if (count('critical') > 0) parts.push(`${count('critical')} critical`);
+  if (count('warning') > 0) parts.push(`${count('warning')} near a limit`);
+  const missing = apps.filter((app) => missingWords(app) !== null).length;
+  if (missing > 0) parts.push(`${missing} ${missing === 1 ? 'app' : 'apps'} without a worker`);
+  return parts.join(', ');
 }
 
 export const bytes = (value: number | null): string => (value === null ? '–' : formatBytes(value));
