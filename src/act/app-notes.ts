@@ -7,6 +7,8 @@ import type { Journal } from './journal.js';
 export class AppNotes {
   readonly #history: History;
   readonly #journal: Pick<Journal, 'note'>;
+  /** By app: the last change that is under way or waits for its turn. */
+  readonly #last = new Map<string, Promise<void>>();
 
   constructor(history: History, journal: Pick<Journal, 'note'>) {
     this.#history = history;
@@ -17,12 +19,19 @@ export class AppNotes {
     return this.#history.stateOf(app);
   }
 
-  /** Throws HeapwardenError JOURNAL_UNWRITABLE: then nothing has changed. */
-  async change(app: string, change: Partial<AppState>): Promise<AppState> {
-    const state = { ...this.of(app), ...change };
-    await this.#journal.note(app, state);
-    this.#history.setState(app, state);
-    return state;
+  /**
+   * After all changes of the app before it: each goes on from what the last one left, or it would write over that.
+   * Throws HeapwardenError JOURNAL_UNWRITABLE: then nothing has changed.
+   */
+  change(app: string, change: Partial<AppState>): Promise<void> {
+    const before = Promise.resolve(this.#last.get(app)).catch(() => {}); // whoever asked for it has been told
+    const turn = before.then(() => this.#changeNow(app, change));
+    this.#last.set(app, turn);
+    const forget = (): void => {
+      if (this.#last.get(app) === turn) this.#last.delete(app);
+    };
+    turn.then(forget, forget);
+    return turn;
   }
 
   /** No automatic restarts from now on; `forMs` null: until a person resumes. */
@@ -35,5 +44,11 @@ export class AppNotes {
   /** A person's word: pauses are over, and what restarts did not help so far is forgiven. */
   async resume(app: string, nowMs: number): Promise<void> {
     await this.change(app, { pause: null, freshSinceMs: nowMs });
+  }
+
+  async #changeNow(app: string, change: Partial<AppState>): Promise<void> {
+    const state = { ...this.of(app), ...change };
+    await this.#journal.note(app, state);
+    this.#history.setState(app, state);
   }
 }
