@@ -19,6 +19,11 @@ export class AppNotes {
     return this.#history.stateOf(app);
   }
 
+  /** The apps of which a schedule is on record, whether they have one in the config now or not. */
+  scheduled(): string[] {
+    return this.#history.notedApps().filter((app) => this.of(app).schedule !== null);
+  }
+
   /**
    * After all changes of the app before it: each goes on from what the last one left, or it would write over that.
    * Throws HeapwardenError JOURNAL_UNWRITABLE: then nothing has changed.

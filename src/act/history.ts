@@ -63,6 +63,11 @@ export class History {
     return this.#apps.get(app) ?? UNTOLD;
   }
 
+  /** Those with a state, whether they are configured still or not. */
+  notedApps(): string[] {
+    return [...this.#apps.keys()];
+  }
+
   setState(app: string, state: AppState): void {
     if (state.freshSinceMs !== this.stateOf(app).freshSinceMs) this.#dateFresh(app, state);
     this.#apps.set(app, state);

@@ -27,6 +27,7 @@ export class Schedules {
 
   /** What falls due now: an ask for each worker that runs. How far a schedule was followed is on disk before. */
   async due(apps: readonly AppConfig[], workers: Workers): Promise<Ask[]> {
+    await this.#forget(apps); // before anything is followed: where this throws, what fell due is still to come
     const asks: Ask[] = [];
     // What does not run was stopped by somebody, or its supervisor is at work on it: a schedule starts nothing.
     const running = [...workers.values()].filter(({ reading }) => reading);
@@ -47,6 +48,14 @@ export class Schedules {
   /** Whether the schedule that asked is there still, and has asked for nothing newer. `app`: its config now. */
   isStillDue({ app: name, dueAtMs }: Ask, app: AppConfig | undefined): boolean {
     return app?.schedule !== undefined && (this.#notes.of(name).schedule?.dueAtMs ?? null) === dueAtMs;
+  }
+
+  /** A schedule that was taken out, or its app: put back, it counts from then on, and nothing was missed meanwhile. */
+  async #forget(apps: readonly AppConfig[]): Promise<void> {
+    const scheduled = new Set(apps.filter(({ schedule }) => schedule !== undefined).map(({ name }) => name));
+    for (const name of this.#notes.scheduled()) {
+      if (!scheduled.has(name)) await this.#notes.change(name, { schedule: null });
+    }
   }
 
   async #follow({ name, time_zone }: AppConfig, cron: string): Promise<{ dueAtMs: number | null; isNow: boolean }> {

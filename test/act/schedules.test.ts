@@ -101,6 +101,42 @@ t.test('one that waited when the warden ended is taken up again', async (t) => {
   t.strictSame(await wardenAt('2026-03-11T13:00:00', { config: later }), [[], []], 'another expression never fell due');
 });
 
+t.test('one that is taken out and put back counts from then on', async (t) => {
+  const app = appOf('schedule: "0 4 * * *", time_zone: UTC');
+  const without: Record<string, AppConfig[]> = { 'its key is taken out': [appOf('time_zone: UTC')], 'its app is': [] };
+  for (const [name, taken] of Object.entries(without)) {
+    for (const restarts of [false, true]) {
+      const dir = t.testdir();
+      const clock = new FakeClock();
+      let notes = 0;
+      const warden = async () => {
+        const { journal, content } = await Journal.open(dir);
+        const history = new History(content.incidents, clock, content.apps);
+        const note: Journal['note'] = (...line) => (notes++, journal.note(...line));
+        return { journal, schedules: new Schedules(new AppNotes(history, { note }), history, clock) };
+      };
+      let { journal, schedules } = await warden();
+      const dueAt = async (time: string, apps: AppConfig[]) => {
+        clock.nowMs = utc(time);
+        if (restarts) {
+          await journal.close();
+          ({ journal, schedules } = await warden());
+        }
+        return (await schedules.due(apps, WORKERS)).length;
+      };
+      await dueAt('2026-03-10T03:00:00', [app]);
+      t.equal(await dueAt('2026-03-10T04:00:00', [app]), 2);
+      notes = 0;
+      t.equal(await dueAt('2026-03-10T12:00:00', taken), 0);
+      t.equal(await dueAt('2026-03-11T12:00:00', taken), 0);
+      t.equal(notes, 1, 'it is forgotten once');
+      t.equal(await dueAt('2026-03-13T12:00:00', [app]), 0, `${name}: nothing was missed`);
+      t.equal(await dueAt('2026-03-14T04:00:00', [app]), 2, 'its next time is its own');
+      await journal.close();
+    }
+  }
+});
+
 t.test('a clock that jumps makes nothing due twice', async (t) => {
   const clock = new FakeClock();
   const history = new History([], clock);
