@@ -1,10 +1,9 @@
 import type { Clock } from '../clock.js';
 import { isByPerson, type AlertRef } from '../decide/decision.js';
-import { sameProcess } from '../observe/identity.js';
 import { workerKey } from '../observe/tracker.js';
 import type { Budget } from '../units.js';
 import { UNTOLD, type AppState } from './app-state.js';
-import { remembered, tookMsOf, type Incident, type Outcome, type Recorded } from './incident.js';
+import { remembered, tookMsOf, wasCarriedOut, type Incident, type Outcome, type Recorded } from './incident.js';
 
 /** So many more than are remembered may be held before they are counted again. */
 const SLACK = 200;
@@ -152,8 +151,7 @@ export class History {
       (incident) =>
         incident.alert?.fingerprint === alert.fingerprint &&
         incident.alert.startsAtMs === alert.startsAtMs &&
-        incident.outcome?.result !== 'failed' &&
-        !(incident.outcome && sameProcess(incident.outcome.after, incident.before)),
+        (incident.outcome === null || (incident.outcome.result !== 'failed' && wasCarriedOut(incident))),
     );
   }
 

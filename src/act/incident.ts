@@ -3,6 +3,7 @@ import type { AlertRef, Decision, Origin, RestartReason } from '../decide/decisi
 import type { DeathReason } from '../decide/death.js';
 import type { Outlook } from '../decide/forecast.js';
 import type { Gain } from '../decide/gain.js';
+import { sameProcess } from '../observe/identity.js';
 import type { CommandReport } from '../supervisors/contract.js';
 import type { EvidenceReport } from './evidence/report.js';
 
@@ -68,6 +69,16 @@ export type Incident = Decision & {
   gain?: Gain | null;
   outcome: Outcome | null;
 };
+
+/**
+ * Whether the process that a restart was for has gone by it, also where none came up in its place: not one that was
+ * cancelled, or that failed and left the old process running.
+ */
+export function wasCarriedOut(incident: Incident): incident is Incident & { action: 'restart'; outcome: Outcome } {
+  const { action, before, outcome } = incident;
+  if (action !== 'restart' || !outcome || outcome.result === 'cancelled') return false;
+  return !sameProcess(outcome.after, before);
+}
 
 /** Milliseconds from the decision to its outcome. Of an older version's there is only the time of day to go by. */
 export function tookMsOf({ atMs }: Incident, outcome: Outcome): number {

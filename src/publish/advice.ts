@@ -1,6 +1,6 @@
 /** Pure: what to change for an app, as the API tells it. */
 import Type, { type Static } from 'typebox';
-import type { Incident } from '../act/incident.js';
+import { wasCarriedOut, type Incident } from '../act/incident.js';
 import { describeLeak } from '../decide/forecast.js';
 import type { Advice, AdviceCode, FiguresOf, PastRestart } from '../decide/finding.js';
 import { seconds } from './family.js';
@@ -32,8 +32,9 @@ export function appAdvice(app: string, advice: readonly Advice[]): AppAdvice {
 }
 
 /** A restart that was carried out, and how the process ended that it was for; null for all other incidents. */
-export function pastRestartOf({ action, id, worker, atMs, asked, before, outcome, outlook }: Incident): PastRestart | null {
-  if (action !== 'restart' || !outcome || outcome.result === 'cancelled') return null;
+export function pastRestartOf(incident: Incident): PastRestart | null {
+  if (!wasCarriedOut(incident)) return null;
+  const { id, worker, atMs, asked, before, outcome, outlook } = incident;
   return {
     id,
     worker,

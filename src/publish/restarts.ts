@@ -1,4 +1,4 @@
-import type { Incident } from '../act/incident.js';
+import { wasCarriedOut, type Incident } from '../act/incident.js';
 import { BLOCKS, blocksAt } from './blocks.js';
 import { gauge, labelMaker, labelsOf, perWorker, samples, seconds, type Family, type Sample, type View } from './family.js';
 
@@ -20,7 +20,7 @@ export function restartFamilies(view: View): Family[] {
       "When the worker's last restart that has been carried out was decided, in seconds since the Unix epoch.",
       perWorker(managed, ({ app, worker }) => {
         // One that still waits may yet be cancelled, and would go back in time then.
-        const last = history.restartsOf(app, worker).findLast(({ outcome }) => outcome !== null);
+        const last = history.restartsOf(app, worker).findLast(wasCarriedOut);
         return last && seconds(last.atMs);
       }),
     ),
@@ -56,6 +56,7 @@ function blockedSamples({ config, history, workers, nowMs }: View): Iterable<Sam
   });
 }
 
-function reclaimed({ before, outcome }: Incident): number | null {
-  return before && outcome?.after ? before.rssBytes - outcome.after.rssBytes : null;
+function reclaimed(incident: Incident): number | null {
+  const { before, outcome } = incident;
+  return wasCarriedOut(incident) && before && outcome?.after ? before.rssBytes - outcome.after.rssBytes : null;
 }

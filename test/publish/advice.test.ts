@@ -11,7 +11,7 @@ t.test('which incidents count as restarts of before, and what is taken from them
     leak: { class: 'heap', bytesPerSecond: 31e6 / 3600, confidence: 0.91, companions: [] },
     rates: {}, forecastMs: 0, limitBytes: 768 * MB, measuredMs: HOUR,
   } as const;
-  const whole = { ...done, outlook: { ...outlook, leak: { ...outlook.leak, companions: [] } }, outcome: { ...done.outcome!, after: { ...measured, rssBytes: 140 * MB }, evidence } };
+  const whole = { ...done, outlook: { ...outlook, leak: { ...outlook.leak, companions: [] } }, outcome: { ...done.outcome!, after: { ...measured, pid: 8, rssBytes: 140 * MB }, evidence } };
   t.strictSame(pastRestartOf(whole), {
     id: 'a', worker: '0', atMs: NOW, asked: 'rss', ranMs: 9 * HOUR, beforeBytes: 770 * MB, afterBytes: 140 * MB,
     leak: 'its heap grows by 31 MB an hour (confidence 0.9)', finding: evidence.finding, folder: '/e/x',
@@ -19,6 +19,9 @@ t.test('which incidents count as restarts of before, and what is taken from them
   t.match(pastRestartOf(incidentOf({ id: 'b' })), { ranMs: null, beforeBytes: null, afterBytes: null, leak: null, finding: null, folder: null }, 'of an older version');
   t.equal(pastRestartOf({ ...done, outcome: null }), null, 'under way');
   t.equal(pastRestartOf({ ...done, outcome: { ...done.outcome!, result: 'cancelled' } }), null);
+  const failed = { ...done.outcome!, result: 'failed' } as const;
+  t.equal(pastRestartOf({ ...done, outcome: { ...failed, after: measured } }), null, 'the old process still runs');
+  t.match(pastRestartOf({ ...done, outcome: { ...failed, after: null } }), { id: 'a' }, 'it has gone, no new one came');
   t.equal(pastRestartOf({ ...done, action: 'refuse', reason: 'budget' } as typeof done), null);
 });
 

@@ -81,7 +81,7 @@ export const VIEW: View = {
         result: 'recovered',
         sentence: '',
         stop: 'exited',
-        after: { ...measured, rssBytes: 68 * MB },
+        after: { ...measured, pid: 91, rssBytes: 68 * MB },
         downtimeMs: null, release: null, relapsedAtMs: null, interrupted: false,
       },
     }),

@@ -74,7 +74,7 @@ function incidents(nowMs: number) {
       outcome: {
         ...made.outcome!,
         sentence: 'shop/0: restarted in 1.7 s, 0.0 s of it down; memory 769 MB before, 141 MB after',
-        after: { ...before, rssBytes: 141 * MB },
+        after: { ...before, pid: 4711, rssBytes: 141 * MB },
         evidence: {
           folder: '/var/lib/heapwarden/evidence/shop',
           files: ['incident.json', 'suspects.txt', 'allocations.heapprofile'],
