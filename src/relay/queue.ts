@@ -48,8 +48,14 @@ export function deliveryOf(
   };
 }
 
-// Two bytes a character, and what the objects take.
-const bytesOf = (alert: RelayedAlert): number => 2 * JSON.stringify(alert).length + 500;
+/** Characters of the longest time in RFC 3339: nanoseconds, and a zone in hours and minutes. */
+const LONGEST_TIME = 35;
+
+/** Two bytes a character, and what the objects take. One that fires has the room for its end: that is never refused. */
+function bytesOf(alert: RelayedAlert): number {
+  const ended = { ...alert, status: 'resolved', endsAt: (alert.endsAt ?? '').padEnd(LONGEST_TIME) };
+  return 2 * JSON.stringify(ended).length + 500;
+}
 
 /** What has not been delivered: of each alert for each warden the last that is known of it. */
 export class Queue {
@@ -63,6 +69,21 @@ export class Queue {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Bytes that it would hold more, with all of these put: none for one that is held already. */
+  growth(deliveries: readonly Delivery[]): number {
+    const put = new Map<string, Delivery>();
+    let bytes = 0;
+    for (const delivery of deliveries) {
+      const { instance, alert } = delivery;
+      const key = JSON.stringify([instance, alert.fingerprint]);
+      const known = put.get(key) ?? this.#byInstance.get(instance)?.get(alert.fingerprint);
+      if (known && isSame(known.alert, alert)) continue;
+      bytes += delivery.bytes - (known?.bytes ?? 0);
+      put.set(key, delivery);
+    }
+    return bytes;
   }
 
   /**

@@ -147,8 +147,9 @@ export class Relay {
     this.#counters.received(alerts.length);
     const answers = alerts.map((alert) => this.#place(relayed(alert)));
     const fresh = answers.flatMap(({ result }) => (typeof result === 'string' ? [] : [result]));
-    const bytes = fresh.reduce((sum, delivery) => sum + delivery.bytes, this.#queue.bytes);
-    if (bytes > config.queue_limit) throw this.#full();
+    // What takes no more room is taken also above the limit, as after it has been lowered.
+    const growth = this.#queue.growth(fresh);
+    if (growth > 0 && this.#queue.bytes + growth > config.queue_limit) throw this.#full();
     const queued = new Map(fresh.map((delivery) => [delivery, this.#queue.put(delivery)]));
 
     const answered = new AbortController();

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { deliveryOf, Queue, type RelayedAlert } from '../../src/relay/queue.js';
 import { parseHeld } from '../../src/relay/relay-journal.js';
 import { HOUR } from '../decide/support.js';
 import { waitFor } from '../integration/wait.js';
@@ -186,6 +187,45 @@ t.test('more than the queue may hold: Alertmanager is told to send it again', as
   t.equal(statuses[0], 202);
   t.equal(statuses.at(-1), 503);
   t.ok((await fixture.metric('heapwarden_relay_queue_bytes'))! <= 1e6);
+});
+
+t.test('at its limit: what takes no more room is taken, a new alert is not', async (t) => {
+  const fixture = await RelayFixture.start(t, 1, `${QUICK}\nqueue_limit: 1MB`);
+  const [warden] = fixture.wardens;
+  await warden!.stop();
+  const alert = (worker: number) => alertFor(warden!.address, { worker: String(1000 + worker) });
+  const from = (first: number, count: number) => Array.from({ length: count }, (_, i) => alert(first + i));
+  let held = 0;
+  for (let count = 512; count >= 1; count /= 2) {
+    while ((await fixture.send(from(held, count))).status === 202) held += count;
+  }
+  const waits = { status: 202, results: Array<string>(100).fill('waits') };
+  t.strictSame(await fixture.send(from(0, 100)), waits, 'told again');
+  t.equal((await fixture.send([...from(0, 99), alert(held)])).status, 503);
+  const over = { status: 'resolved', endsAt: '2026-11-21T08:00:00.123456789+01:00' };
+  t.strictSame(await fixture.send(from(0, 100).map((one) => ({ ...one, ...over }))), waits, 'resolved');
+  t.equal(fixture.relay!.deliveries().filter(({ status }) => status === 'resolved').length, 100);
+  t.equal(fixture.relay!.deliveries().length, held);
+  t.ok((await fixture.metric('heapwarden_relay_queue_bytes'))! <= 1e6);
+});
+
+t.test('the room that alerts take is known before they are put', async (t) => {
+  const queue = new Queue();
+  const clock = { now: () => 0, monotonic: () => 0 };
+  const put = (alerts: RelayedAlert[]) => {
+    const deliveries = alerts.map((alert) => deliveryOf('a:1', alert, clock, false));
+    const growth = queue.growth(deliveries);
+    const before = queue.bytes;
+    for (const delivery of deliveries) queue.put(delivery);
+    t.equal(queue.bytes - before, growth);
+    return growth;
+  };
+  const [alert, other] = [alertFor('a:1'), alertFor('a:1', { worker: '1' })];
+  const long = { ...alert, startsAt: alert.startsAt.padEnd(100) };
+  t.ok(put([alert, other, alert]) > 0);
+  t.equal(put([other, alert]), 0);
+  t.ok(put([long, long]) > 0);
+  t.ok(put([alert, long, alert]) < 0, 'the last one holds');
 });
 
 t.test('a machine that leaves the list and comes back: what was for it waits, and nobody is called', async (t) => {
