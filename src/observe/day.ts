@@ -51,7 +51,7 @@ export class DayRing {
     this.newest = newest;
   }
 
-  /** Whether a new slice began with it. */
+  /** Whether another slice began with it. */
   add(nowMs: number, sample: DaySample): boolean {
     const { slices, sliceMs } = this.shape;
     const slice = Math.floor(nowMs / sliceMs);
@@ -78,14 +78,19 @@ export class DayRing {
     return { startMs: first * sliceMs, sliceMs, columns };
   }
 
-  /** A clock that was set back writes over what is there; one that was set back by more than the ring starts anew. */
+  /** By a clock that was set back, what has been measured from there on is not yet to come: it is given up. */
   #moveTo(slice: number): boolean {
+    if (slice === this.newest) return false;
     const { slices } = this.shape;
-    if (slice <= this.newest && slice > this.newest - slices) return false;
-    if (slice <= this.newest || slice - this.newest >= slices) this.cells.fill(NaN);
-    else for (let next = this.newest + 1; next <= slice; next++) this.cells.fill(NaN, (next % slices) * WIDTH, (next % slices + 1) * WIDTH);
+    const [first, last] = slice > this.newest ? [this.newest + 1, slice] : [slice, this.newest];
+    if (last - first + 1 >= slices) this.cells.fill(NaN);
+    else for (let next = first; next <= last; next++) this.#empty(next % slices);
     this.newest = slice;
     return true;
+  }
+
+  #empty(row: number): void {
+    this.cells.fill(NaN, row * WIDTH, (row + 1) * WIDTH);
   }
 }
 

@@ -39,10 +39,29 @@ t.test('a day and no more, and gaps stay gaps', async (t) => {
 t.test('a clock that is set back', async (t) => {
   const ring = new DayRing(HOUR_RING);
   for (let i = 0; i < 60; i++) ring.add(START + i * MINUTE, sample());
-  ring.add(START + 30 * MINUTE, sample({ resident: 700 }));
-  t.equal(Math.max(...known(ring.read(START + 59 * MINUTE).columns.resident)), 700, 'writes over what is there');
-  ring.add(START - 24 * HOUR, sample());
+  t.equal(ring.add(START + 59 * MINUTE + 5 * SECOND, sample()), false);
+  t.equal(ring.add(START + 59 * MINUTE + 1, sample()), false, 'within a slice');
+  t.equal(ring.add(START + 30 * MINUTE, sample({ resident: 70, gc: 1 })), true);
+  const { columns } = ring.read(START + 59 * MINUTE);
+  t.equal(known(columns.resident).length, 31, 'what is yet to come has not been measured');
+  t.equal(known(columns.resident).at(-1), 70, 'writes over what is there');
+  t.equal(known(columns.gc).at(-1), 1);
+  t.equal(ring.add(START + 30 * MINUTE + 10 * SECOND, sample()), true, 'and goes on from there');
+  t.equal(ring.add(START - 24 * HOUR, sample()), true);
   t.strictSame(known(ring.read(START - 24 * HOUR).columns.resident), [100], 'by more than the ring: it starts anew');
+});
+
+t.test('after a clock was set back, what is measured is worth being saved', async (t) => {
+  for (const backMs of [3 * HOUR, 30 * HOUR]) {
+    const book = new DayBook();
+    const look = (nowMs: number) => book.add(workersOf({ ...workerOf(), observedAtMs: nowMs }), () => 1);
+    t.equal(look(START), true);
+    t.equal(look(START - backMs), true);
+    t.equal(look(START - backMs + MINUTE), false);
+    t.equal(look(START - backMs + 2 * MINUTE), true);
+    const { columns } = book.of('shop', '0')!.day.read(START);
+    t.equal(known(columns.resident).length, backMs < 24 * HOUR ? 2 : 0, 'nothing of before, which was later');
+  }
 });
 
 t.test('rings outlive a restart; garbage collection is what this process has done since the last look', async (t) => {
