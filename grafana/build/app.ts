@@ -1,7 +1,7 @@
 /** One app in depth. */
 import { forecast, gaveBack, growth, info, lastRestart, memory, share, started, state } from './columns.js';
 import {
-  CARRIED_OUT, OF_APP, OF_WORKER, UIDS, VARIABLES, WORKER, dashboard, inDepth, linkTo, shareOf, sinceTurned, statusPage,
+  CARRIED_OUT, EACH_WORKER, OF_APP, OF_WORKER, UIDS, VARIABLES, WORKER, dashboard, inDepth, linkTo, shareOf, sinceTurned, statusPage,
   type Dashboard,
 } from './dashboard.js';
 import { graph, row, stat, table, type Query, type Size } from './panels.js';
@@ -15,6 +15,9 @@ const { datasource, job, instance, app, worker } = VARIABLES;
 const of = (metric: string, more = ''): string => `${metric}{${OF_WORKER}${more}}`;
 const reserve = `sum(${of('heapwarden_nodejs_heap_size_total_bytes')} - ${of('heapwarden_nodejs_heap_size_used_bytes')})`;
 const garbage = `clamp_min(sum(${of('heapwarden_nodejs_heap_size_used_bytes')} - ${of('heapwarden_nodejs_heap_live_bytes')}), 0)`;
+const collecting = `rate(${of('heapwarden_nodejs_gc_duration_seconds_sum')}[$__rate_interval])`;
+/** A tenth is much for one worker: the times of several must not be summed up to it. */
+const collectingMost = `topk(1, sum ${EACH_WORKER} (${collecting}))`;
 const native =
   `clamp_min(sum(${of('heapwarden_process_resident_memory_bytes')} - ${of('heapwarden_nodejs_heap_size_total_bytes')} - ${of('heapwarden_nodejs_external_memory_bytes')}), 0)`;
 
@@ -92,8 +95,8 @@ export const appInDepth = (): Dashboard =>
       graph({ title: 'Active resources', description: 'What keeps the event loop alive, by type. One that only ever grows is a leak’s companion.', unit: 'short', size: HALF,
         queries: [{ expr: `sum by (type) (${of('heapwarden_nodejs_active_resources')})`, legend: '{{type}}' }] }),
       row('Garbage collection'),
-      graph({ title: 'Time in garbage collection', description: 'Share of the time, by kind. Above a tenth, the heap limit is too low, or the process leaks.', unit: 'percentunit', size: HALF,
-        queries: [{ expr: `sum by (kind) (rate(${of('heapwarden_nodejs_gc_duration_seconds_sum')}[$__rate_interval]))`, legend: '{{kind}}' }] }, { stacked: true }),
+      graph({ title: 'Time in garbage collection', description: 'Share of its time, by kind, of the chosen worker that spends the most. Above a tenth, its heap limit is too low, or it leaks.', unit: 'percentunit', size: HALF,
+        queries: [{ expr: `sum by (kind) (${collecting} and on (job, instance, app, worker) ${collectingMost})`, legend: '{{kind}}' }] }, { stacked: true }),
       graph({ title: 'Pauses of garbage collection', description: '99th percentile by kind, no finer than the buckets are.', unit: 's', size: HALF,
         queries: [{ expr: `histogram_quantile(0.99, sum by (le, kind) (rate(${of('heapwarden_nodejs_gc_duration_seconds_bucket')}[$__rate_interval])))`, legend: '{{kind}}' }] }),
       row('Event loop'),
