@@ -69,8 +69,9 @@ function variable(name: string, label: string, query: string, more: object = {})
 
 export const VARIABLES = {
   datasource,
-  job: variable('job', 'Job', 'label_values(heapwarden_build_info, job)'),
-  instance: variable('instance', 'Instance', 'label_values(heapwarden_build_info{job=~"$job"}, instance)'),
+  // Not of heapwarden_build_info, which a relay has as well.
+  job: variable('job', 'Job', 'label_values(heapwarden_agents_connected, job)'),
+  instance: variable('instance', 'Instance', 'label_values(heapwarden_agents_connected{job=~"$job"}, instance)'),
   app: variable('app', 'App', 'label_values(heapwarden_process_up{job=~"$job", instance=~"$instance"}, app)'),
   worker: variable('worker', 'Worker', 'label_values(heapwarden_process_up{job=~"$job", instance=~"$instance", app=~"$app"}, worker)'),
 } as const;

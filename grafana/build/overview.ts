@@ -21,8 +21,8 @@ const ROW_LABELS = {
 };
 
 const blocked = (by: string): string => `sum by (${by}) (heapwarden_restarts_blocked{${OF_APP}})`;
-/** Only of wardens: the variable of the job may stand for every job of this Prometheus. */
-const wardenOnly = `and on (job, instance) last_over_time(heapwarden_build_info{${OF_WARDEN}}[24h])`;
+/** Only of wardens: the variable of the job may stand for every job of this Prometheus. A relay has no agents. */
+const wardenOnly = `and on (job, instance) last_over_time(heapwarden_agents_connected{${OF_WARDEN}}[24h])`;
 
 export const overview = (): Dashboard =>
   dashboard({
@@ -97,7 +97,7 @@ export const overview = (): Dashboard =>
         queries: [{ expr: `sum(increase(heapwarden_journal_errors_total{${OF_WARDEN}}[24h]))` }] }, BAD),
       table({ title: 'Wardens', description: 'Each heapwarden with its version; click it for its status page.', size: { w: 8, h: 4 },
         labels: { instance: [statusPage('__data.fields')], version: [], node_version: [], job: [] },
-        columns: [{ title: 'Warden', expr: `max by (job, instance, version, node_version) (heapwarden_build_info{${OF_WARDEN}})`, properties: null }],
+        columns: [{ title: 'Warden', expr: `max by (job, instance, version, node_version) (heapwarden_build_info{${OF_WARDEN}} ${wardenOnly})`, properties: null }],
         sortBy: { title: 'instance', desc: false } }),
       graph({ title: 'Alerts received', description: 'What Alertmanager has sent, by what was decided.', unit: 'ops', size: HALF, empty: 'None in this time',
         queries: [{ expr: `sum by (decision) (rate(heapwarden_alerts_received_total{${OF_WARDEN}}[$__rate_interval])) > 0`, legend: '{{decision}}' }] }),

@@ -103,7 +103,9 @@ t.test('every query has an answer', { timeout: 400_000 }, async (t) => {
   };
   t.match(await answerOf('heapwarden down'), [{ values: [[world.at, '0']] }], 'a target of another job that is down is no warden');
   const wardens = (await answerOf('Memory of heapwarden')).map(({ metric }) => metric['instance']);
-  t.strictSame(wardens, [world.instance], 'nor is the Prometheus');
+  t.strictSame(wardens, [world.instance], 'nor is the Prometheus, nor the relay');
+  const listed = (await answerOf('Wardens')).map(({ metric }) => metric['instance']);
+  t.strictSame(listed, [world.instance], 'which no table lists');
   const [stopped] = await answerOf('Restarts blocked');
   t.ok(Number(stopped!.values[0]![1]) >= 2, 'both workers that are paused, each once');
 });

@@ -1,6 +1,6 @@
 /**
  * A world in which everything happens that the dashboards tell of: a real Prometheus scrapes a real warden with apps that
- * leak, that no restart helps, that die for want of memory, and that have no limit. Beside it, jobs of others.
+ * leak, that no restart helps, that die for want of memory, and that have no limit. Beside it, a relay and jobs of others.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import type { Test } from 'tap';
 import { waitFor } from '../integration/wait.js';
 import { WardenProcess, appFile } from '../integration/warden-process.js';
 import { freePort, startPrometheus, type Prometheus } from '../parts/prometheus.js';
+import { RelayFixture } from '../relay/support.js';
 
 const PACED = fileURLToPath(new URL('paced.mjs', import.meta.url));
 
@@ -43,10 +44,11 @@ apps:
 `;
 
 /** `nobody` does not answer: it must not be taken for a warden that is down. */
-const scrapeConfig = (warden: number, prometheus: number, nobody: number): string => `
+const scrapeConfig = (warden: number, relay: string, prometheus: number, nobody: number): string => `
 global: { scrape_interval: ${SCRAPE_INTERVAL}s, scrape_timeout: ${SCRAPE_INTERVAL}s }
 scrape_configs:
   - { job_name: heapwarden, static_configs: [{ targets: ['127.0.0.1:${warden}'] }] }
+  - { job_name: heapwarden-relay, static_configs: [{ targets: ['${relay}'] }] }
   - { job_name: prometheus, static_configs: [{ targets: ['127.0.0.1:${prometheus}'] }] }
   - { job_name: others, static_configs: [{ targets: ['127.0.0.1:${nobody}'] }] }
 `;
@@ -65,6 +67,7 @@ const EVENTS: Readonly<Record<string, string>> = {
   'a major collection': 'rate(heapwarden_nodejs_gc_duration_seconds_count{app="shop", kind="major"}[5m]) > 0',
   'an app without limits': 'heapwarden_process_up{app="pair"} unless on (app) heapwarden_limit_bytes',
   'a job of others': 'up{job="others"} == 0',
+  'a relay': 'heapwarden_relay_targets{job="heapwarden-relay"} == 1',
 };
 
 export interface World {
@@ -80,9 +83,10 @@ export async function startWorld(t: Test): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), 'hw-graf-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const ports = { warden: await freePort(), prometheus: await freePort(), nobody: await freePort() };
+  const relay = await RelayFixture.start(t, 1);
   // Before the warden: increase() passes over what has happened before the first scrape.
   const configFile = join(dir, 'prometheus.yml');
-  writeFileSync(configFile, scrapeConfig(ports.warden, ports.prometheus, ports.nobody));
+  writeFileSync(configFile, scrapeConfig(ports.warden, relay.config.listen, ports.prometheus, ports.nobody));
   const prometheus = await startPrometheus({ configFile, dir, port: ports.prometheus });
   t.teardown(() => prometheus.stop());
   const warden = await WardenProcess.start(t, { config: CONFIG, port: ports.warden, runner: [process.execPath, `--import=${PACED}`] });
