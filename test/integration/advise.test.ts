@@ -72,6 +72,7 @@ apps:
   t.match(leaking, /^shop\/0 has a heap limit of 2\.\d+ GB, which with the [\d.]+ MB outside the heap \(over \d+ s\) is above its restart limit of 300 MB/m);
   t.match(leaking, /^ {4}→ start it with --max-old-space-size=\d+ \(nine tenths of the restart limit/m);
   const { apps } = (await (await fetch(`${warden.url}/api/v1/advice?app=shop`)).json()) as { apps: AppAdvice[] };
+  t.equal(apps.length, 1);
   t.match(apps, [{ app: 'shop', advice: [{ code: 'leak', workers: ['0'], figures: { class: 'heap' } }] }]);
 
   const told = await waitFor('a restart with its outcome', async () => {

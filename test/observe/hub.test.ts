@@ -527,6 +527,7 @@ t.test('an agent of a container is found by what it says of its pid namespace', 
   ambiguous.say(inside);
   await ambiguous.closed;
   const messages = fixture.logged.filter(({ level }) => level === 'warn').map(({ message }) => message);
+  t.equal(messages.length, 2);
   t.match(messages, [
     /process 1 of another pid namespace, as a container has, cannot be seen from here; .* takes pid: host$/,
     /process 1 of another pid namespace, as a container has, may be 4711 or 4721; run heapwarden as root or as its user to tell$/,
