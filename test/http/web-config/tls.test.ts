@@ -257,6 +257,21 @@ t.test('who says nothing in the handshake does not hold a stop up', async (t) =>
   t.ok(performance.now() - startedAt < 60_000, "Node's own patience is two minutes");
 });
 
+t.test('a stop waits for the answer that a client is owed', async (t) => {
+  const { port, server: http, warden } = await serving(t, PLAIN);
+  await ask(port); // the engine is made for this one
+  let [entered, finish] = [(): void => {}, (): void => {}];
+  const isInside = new Promise<void>((resolve) => (entered = resolve));
+  const isOver = new Promise<void>((resolve) => (finish = resolve));
+  warden.onMetrics = async () => (entered(), await isOver, 'late 1\n');
+  const late = ask(port, {}, '/metrics');
+  await isInside;
+  const closed = closeServer(http);
+  setTimeout(finish, 50);
+  t.match(await late, { status: 200, body: 'late 1\n' });
+  await closed;
+});
+
 t.test('many connections at once, while the file is written again and again', async (t) => {
   const { port, write } = await serving(t, PLAIN);
   let isOver = false;
