@@ -6,15 +6,18 @@ import type { ProcessId } from '../supervisors/contract.js';
 
 /**
  * What is kept, and what a slice keeps of it: bytes, and seconds. `lag` is the 99th percentile of the event-loop delay,
- * `gc` the time that garbage collections took.
+ * `gc_share` the share of the time that garbage collections took.
  */
-export const DAY_COLUMNS = { resident: 'most', heap_used: 'most', heap_live: 'last', lag: 'most', gc: 'sum' } as const;
+export const DAY_COLUMNS = {
+  resident: 'most', heap_used: 'most', heap_live: 'last', lag: 'most', gc_share: 'mean',
+} as const;
 export type DayColumn = keyof typeof DAY_COLUMNS;
 
 const NAMES = Object.keys(DAY_COLUMNS) as DayColumn[];
 const WIDTH = NAMES.length;
 
-export type DaySample = Readonly<Record<DayColumn, number>>;
+/** `spanMs`: how long the time was, until now, of which `gc_share` is the mean. */
+export type DaySample = Readonly<Record<DayColumn | 'spanMs', number>>;
 
 /** Slices of one length; the lengths divide an hour, so that all workers' slices begin at the same times. */
 export interface RingShape {
@@ -44,6 +47,11 @@ export class DayRing {
   readonly cells: Float32Array<ArrayBuffer>;
   /** The newest slice, counted from the Unix epoch; -1: none. */
   newest: number;
+  /**
+   * Milliseconds that the mean of the slice written to last is of. Not kept for others, nor saved: where one of them is
+   * written to again, what is measured then takes the place of what it had.
+   */
+  #meanOf = { slice: -1, ms: 0 };
 
   constructor(shape: RingShape, cells = new Float32Array(shape.slices * WIDTH).fill(NaN), newest = -1) {
     this.shape = shape;
@@ -57,10 +65,11 @@ export class DayRing {
     const slice = Math.floor(nowMs / sliceMs);
     const isNew = this.#moveTo(slice);
     const row = (slice % slices) * WIDTH;
+    const weight = this.#weigh(slice, nowMs, sample);
     for (let i = 0; i < WIDTH; i++) {
       const name = NAMES[i]!;
       const value = sample[name];
-      if (!Number.isNaN(value)) this.cells[row + i] = merged(DAY_COLUMNS[name], this.cells[row + i]!, value);
+      if (!Number.isNaN(value)) this.cells[row + i] = merged(DAY_COLUMNS[name], this.cells[row + i]!, value, weight);
     }
     return isNew;
   }
@@ -76,6 +85,14 @@ export class DayRing {
       NAMES.forEach((name, i) => columns[name].push(isKept ? this.cells[row + i]! : NaN));
     }
     return { startMs: first * sliceMs, sliceMs, columns };
+  }
+
+  /** How much of the slice's mean is the sample's: as much as it has of the time in this slice that was measured. */
+  #weigh(slice: number, nowMs: number, { gc_share, spanMs }: DaySample): number {
+    const before = this.#meanOf.slice === slice ? this.#meanOf.ms : 0;
+    const own = Number.isNaN(gc_share) ? 0 : Math.min(spanMs, nowMs - slice * this.shape.sliceMs);
+    this.#meanOf = { slice, ms: before + own };
+    return before === 0 ? 1 : own / (before + own);
   }
 
   /** By a clock that was set back, what has been measured from there on is not yet to come: it is given up. */
@@ -94,9 +111,16 @@ export class DayRing {
   }
 }
 
-function merged(how: (typeof DAY_COLUMNS)[DayColumn], before: number, value: number): number {
+function merged(how: (typeof DAY_COLUMNS)[DayColumn], before: number, value: number, weight: number): number {
   if (how === 'last' || Number.isNaN(before)) return value;
-  return how === 'sum' ? before + value : Math.max(before, value);
+  return how === 'mean' ? before + (value - before) * weight : Math.max(before, value);
+}
+
+/** What a worker's garbage collections had taken when its agent told it last; `at` by `clock.monotonic()`. */
+interface GcMark {
+  process: ProcessId;
+  seconds: number;
+  at: number;
 }
 
 /** What a worker's rings are kept under. */
@@ -113,7 +137,7 @@ export const MOST_PAGES = 1000;
 /** The rings of all workers; fed once a round. Unlike a process's own series they outlive a restart. */
 export class DayBook {
   readonly #pages = new Map<string, DayPage>();
-  readonly #gc = new Map<string, { process: ProcessId; seconds: number }>();
+  readonly #gc = new Map<string, GcMark>();
 
   /** `kept`: what an earlier warden has saved. */
   constructor(kept: readonly { app: string; worker: string; day: DayRing }[] = []) {
@@ -161,18 +185,29 @@ export class DayBook {
     if (this.#pages.size > MOST_PAGES) this.#pages.delete(this.#pages.keys().next().value!);
   }
 
-  #sampleOf(key: string, { reading, agent, gc }: WorkerState, resident: number): DaySample {
-    const stats = agent?.stats;
-    const seconds = stats && gc ? gcSeconds(gc) : NaN;
-    const before = this.#gc.get(key);
-    const isKnown = before !== undefined && sameProcess(before.process, reading!.root);
-    if (stats) this.#gc.set(key, { process: reading!.root, seconds });
+  #sampleOf(key: string, worker: WorkerState, resident: number): DaySample {
+    const stats = worker.agent?.stats;
     return {
       resident,
       heap_used: stats?.heap_used ?? NaN,
       heap_live: stats?.heap_live ?? NaN,
       lag: stats?.loop?.p99_seconds ?? NaN,
-      gc: isKnown ? Math.max(0, seconds - before.seconds) : NaN,
+      ...this.#gcSince(key, worker),
     };
+  }
+
+  /** From one telling of the agent to the next: a round in which it told nothing new has measured nothing. */
+  #gcSince(key: string, { reading, agent, gc }: WorkerState): Pick<DaySample, 'gc_share' | 'spanMs'> {
+    const nothing = { gc_share: NaN, spanMs: 0 };
+    if (!agent?.stats || agent.statsAt === null || !gc) return nothing;
+    const now = { process: reading!.root, seconds: gcSeconds(gc), at: agent.statsAt };
+    const before = this.#gc.get(key);
+    const isKnown = before !== undefined && sameProcess(before.process, now.process);
+    // The later of two that speak for the worker in turns may have told it earlier.
+    if (isKnown && now.at <= before.at) return nothing;
+    this.#gc.set(key, now);
+    if (!isKnown) return nothing;
+    const spanMs = now.at - before.at;
+    return { gc_share: Math.max(0, now.seconds - before.seconds) / (spanMs / 1000), spanMs };
   }
 }

@@ -44,14 +44,13 @@ export function appHistory(book: DayBook, app: string, range: Range, nowMs: numb
     workers: read.map(({ worker, values: { columns } }) => {
       const columnOf = (name: DayColumn, known: (value: number) => number) =>
         columns[name].map((value) => (Number.isNaN(value) ? null : known(value)));
-      const ratio = (value: number) => Math.min(1, Number((value / seconds(sliceMs)).toFixed(4)));
       return {
         worker,
         resident_memory_bytes: columnOf('resident', Math.round),
         heap_used_bytes: columnOf('heap_used', Math.round),
         heap_live_bytes: columnOf('heap_live', Math.round),
         eventloop_lag_p99_seconds: columnOf('lag', (value) => Number(value.toFixed(5))),
-        gc_ratio: columnOf('gc', ratio),
+        gc_ratio: columnOf('gc_share', (value) => Math.min(1, Number(value.toFixed(4)))),
       };
     }),
   };

@@ -40,7 +40,9 @@ t.test('a damaged file, one of another shape and a folder in its place begin ane
   await keeper.close();
   const whole = readFileSync(join(dir, 'day.bin'));
   const other = Buffer.from(whole.toString('latin1').replace('"slices":720', '"slices":721'), 'latin1');
-  for (const file of [whole.subarray(0, -1), Buffer.alloc(0), Buffer.from('{}\n'), other, Buffer.from('null\n')]) {
+  const older = Buffer.from(whole.toString('latin1').replace('"gc_share"', '"gc"'), 'latin1');
+  const damaged = [whole.subarray(0, -1), Buffer.alloc(0), Buffer.from('{}\n'), Buffer.from('null\n')];
+  for (const file of [...damaged, other, older]) {
     writeFileSync(join(dir, 'day.bin'), file);
     const { keeper: next, log } = await keeperIn(t, dir);
     t.strictSame(next.book.pages, []);

@@ -58,7 +58,7 @@ export const files = [
   target('day.bin: damaged', fc.oneof(damagedBytes(SOME_DAYS), fc.uint8Array({ maxLength: 500 }).map((bytes) => Buffer.from(bytes))), (file) => {
     for (const { day } of parseDayFile(file) ?? []) {
       const now = Date.UTC(2026, 0, 1);
-      day.add(now, { resident: 1, heap_used: 1, heap_live: 1, lag: 1, gc: 1 });
+      day.add(now, { resident: 1, heap_used: 1, heap_live: 1, lag: 1, gc_share: 1, spanMs: 1 });
       assert.equal(day.read(now).columns.resident.length, DAY_RING.slices);
     }
   }),

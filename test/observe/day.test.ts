@@ -2,14 +2,16 @@ import t from 'tap';
 import { BYTES_PER_WORKER, DAY_RING, DayBook, DayRing, HOUR_RING, MOST_PAGES, type DaySample } from '../../src/observe/day.js';
 import { HOUR, MB, MINUTE, NOW, SECOND, workerOf, workersOf } from '../decide/support.js';
 
-const sample = (more: Partial<DaySample> = {}): DaySample => ({ resident: 100, heap_used: 50, heap_live: 40, lag: 0.5, gc: 0.25, ...more });
+const SAMPLE: DaySample = { resident: 100, heap_used: 50, heap_live: 40, lag: 0.5, gc_share: 0.25, spanMs: 5 * SECOND };
+const sample = (more: Partial<DaySample> = {}): DaySample => ({ ...SAMPLE, ...more });
 const START = Math.floor(NOW / HOUR) * HOUR;
+const rounded = (value: number) => Number(value.toFixed(4));
 const known = (values: readonly number[]) => values.filter((value) => !Number.isNaN(value));
 
-t.test('a slice keeps the most, the last, or the sum', async (t) => {
+t.test('a slice keeps the most, the last, or the mean', async (t) => {
   const ring = new DayRing(HOUR_RING);
   t.equal(ring.add(START, sample({ resident: 300, heap_live: 9 })), true, 'a slice began');
-  t.equal(ring.add(START + 5 * SECOND, sample({ lag: 0.75 })), false);
+  t.equal(ring.add(START + 5 * SECOND, sample({ lag: 0.75, gc_share: 0.5 })), false);
   t.equal(ring.add(START + 10 * SECOND, sample({ heap_used: NaN })), true);
   const { startMs, sliceMs, columns } = ring.read(START + 12 * SECOND);
   t.strictSame([startMs, sliceMs], [START + 10 * SECOND - 359 * 10 * SECOND, 10 * SECOND]);
@@ -17,7 +19,7 @@ t.test('a slice keeps the most, the last, or the sum', async (t) => {
   t.strictSame(columns.heap_live.slice(-2), [40, 40]);
   t.strictSame(columns.heap_used.slice(-2), [50, NaN]);
   t.strictSame(columns.lag.slice(-2), [0.75, 0.5]);
-  t.strictSame(columns.gc.slice(-2), [0.5, 0.25]);
+  t.strictSame(columns.gc_share.slice(-2), [0.5, 0.25], 'the first of which lies before the slice');
   t.equal(columns.resident.length, 360);
 });
 
@@ -41,11 +43,11 @@ t.test('a clock that is set back', async (t) => {
   for (let i = 0; i < 60; i++) ring.add(START + i * MINUTE, sample());
   t.equal(ring.add(START + 59 * MINUTE + 5 * SECOND, sample()), false);
   t.equal(ring.add(START + 59 * MINUTE + 1, sample()), false, 'within a slice');
-  t.equal(ring.add(START + 30 * MINUTE, sample({ resident: 70, gc: 1 })), true);
+  t.equal(ring.add(START + 30 * MINUTE, sample({ resident: 70, gc_share: 1 })), true);
   const { columns } = ring.read(START + 59 * MINUTE);
   t.equal(known(columns.resident).length, 31, 'what is yet to come has not been measured');
   t.equal(known(columns.resident).at(-1), 70, 'writes over what is there');
-  t.equal(known(columns.gc).at(-1), 1);
+  t.equal(known(columns.gc_share).at(-1), 1);
   t.equal(ring.add(START + 30 * MINUTE + 10 * SECOND, sample()), true, 'and goes on from there');
   t.equal(ring.add(START - 24 * HOUR, sample()), true);
   t.strictSame(known(ring.read(START - 24 * HOUR).columns.resident), [100], 'by more than the ring: it starts anew');
@@ -64,13 +66,29 @@ t.test('after a clock was set back, what is measured is worth being saved', asyn
   }
 });
 
+t.test('a mean is weighted by the time that it is of and that lies in the slice', async (t) => {
+  const ring = new DayRing(DAY_RING);
+  const add = (atSeconds: number, gc_share: number, spanSeconds: number) => {
+    ring.add(START + atSeconds * SECOND, sample({ gc_share, spanMs: spanSeconds * SECOND }));
+    return ring.read(START + atSeconds * SECOND).columns.gc_share.at(-1);
+  };
+  t.equal(add(10, 1, 600), 1, 'what a long silence has gathered');
+  t.equal(add(40, 0, 30), 0.25);
+  t.equal(add(70, NaN, 0), 0.25, 'nothing was measured');
+  t.equal(add(80, 0.5, 40), 0.375);
+  t.equal(add(120, 0.75, 40), 0.75);
+  const [kept, now] = [new DayRing(DAY_RING, ring.cells, ring.newest), START + 130 * SECOND];
+  kept.add(now, sample({ gc_share: 0.5, spanMs: SECOND }));
+  t.equal(kept.read(now).columns.gc_share.at(-1), 0.5, 'what an earlier warden measured in this slice has no weight');
+});
+
 t.test('rings outlive a restart; garbage collection is what this process has done since the last look', async (t) => {
   const book = new DayBook();
-  const at = (nowMs: number, pid: number | null, seconds: number) => {
+  const at = (nowMs: number, pid: number | null, seconds: number, toldAtMs = nowMs) => {
     const gc = { count: 1, sum_seconds: seconds, buckets: [0, 0, 0, 0, 0, 0] };
     const none = { ...gc, sum_seconds: 0 };
     const stats = { heap_live: 20 * MB, gc: { major: gc, minor: none, incremental: none, weakcb: none } };
-    return workersOf({ ...workerOf({ pid, stats }), observedAtMs: nowMs });
+    return workersOf(workerOf({ pid, stats, observedAtMs: nowMs, heartbeatAtMs: toldAtMs }));
   };
   const look = (...args: Parameters<typeof at>) => book.add(at(...args), ({ reading }) => reading!.treeRssBytes);
   look(START, 100, 7);
@@ -79,9 +97,13 @@ t.test('rings outlive a restart; garbage collection is what this process has don
   look(START + 30 * SECOND, 101, 1);
   look(START + 40 * SECOND, 101, 1.5);
   const { columns } = book.of('shop', '0')!.hour.read(START + 40 * SECOND);
-  t.strictSame(columns.gc.slice(-5), [NaN, 2, NaN, NaN, 0.5]);
+  t.strictSame(columns.gc_share.slice(-5).map(rounded), [NaN, 0.2, NaN, NaN, 0.05]);
   t.equal(known(columns.resident).length, 4, 'nothing while it was down');
   t.equal(BYTES_PER_WORKER, 21_600);
+  look(START + 50 * SECOND, 101, 1.5, START + 40 * SECOND);
+  look(START + 60 * SECOND, 101, 11.5);
+  const { gc_share } = book.of('shop', '0')!.hour.read(START + 60 * SECOND).columns;
+  t.strictSame(gc_share.slice(-3).map(rounded), [0.05, NaN, 0.5], 'since a silent agent last told something');
 });
 
 t.test('no more than a thousand workers: those seen last', async (t) => {

@@ -1,15 +1,19 @@
 /** The status page with 200 workers. */
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
+import { appHistory } from '../../src/publish/day.js';
+import { MINUTE, SECOND } from '../decide/support.js';
 import { serverOf } from '../http/support.js';
+import { until } from '../observe/support.js';
 import { needParts } from '../parts/index.js';
+import { bookOf } from '../publish/day-book.js';
 import { manyApps, pastOf } from './many.js';
 import { PHONE, openBrowser, overflow, seriousFindings, visit } from './browser.js';
 
 const WORKERS = 200;
 const ROUND_MS = 500;
 
-async function shown(t: Test, apps: number) {
+async function shown(t: Test, apps: number, past = pastOf) {
   const parts = needParts(t, 'chromium');
   if (!parts) return null;
   const { pageRoutes } = (await import(new URL('../../dist/web/page.js', import.meta.url).href)) as typeof import('../../src/web/page.js');
@@ -21,7 +25,7 @@ async function shown(t: Test, apps: number) {
   warden.status = () => ({ ...status, now_seconds: Date.now() / 1000 });
   warden.history = (app, range, worker) => {
     asked.push(`${app}/${worker ?? '*'}`);
-    return pastOf(app, worker ?? '0', range, Date.now() / 1000);
+    return past(app, worker ?? '0', range, Date.now() / 1000);
   };
   await server.listen({ host: '127.0.0.1', port: 0 });
   const timer = setInterval(() => {
@@ -103,5 +107,24 @@ t.test('200 workers over a slow connection stay fresh', async (t) => {
   }
   t.comment(`${WORKERS} workers at 800 kbit/s: seen after ${Math.round(allMs)} ms; rounds behind, every 2 s: ${samples.join(' ')}`);
   t.ok(samples.at(-1)! < round() - roundBefore, `${samples.at(-1)} rounds behind`);
+  checkClean();
+});
+
+t.test('the GC share is right in a slice that has just begun', async (t) => {
+  const end = Math.floor(Date.now() / (2 * MINUTE)) * 2 * MINUTE + 3 * SECOND;
+  const book = bookOf({ share: 0.4, everyMs: SECOND, end });
+  const made = await shown(t, WORKERS, (app, worker, range) => {
+    const { workers, ...history } = appHistory(book, 'shop', range, end);
+    return { ...history, app, workers: workers.map((own) => ({ ...own, worker })) };
+  });
+  if (!made) return;
+  const { page, checkClean } = await visit(t, made.browser, made.url);
+  const figures = page.locator('dl').first();
+  await figures.filter({ hasText: 'GC share40 %' }).waitFor();
+  const asked = made.asked.length;
+  await page.getByLabel('a day').check();
+  await until('the past of a day', () => made.asked.length > asked);
+  await page.waitForTimeout(ROUND_MS);
+  t.match(await figures.textContent(), /GC share40 %/);
   checkClean();
 });
