@@ -10,7 +10,7 @@ export function leakAdvice(given: Given): Finding[] {
   return [leak(given), leakedBefore(given), suspect(given), interval].filter((finding) => finding !== null);
 }
 
-function leak({ outlook, app }: Given): Finding | null {
+function leak({ outlook, app, state }: Given): Finding | null {
   const words = outlook && describeLeak(outlook);
   if (!outlook?.leak || !words) return null;
   const { class: name, bytesPerSecond, confidence } = outlook.leak;
@@ -24,7 +24,7 @@ function leak({ outlook, app }: Given): Finding | null {
     },
     measuredMs: outlook.measuredMs,
     sentence: `leaks: ${words}; measured for ${describeTime(outlook.measuredMs)}`,
-    change: name === 'heap' ? whoAllocates(app) : WHERE_TO_LOOK[name],
+    change: name === 'heap' ? whoAllocates(app) : name === 'unknown' && state.agent?.stats ? null : WHERE_TO_LOOK[name],
   };
 }
 

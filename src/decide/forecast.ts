@@ -92,7 +92,7 @@ const CLASS_WORDS: Record<Leak['class'], string> = {
   buffers: 'its buffers (external memory) grow',
   native: 'its native memory (resident, unknown to V8) grows',
   children: 'its child processes grow',
-  unknown: 'its memory grows (without an agent nobody knows which)',
+  unknown: 'its memory grows (no agent has seen enough of it to tell which)',
 };
 
 const HOUR_SECONDS = 3600;

@@ -18,7 +18,7 @@ export interface Companion {
 }
 
 export interface Leak {
-  /** Where most of the growth is; `unknown` where no agent tells. */
+  /** Where most of the growth is; `unknown` where no agent tells, or none has for long enough yet. */
   class: LeakClass | 'unknown';
   bytesPerSecond: number;
   /** 0 to 1. */
@@ -63,6 +63,14 @@ const BLIND_CONFIDENCE = 0.5;
 const LEAST_SHARE = 0.1;
 /** As much of the growth must be found in the classes; the rest would be garbage that V8 is in no hurry to collect. */
 const EXPLAINED = 0.5;
+/** A share of a time: a class that was measured for less of it, as the agent came late, is not known over that time. */
+const COVERED = 0.5;
+/**
+ * The classes of an agent that came late are looked at anew with each slice, until one explains the growth: in shortest
+ * times and as a certainty, what keeps chance from being taken for it.
+ */
+const LATE_TIMES = 3;
+const LATE_CERTAINTY = 0.99;
 
 /**
  * `limitBytes`: the restart limit of what `memory` counts; null where there is none. Shapes: no leak and no rates where
@@ -79,8 +87,10 @@ export function growthOf(
   if (!history.latest || spanOf(life) < settings.shortestMs) return { leak: null, rates: {}, trend: null };
   const base = leastOf(life);
   const known = LEAK_CLASSES.filter((name) => (memory === 'tree' || name !== 'children') && hasValues(history, name, now, settings));
-  const isBlind = !known.includes('native');
+  const hasAgent = known.includes('native');
+  const isBlindSince = (from: number) => !hasAgent || !isCovered(history, 'native', from);
   const leastGrowth = (spanMs: number): number => {
+    const isBlind = isBlindSince(now - spanMs);
     const factor = isBlind ? BLIND_FACTOR : 1;
     const share = isBlind ? OF_HEADROOM_BLIND : OF_HEADROOM;
     const headroom = limitBytes === null ? Infinity : share * (limitBytes - base);
@@ -88,11 +98,12 @@ export function growthOf(
     return spanMs > settings.dayMs ? atAll : Math.max(atAll, Math.min(factor * WITHIN_A_DAY * base, headroom));
   };
   // Memory without garbage shows a leak first, from GC to GC where they are few; then all that is resident.
-  const columns: Column[] = isBlind || memory === 'process' ? [measured] : ['live', 'collected', measured];
+  const columns: Column[] = !hasAgent || memory === 'process' ? [measured] : ['live', 'collected', measured];
   for (const column of columns) {
     const search = { now, atCollections: column === 'collected', shortestMs: settings.shortestMs, leastGrowth };
     const trend = findTrend((from) => history.read(column, from), search);
-    const growth = trend && attribute(history, { ...trend, column }, known, isBlind);
+    const isBlind = trend !== null && isBlindSince(trend.from);
+    const growth = trend && attribute(history, { ...trend, column }, { known, isBlind, settings });
     if (growth) return growth;
   }
   return { leak: null, rates: Object.fromEntries(known.map((name) => [name, 0])), trend: null };
@@ -107,10 +118,9 @@ export function leastOf(life: readonly Point[]): number {
 function attribute(
   history: History,
   trend: NonNullable<Growth['trend']>,
-  known: readonly LeakClass[],
-  isBlind: boolean,
+  { known, isBlind, settings }: { known: readonly LeakClass[]; isBlind: boolean; settings: LeakSettings },
 ): Growth | null {
-  const slopes = known.map((name) => ({ name, slope: classSlope(history, name, trend) }));
+  const slopes = known.map((name) => ({ name, slope: classSlope(history, name, trend, settings) }));
   const explained = slopes.reduce((sum, { slope }) => sum + slope, 0) / trend.slope;
   const most = slopes.reduce<{ name: Leak['class']; slope: number }>(
     (best, one) => (one.slope > best.slope ? one : best),
@@ -132,17 +142,38 @@ function attribute(
 }
 
 /** Bytes a millisecond over the time of the trend; 0 where chance or too small a share explains it. */
-function classSlope(history: History, name: LeakClass, trend: Trend): number {
-  const points = history.read(name, trend.from);
+function classSlope(history: History, name: LeakClass, trend: Trend, settings: LeakSettings): number {
   const isHeld = name === 'heap' || name === 'buffers';
-  const slope = significantTrend(isHeld ? changesOf(points) : points, isHeld)?.slope ?? 0;
-  return slope >= LEAST_SHARE * trend.slope ? slope : 0;
+  const slopeOf = (points: Point[], leastCertainty: number): number => {
+    const found = significantTrend(isHeld ? changesOf(points) : points, isHeld);
+    return found && found.certainty >= leastCertainty && found.slope >= LEAST_SHARE * trend.slope ? found.slope : 0;
+  };
+  if (isCovered(history, name, trend.from)) return slopeOf(history.read(name, trend.from), 0);
+  // The trend has seen more of it: so short a time tells what grows, but not that it grows faster.
+  return Math.min(trend.slope, slopeOf(lateValues(history, name, trend, settings), LATE_CERTAINTY));
 }
 
-/** Measured lately, not only before the agent went away. */
+/** Since the class is measured, as finely as is kept so far back; none where that is too short. */
+function lateValues(history: History, name: LeakClass, trend: Trend, { shortestMs }: LeakSettings): Point[] {
+  const now = history.latest!.at;
+  for (let span = (now - trend.from) / 2; span >= shortestMs; span /= 2) {
+    if (!isCovered(history, name, now - span)) continue;
+    const points = history.read(name, history.read(name, now - span)[0]?.at ?? now);
+    return spanOf(points) >= LATE_TIMES * shortestMs ? points : [];
+  }
+  return [];
+}
+
+/** Of the slices since then that have ended. */
+function isCovered(history: History, name: LeakClass, from: number): boolean {
+  return history.read(name, from).length >= COVERED * history.read('root', from).length;
+}
+
+/** Measured lately, not only before the agent went away. Of one that came late, the slices of a long life tell nothing. */
 function hasValues(history: History, column: Column, now: number, { shortestMs }: LeakSettings): boolean {
-  const last = history.read(column, -Infinity).at(-1);
-  return last !== undefined && now - last.at <= Math.max(shortestMs, spanOf(history.read(column, -Infinity)) / 4);
+  const life = history.read(column, -Infinity);
+  const last = history.recent(column).at(-1) ?? life.at(-1);
+  return last !== undefined && now - last.at <= Math.max(shortestMs, spanOf(life) / 4);
 }
 
 const FEWEST_SNAPSHOTS = 4;

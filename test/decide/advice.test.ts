@@ -52,6 +52,8 @@ t.test('a leak without an agent, and one without a profiler', async (t) => {
   const blind = about(RSS, facts(live(DISEASES['native']!(200 * MB), { ...LIFE, agent: false }, 6 * HOUR), { stats: null }));
   t.strictSame(codes(blind), ['leak', 'restart_interval', 'no_agent']);
   t.match(one(blind, 'leak'), { figures: { class: 'unknown' }, change: /agent/ });
+  const late = facts(live(DISEASES['heap']!(100 * MB), { ...LIFE, agentAtMs: 4 * HOUR }, 4.25 * HOUR));
+  t.match(one(about(RSS, late), 'leak'), { figures: { class: 'unknown' }, change: null }, 'it has one, which knows too little yet');
   const heap = facts(live(DISEASES['heap']!(100 * MB), LIFE, 4 * HOUR));
   t.match(one(about(`${RSS}, evidence: { profile: false }`, heap), 'leak').change, /^set evidence: \{ profile: true/);
 });

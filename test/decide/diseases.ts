@@ -38,6 +38,8 @@ export interface Life {
   gcMs?: number;
   garbage?: number;
   agent?: boolean;
+  /** When the agent came into it: what it was before nobody has told. */
+  agentAtMs?: number;
 }
 
 export const BASE = { heap: 60 * MB, buffers: 10 * MB, native: 80 * MB, children: 0 };
@@ -47,7 +49,7 @@ export const BASE_RSS = 200 * MB;
 
 /** Endless samples of such a process, from its start. */
 export function* samplesOf(body: Body, life: Life): Generator<MemorySample> {
-  const { sampleMs = 5 * SECOND, gcMs = 4 * MINUTE, garbage = 40 * MB, noise, memory = 0, agent = true } = life;
+  const { sampleMs = 5 * SECOND, gcMs = 4 * MINUTE, garbage = 40 * MB, noise, memory = 0, agent = true, agentAtMs = 0 } = life;
   const random = randomOf(life.seed);
   const normal = normalOf(random);
   let heapLive: number | null = null;
@@ -57,7 +59,8 @@ export function* samplesOf(body: Body, life: Life): Generator<MemorySample> {
   for (let at = 0; ; at += sampleMs) {
     const heap = body.heap?.(at) ?? BASE.heap;
     if (at >= nextGc) {
-      heapLive = Math.round(heap * (1 + 0.2 * noise * normal()) + random() * 1000);
+      const lives = Math.round(heap * (1 + 0.2 * noise * normal()) + random() * 1000);
+      heapLive = at >= agentAtMs ? lives : null;
       collectedAt = at;
       nextGc = at + gcMs * (0.6 + 0.8 * random());
     }
@@ -73,7 +76,7 @@ export function* samplesOf(body: Body, life: Life): Generator<MemorySample> {
       treeRss: ownRss + children,
       rootRss: ownRss,
       ownRss,
-      runtime: agent ? { heapTotal, heapHeld: heap + gathered, heapLive, external, gcSeconds: at * GC_SHARE / 1000, resources: body.resources?.(at) ?? { TCPServerWrap: 1 } } : null,
+      runtime: agent && at >= agentAtMs ? { heapTotal, heapHeld: heap + gathered, heapLive, external, gcSeconds: at * GC_SHARE / 1000, resources: body.resources?.(at) ?? { TCPServerWrap: 1 } } : null,
     };
   }
 }

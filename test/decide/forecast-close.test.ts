@@ -15,7 +15,7 @@ for (const [name, healthOf] of Object.entries(HEALTHY)) {
     for (const noise of [0.005, 0.02, 0.05]) {
       for (let seed = 1; seed <= SEEDS; seed++) {
         const { life: own, ...body } = healthOf(randomOf(seed * 7919));
-        const life = { seed, noise, sampleMs: 30 * SECOND, ...own, agent: seed % 3 > 0 };
+        const life = { seed, noise, sampleMs: 30 * SECOND, ...own, agent: seed % 3 > 0, agentAtMs: seed % 3 === 2 ? (seed % 20) * HOUR : 0 };
         const look = (series: Series) => {
           if (outlookOf(series, APP).leak) alarms.push(`noise ${noise}, seed ${seed}, after ${series.latest!.at / HOUR} h`);
         };

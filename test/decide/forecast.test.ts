@@ -43,7 +43,8 @@ for (const [name, healthOf] of Object.entries(HEALTHY)) {
     for (const noise of NOISE) {
       for (let seed = 1; seed <= HEALTHY_SEEDS; seed++) {
         const { life: own, ...body } = healthOf(randomOf(seed * 7919));
-        const life = { ...own, agent: seed % 3 > 0 };
+        // A third never have an agent, and a third have one that comes late.
+        const life = { ...own, agent: seed % 3 > 0, agentAtMs: seed % 3 === 2 ? (seed % 30) * HOUR : 0 };
         const look = (series: Series) => {
           const { leak, forecastMs } = outlookOf(series, APP);
           if (leak || forecastMs !== null) alarms.push(`noise ${noise}, seed ${seed}, after ${series.latest!.at / HOUR} h`);
@@ -140,6 +141,29 @@ t.test('without an agent: growth that is the children’s is told, other is of n
   t.strictSame(unknown.rates, { children: 0 });
   t.ok(unknown.forecastMs! > 0);
   t.equal(outlookOf(live(DISEASES['children']!(100 * MB), life, 4 * HOUR), APP).leak?.class, 'children');
+});
+
+t.test('an agent that comes into an old process: the class is known within the hour and stays, the forecast never goes', async (t) => {
+  const far = appOf('limits: { rss: { restart: 2GB } }');
+  for (const [hours, perHour] of [[30, 20], [4, 100]] as const) {
+    for (const name of ['heap', 'buffers', 'native']) {
+      for (const noise of [0.005, 0.02]) {
+        const life = { seed: 1, noise, sampleMs: 30 * SECOND, agentAtMs: hours * HOUR };
+        const classes: string[] = [];
+        const look = (series: Series) => {
+          if ((series.latest?.at ?? 0) < hours * HOUR) return;
+          const { leak, forecastMs } = outlookOf(series, far);
+          classes.push(forecastMs === null ? 'none' : String(leak?.class));
+        };
+        live(DISEASES[name]!(perHour * MB), life, (hours + 6) * HOUR, { everyMs: MINUTE, look });
+        const known = classes.indexOf(name);
+        const what = `${name}, ${hours} h old, noise ${noise}`;
+        t.ok(known > 0 && known <= 60, `${what}: after ${known} min`);
+        t.ok(classes.slice(0, known).every((one) => one === 'unknown'), what);
+        t.ok(classes.slice(known).every((one) => one === name), `${what}: ${classes.slice(known).findIndex((one) => one !== name)}`);
+      }
+    }
+  }
 });
 
 t.test('what counts is what the limit counts', async (t) => {
