@@ -76,6 +76,7 @@ function intervalByRestarts(given: Given): Finding | null {
   const ran = known.map(({ ranMs }) => ranMs!).toSorted((a, b) => a - b);
   const middle = medianOf(ran);
   const rates = known.flatMap((restart) => rateOf(restart) ?? []);
+  if (hasOutlived(given, ran.at(-1)!)) return null;
   const oldest = known.at(-1)!;
   const range = `${describeTime(ran[0]!)} to ${describeTime(ran.at(-1)!)}`;
   return {
@@ -92,6 +93,12 @@ function intervalByRestarts(given: Given): Finding | null {
       `such restarts (${range})`,
     change: scheduleFor(given, middle, null),
   };
+}
+
+/** Without a leak, though it has been measured for long enough to tell one: what made them necessary is over. */
+function hasOutlived({ state, outlook, footing, pace, nowMs }: Given, longestMs: number): boolean {
+  if (outlook?.leak || footing.overMs < pace.leak.shortestMs) return false;
+  return nowMs - state.reading!.startedAtMs > longestMs;
 }
 
 /** Bytes a second, from one start to the next; null where that is not known. */

@@ -226,6 +226,17 @@ t.test('the restarts of before: who was suspected, what leaked, how often', asyn
   t.strictSame(codes(about(RSS, facts(new Series(), heap, [restart(1, { asked: 'manual' })]))), ['too_early'], 'a person restarts for reasons of their own');
 });
 
+t.test('who has outlived the restarts of before without a leak needs no schedule', async (t) => {
+  const past = [28 * 24, 28 * 24 + 9, 28 * 24 + 18].map((hoursAgo) => restart(hoursAgo));
+  const after = (hours: number, history: Series) =>
+    codes(about(RSS, facts(history, { startedAtMs: NOW - hours * HOUR, stats: { heap_limit: 384 * MIB } }, past)));
+  t.strictSame(after(27 * 24, healthy(30)), ['suspect', 'rss_limit_too_high', 'no_leak']);
+  t.strictSame(after(9.5, healthy(9.5)), ['suspect', 'no_leak']);
+  t.strictSame(after(8, healthy(8)), ['suspect', 'restart_interval', 'no_leak'], 'it has not come so far yet');
+  t.ok(after(9.5, live(DISEASES['heap']!(50 * MB), LIFE, 9.5 * HOUR)).includes('restart_interval'), 'it leaks, only slower');
+  t.strictSame(after(27 * 24, new Series()), ['leaked_before', 'suspect', 'restart_interval', 'too_early'], 'nobody knows yet');
+});
+
 t.test('what is true of several workers is told once', async (t) => {
   const [a, b] = [facts(healthy(2)), facts(healthy(2, { seed: 2 }), { worker: '1' })];
   const advice = about(RSS, a, b, facts(null, { worker: '2', pid: null }));
