@@ -35,22 +35,24 @@ export interface KeptFolder {
 
 export interface Caps {
   app: string;
+  /** The folder of this app that was just written: where the clock was set back, older ones are dated later. */
+  present: string;
   /** Folders of this app. */
   keep: number;
   /** Of all apps together. */
   maxBytes: number;
 }
 
-/** What has to go, oldest first: above the count of one app, then above the bytes of all. Never the app's newest. */
-export function surplus<F extends KeptFolder>(folders: readonly F[], { app, keep, maxBytes }: Caps): F[] {
+/** What has to go, oldest first: above the count of one app, then above the bytes of all. Never the present folder. */
+export function surplus<F extends KeptFolder>(folders: readonly F[], { app, present, keep, maxBytes }: Caps): F[] {
   const newestFirst = folders.toSorted((a, b) => (a.name < b.name ? 1 : -1));
-  const ofApp = newestFirst.filter((folder) => folder.app === app);
-  const gone = new Set(ofApp.slice(Math.max(1, keep)));
+  const others = newestFirst.filter((folder) => folder.app !== app || folder.name !== present);
+  const gone = new Set(others.filter((folder) => folder.app === app).slice(Math.max(1, keep) - 1));
   let bytes = 0;
   for (const folder of newestFirst) {
     if (gone.has(folder)) continue;
     bytes += folder.bytes;
-    if (bytes > maxBytes && folder !== ofApp[0]) gone.add(folder);
+    if (bytes > maxBytes) gone.add(folder);
   }
-  return newestFirst.filter((folder) => gone.has(folder)).toReversed();
+  return others.filter((folder) => gone.has(folder)).toReversed();
 }

@@ -1,5 +1,5 @@
 import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { AppConfig } from '../../config/schema.js';
 import { assertFolder, createOwn } from '../../own-files.js';
 import { folderName, isFolderName, safeName, surplus, type KeptFolder, type Subject } from './names.js';
@@ -33,10 +33,11 @@ export class EvidenceStore {
     return folder;
   }
 
-  /** Removes what is too much, and what was not finished in this folder. */
+  /** Removes what is too much, but never this folder, and what was not finished in it. */
   async tidy(folder: string, { name, evidence: { keep } }: AppConfig): Promise<void> {
     for (const file of await readdir(folder)) if (file.endsWith(UNFINISHED)) await rm(join(folder, file), { force: true });
-    for (const { path } of surplus(await this.#kept(), { app: safeName(name), keep, maxBytes: this.#maxBytes })) {
+    const caps = { app: safeName(name), present: basename(folder), keep, maxBytes: this.#maxBytes };
+    for (const { path } of surplus(await this.#kept(), caps)) {
       await rm(path, { recursive: true, force: true });
     }
   }

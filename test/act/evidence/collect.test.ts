@@ -7,13 +7,14 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Evidence, type EvidenceParts } from '../../../src/act/evidence/collect.js';
 import { LastWords } from '../../../src/act/evidence/last-words.js';
+import { PostMortem } from '../../../src/act/evidence/post-mortem.js';
 import { EvidenceStore } from '../../../src/act/evidence/store.js';
 import { systemClock } from '../../../src/clock.js';
 import type { AppConfig } from '../../../src/config/schema.js';
 import { sampleOf } from '../../../src/observe/series.js';
 import type { GatherOrder } from '../../../src/observe/hub.js';
 import { appOf, workerOf } from '../../decide/support.js';
-import { MemoryLog, incidentOf } from '../support.js';
+import { MemoryLog, deathOf, incidentOf } from '../support.js';
 
 const PROFILE = JSON.stringify({
   head: {
@@ -111,6 +112,17 @@ t.test('no more than evidence.keep of an app, and none where it is 0', async (t)
   t.equal(await evidence.collect(incident(), worker, shop({ keep: 0 }), never), null);
   t.equal(await evidence.collect(incident(), null, shop(), never), null, 'there is nothing to look at');
   t.strictSame(readdirSync(join(dir, 'evidence', 'shop')).toSorted(), names);
+});
+
+t.test('evidence does not remove itself after the clock was set back', async (t) => {
+  const { dir, evidence, worker } = parts(t);
+  for (const atMs of [8000, 9000]) await evidence.collect(incident({ atMs }), worker, shop({ keep: 2 }), never);
+  const report = (await evidence.collect(incident({ atMs: 1000 }), worker, shop({ keep: 2 }), never))!;
+  t.strictSame(readdirSync(report.folder!).toSorted(), report.files.toSorted());
+  const remains = { death: deathOf({ id: 'two', atMs: 500 }), words: 'gone', memory: null };
+  const last = (await new PostMortem(new EvidenceStore(dir), ({ id }) => ({ id })).write(remains, shop({ keep: 2 })))!;
+  t.strictSame(readdirSync(last.folder!).toSorted(), last.files.toSorted(), 'nor do a dead process\'s');
+  t.equal(readdirSync(join(dir, 'evidence', 'shop')).length, 2);
 });
 
 t.test('not a moment longer than evidence.timeout', async (t) => {
