@@ -39,20 +39,24 @@ export interface Caps {
   present: string;
   /** Folders of this app. */
   keep: number;
-  /** Of all apps together. */
+  /** Of all apps together, the present folder apart: a large snapshot must not cost every other app its own. */
   maxBytes: number;
 }
 
-/** What has to go, oldest first: above the count of one app, then above the bytes of all. Never the present folder. */
+/**
+ * What has to go, oldest first: above the count of one app, then above the bytes of all; one that is too large by
+ * itself takes no other with it. Never the present folder.
+ */
 export function surplus<F extends KeptFolder>(folders: readonly F[], { app, present, keep, maxBytes }: Caps): F[] {
-  const newestFirst = folders.toSorted((a, b) => (a.name < b.name ? 1 : -1));
-  const others = newestFirst.filter((folder) => folder.app !== app || folder.name !== present);
+  const others = folders
+    .filter((folder) => folder.app !== app || folder.name !== present)
+    .toSorted((a, b) => (a.name < b.name ? 1 : -1)); // newest first
   const gone = new Set(others.filter((folder) => folder.app === app).slice(Math.max(1, keep) - 1));
   let bytes = 0;
-  for (const folder of newestFirst) {
+  for (const folder of others) {
     if (gone.has(folder)) continue;
-    bytes += folder.bytes;
-    if (bytes > maxBytes) gone.add(folder);
+    if (bytes + folder.bytes > maxBytes) gone.add(folder);
+    else bytes += folder.bytes;
   }
   return others.filter((folder) => gone.has(folder)).toReversed();
 }

@@ -4,7 +4,7 @@ import type { AppConfig } from '../../config/schema.js';
 import { assertFolder, createOwn } from '../../own-files.js';
 import { folderName, isFolderName, safeName, surplus, type KeptFolder, type Subject } from './names.js';
 
-/** Bytes of all evidence together, the newest folder apart. */
+/** Bytes of all evidence together, the folder just written apart. */
 const MAX_BYTES = 2_000_000_000;
 /** Files of a process that ended, or was given up, while it wrote them. */
 export const UNFINISHED = '.unfinished';

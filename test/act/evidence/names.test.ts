@@ -15,14 +15,17 @@ t.test('names that are one on every file system', async (t) => {
 
 t.test('what has to go: above the count of the app, then above the bytes of all, oldest first', async (t) => {
   const of = (app: string, ...names: number[]) => names.map((name) => ({ app, name: String(name), bytes: 10 }));
+  const large = { app: 'a', name: '5', bytes: 99 };
   const gone = (folders: ReturnType<typeof of>, keep: number, maxBytes: number, present = '5') =>
     surplus(folders, { app: 'a', present, keep, maxBytes }).map(({ app, name }) => app + name);
   const folders = [...of('a', 5, 1, 4), ...of('b', 2, 3, 6)];
   t.strictSame(gone(folders, 10, 100), []);
   t.strictSame(gone(folders, 1, 100), ['a1', 'a4'], "another app's stay");
-  t.strictSame(gone(folders, 10, 35), ['a1', 'b2', 'b3']);
-  t.strictSame(gone(folders, 2, 40), ['a1', 'b2'], 'what goes for the count weighs nothing');
+  t.strictSame(gone(folders, 10, 35), ['a1', 'b2']);
+  t.strictSame(gone(folders, 2, 30), ['a1', 'b2'], 'what goes for the count weighs nothing');
   t.strictSame(gone(folders, 10, 5), ['a1', 'b2', 'b3', 'a4', 'b6'], 'the present one stays, however large');
+  t.strictSame(gone([large, ...of('a', 1), ...of('b', 2)], 10, 20), [], 'and costs no other its own');
+  t.strictSame(gone([large, ...of('a', 1, 6), ...of('b', 2)], 10, 30, '6'), ['a5'], 'nor when it goes');
   t.strictSame(gone(folders, 2, 100, '1'), ['a4'], 'and where the clock was set back, so that others are dated later');
   t.strictSame(gone(of('a', 1, 4, 5), 1, 5, '1'), ['a4', 'a5']);
 });
