@@ -4,14 +4,13 @@ import { asFields, type Fields, type InspectorClient } from '../../observe/inspe
 import { openInspector, type Refused } from '../../observe/inspector-open.js';
 import type { ProcessSource } from '../../observe/processes.js';
 import { sourceLocator } from './source-maps.js';
-import type { Stack, StackFrame } from './stacks.js';
+import { framesToLocate, type Stack, type StackFrame } from './stacks.js';
 import type { CallFrame } from './suspects.js';
 
 const LOOKS = 8;
 const LEAST_LOOKS = 3;
 const OVER_MS = 1000;
 const BUSY_MS = 100;
-const MOST_FRAMES = 50;
 /** Of the innermost of which the variables' types are asked for. */
 const TYPED_FRAMES = 3;
 const MOST_VARIABLES = 20;
@@ -27,7 +26,14 @@ export interface Looks {
 interface RawFrame {
   id: string;
   frame: CallFrame;
-  types: Record<string, string>;
+}
+
+/** What the looks have in common. */
+interface Known {
+  /** By function and position: a recursion ten thousand frames deep is a few of them. */
+  frames: Map<string, RawFrame>;
+  /** By function; of those whose types were asked for. */
+  types: Map<string, StackFrame['types']>;
 }
 
 /**
@@ -40,6 +46,7 @@ export async function lookAtStack(pid: number, processes: ProcessSource, timeout
   const opened = await openInTime(pid, processes, leftMs);
   if ('refusal' in opened) return { stacks: [], overMs: 0, lack: lackOf(opened) };
   const samples: RawFrame[][] = [];
+  const known: Known = { frames: new Map(), types: new Map() };
   const { client } = opened;
   const scripts = new Map<string, string>();
   const maps = new Map<string, string>();
@@ -52,7 +59,6 @@ export async function lookAtStack(pid: number, processes: ProcessSource, timeout
       if (typeof sourceMapURL === 'string' && sourceMapURL !== '') maps.set(url, sourceMapURL);
     });
     await client.call('Debugger.enable', {}, leftMs());
-    const known = new Map<string, RawFrame['types']>();
     // On a busy machine each of them takes its time, and the restart waits.
     const isEnough = (): boolean => samples.length >= LOOKS || (samples.length >= LEAST_LOOKS && lastAt - firstAt >= OVER_MS);
     while (!isEnough() && leftMs() > OVER_MS / LOOKS) {
@@ -68,9 +74,12 @@ export async function lookAtStack(pid: number, processes: ProcessSource, timeout
     await Promise.race([opened.close(), sleep(Math.min(500, leftMs()))]);
   }
   const tell = (note: string): void => void (lack ??= `Its ${note}.`);
-  const locate = await sourceLocator(samples.flat().map(({ frame }) => frame), { mapUrls: maps, tell });
-  const stacks = samples.map((stack) => stack.map(({ id, frame, types }): StackFrame => ({ id, at: locate(frame), types })));
-  return { stacks, overMs: lastAt - firstAt, lack };
+  const locate = await sourceLocator([...framesToLocate(samples)].map(({ frame }) => frame), { mapUrls: maps, tell });
+  const frames = new Map<RawFrame, StackFrame>();
+  for (const raw of known.frames.values()) {
+    frames.set(raw, { id: raw.id, at: locate(raw.frame), types: known.types.get(raw.id) ?? {} });
+  }
+  return { stacks: samples.map((stack) => stack.map((raw) => frames.get(raw)!)), overMs: lastAt - firstAt, lack };
 }
 
 /** One process at a time is attached to on a machine, and several may freeze together: each waits for its turn. */
@@ -93,8 +102,7 @@ interface LookParts {
   client: InspectorClient;
   /** URLs by V8's number of the script. */
   scripts: ReadonlyMap<string, string>;
-  /** Types in the functions that have been looked at. */
-  known: Map<string, RawFrame['types']>;
+  known: Known;
   leftMs(): number;
 }
 
@@ -106,13 +114,10 @@ async function look({ client, scripts, known, leftMs }: LookParts): Promise<RawF
     await client.call('Debugger.pause', {}, leftMs());
     const params = await Promise.race([paused, sleep(leftMs(), null, { ref: false })]);
     if (!params) throw new Error('it was not paused in time');
-    const frames = Array.isArray(params['callFrames']) ? params['callFrames'].slice(0, MOST_FRAMES).map(asFields) : [];
-    const stack: RawFrame[] = [];
-    for (const [i, frame] of frames.entries()) {
-      const raw = rawFrame(frame, scripts);
-      const types = known.get(raw.id) ?? (i < TYPED_FRAMES ? await typesIn(client, frame, leftMs()).catch(() => ({})) : {});
-      known.set(raw.id, types);
-      stack.push({ ...raw, types });
+    const frames = Array.isArray(params['callFrames']) ? params['callFrames'].map(asFields) : [];
+    const stack = frames.map((frame) => rawFrame(frame, scripts, known.frames));
+    for (const [i, { id }] of stack.slice(0, TYPED_FRAMES).entries()) {
+      if (!known.types.has(id)) known.types.set(id, await typesIn(client, frames[i]!, leftMs()).catch(() => ({})));
     }
     await client.call('Debugger.resume', {}, leftMs());
     return stack;
@@ -121,8 +126,8 @@ async function look({ client, scripts, known, leftMs }: LookParts): Promise<RawF
   }
 }
 
-/** A frame's own `url` is empty, though the protocol has it. */
-function rawFrame(fields: Fields, scripts: ReadonlyMap<string, string>): Omit<RawFrame, 'types'> {
+/** The known one, where it is known. A frame's own `url` is empty, though the protocol has it. */
+function rawFrame(fields: Fields, scripts: ReadonlyMap<string, string>, known: Known['frames']): RawFrame {
   const [at, start] = [asFields(fields['location']), asFields(fields['functionLocation'] ?? fields['location'])];
   const frame = {
     functionName: String(fields['functionName'] ?? ''),
@@ -131,7 +136,10 @@ function rawFrame(fields: Fields, scripts: ReadonlyMap<string, string>): Omit<Ra
     columnNumber: Number(at['columnNumber'] ?? -1),
   };
   const id = [start['scriptId'], start['lineNumber'], start['columnNumber'], frame.functionName].join(':');
-  return { id, frame };
+  const key = [id, at['scriptId'], frame.lineNumber, frame.columnNumber].join(':');
+  const raw = known.get(key) ?? { id, frame };
+  known.set(key, raw);
+  return raw;
 }
 
 /** Inside the process, so that no value leaves it; in syntax alone, so that none of the app's code runs. */

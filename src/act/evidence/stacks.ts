@@ -16,8 +16,11 @@ export interface StackFrame {
 /** Innermost first. */
 export type Stack = readonly StackFrame[];
 
+/** Of a stack the innermost frames that are shown; a runaway recursion has ten thousand. */
+const MOST_SHOWN = 50;
+
 /** How many frames, from the outermost on, all samples share. The innermost of those holds the loop. */
-export function sharedDepth(stacks: readonly Stack[]): number {
+export function sharedDepth(stacks: readonly (readonly Pick<StackFrame, 'id'>[])[]): number {
   const [first, ...others] = stacks;
   if (!first) return 0;
   let depth = 0;
@@ -25,10 +28,27 @@ export function sharedDepth(stacks: readonly Stack[]): number {
   return depth;
 }
 
+/** Whose place has to be known: what is shown, and what may be the holder. Equal frames are to be one object. */
+export function framesToLocate<F extends Pick<StackFrame, 'id'>>(stacks: readonly (readonly F[])[]): Set<F> {
+  const depth = sharedDepth(stacks);
+  return new Set(stacks.flatMap((stack) => {
+    const shared = new Set(stack.slice(stack.length - depth));
+    return [...stack.slice(0, MOST_SHOWN), ...[...shared].slice(0, MOST_SHOWN)];
+  }));
+}
+
 /** The function that holds the loop: of those in every sample the innermost, an own one of the app if there is any. */
 export function holderOf(stacks: readonly Stack[]): Place | null {
-  const shared = stacks[0]?.slice(stacks[0].length - sharedDepth(stacks)) ?? [];
-  return (shared.find(({ at }) => isOwn(at.file)) ?? shared[0])?.at ?? null;
+  return stacks[0]?.at(-1 - holderDepth(stacks))?.at ?? null;
+}
+
+/** How many frames are outside the holder's, in every sample; without a holder more than there are. */
+function holderDepth(stacks: readonly Stack[]): number {
+  const depth = sharedDepth(stacks);
+  if (depth === 0) return Infinity;
+  const shared = stacks[0]!.slice(-depth);
+  const own = shared.findIndex(({ at }) => isOwn(at.file));
+  return depth - 1 - Math.max(0, own);
 }
 
 export interface Freeze {
@@ -56,13 +76,13 @@ export function stackText({ app, worker, pid, node, frozenMs, stacks, overMs, la
 }
 
 function stackLines(stacks: readonly Stack[], overMs: number): string[] {
-  const depth = sharedDepth(stacks);
   const count = stacks.length === 1 ? 'one look' : `${stacks.length} looks within ${formatElapsed(overMs)}`;
   const holder = holderOf(stacks);
   const lines = [`By ${count} at its JavaScript stack. ${holder ? `In all of them: ${holder.name}.` : 'They share no function.'}`];
+  const depths = { shared: sharedDepth(stacks), holder: holderDepth(stacks) };
   const byText = new Map<string, number>();
   for (const stack of stacks) {
-    const text = stack.map((frame, i) => frameLines(frame, stack.length - i <= depth)).join('\n');
+    const text = shownLines(stack, depths).join('\n');
     byText.set(text, (byText.get(text) ?? 0) + 1);
   }
   for (const [text, times] of [...byText].toSorted((a, b) => b[1] - a[1])) {
@@ -70,6 +90,19 @@ function stackLines(stacks: readonly Stack[], overMs: number): string[] {
   }
   return lines;
 }
+
+/** The innermost frames, and the holder's, however far out it is. */
+function shownLines(stack: Stack, { shared, holder }: { shared: number; holder: number }): string[] {
+  const linesOf = (from: number, to: number): string[] =>
+    stack.slice(from, to).map((frame, i) => frameLines(frame, stack.length - from - i <= shared));
+  const at = stack.length - 1 - holder;
+  const inner = linesOf(0, MOST_SHOWN);
+  if (at < MOST_SHOWN) return [...inner, ...leftOut(stack.length - MOST_SHOWN)];
+  return [...inner, ...leftOut(at - MOST_SHOWN), ...linesOf(at, at + 1), ...leftOut(holder)];
+}
+
+const leftOut = (count: number): string[] =>
+  count > 0 ? [`    (${count} ${count === 1 ? 'frame' : 'frames'} left out)`] : [];
 
 function frameLines({ at, types }: StackFrame, isShared: boolean): string {
   const named = Object.entries(types).map(([name, type]) => `${name}: ${type}`);

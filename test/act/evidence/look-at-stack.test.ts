@@ -41,6 +41,16 @@ for (const major of NODE_MAJORS) {
   }
 }
 
+t.test('a handler far out, below calls of different depth', async (t) => {
+  const env = { FREEZE_BY: 'deep', FREEZE_AFTER_MS: '1000' };
+  const app = runApp(t, process.execPath, [appFile('freezes-by-name.cjs')], env);
+  await untilFrozen(app);
+  const { stacks, lack } = await lookAtStack(app.pid, processes, LOOK_MS);
+  t.equal(lack, null);
+  t.ok(new Set(stacks.map(({ length }) => length)).size > 1, `frames: ${stacks.map(({ length }) => length).join()}`);
+  t.match(holderOf(stacks), { name: 'climbForEver', file: appFile('freezes-by-name.cjs') });
+});
+
 t.test('one long native call says nothing, and says so', async (t) => {
   const app = runApp(t, process.execPath, [appFile('freezes-by-name.cjs')], { FREEZE_BY: 'native', FREEZE_AFTER_MS: '1000' });
   await untilFrozen(app);
