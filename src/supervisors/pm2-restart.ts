@@ -1,11 +1,14 @@
 import { HeapwardenError, messageOf } from '../errors.js';
+import { isAlive } from './alive.js';
 import type { Drain, RestartOptions, RestartReport, StopOutcome } from './contract.js';
 import type { Pm2Bus } from './pm2-bus.js';
+import type { Pm2Endings } from './pm2-endings.js';
 import { Family, KILL_MARGIN_MS, type FamilyParts } from './pm2-family.js';
 import type { Pm2Client, Pm2Process } from './pm2-rpc.js';
 
 export interface Pm2Parts extends FamilyParts {
   client: Pm2Client;
+  endings: Pick<Pm2Endings, 'expect' | 'expectNoMore'>;
   drain: Drain;
   /** Milliseconds to wait for the app's `ready` message where the config asks for it (restart.ready.pm2), else null. */
   readyMessageMs(): number | null;
@@ -23,7 +26,7 @@ export async function restartByPm2(
   bus: Pm2Bus,
   parts: Pm2Parts,
 ): Promise<RestartReport> {
-  const { client } = parts;
+  const { client, endings, processes } = parts;
   const { pmId } = target;
   const family = await Family.of(target.pid, parts);
   signal.throwIfAborted();
@@ -32,6 +35,7 @@ export async function restartByPm2(
   const readyMs = target.waitsReady ? target.listenTimeoutMs : 0;
   const patienceMs = stopTimeoutMs + KILL_MARGIN_MS + readyMs + client.timeoutMs;
   const gone = family.rootGoneAt(over.signal).catch(() => null); // its downtime is not known then, no more
+  endings.expect(target.pid);
   try {
     const answer = client.call('restartProcessId', { id: pmId }, patienceMs, signal);
     await Promise.all([
@@ -45,6 +49,11 @@ export async function restartByPm2(
     const now = (await client.listNow()).find((found) => found.pmId === pmId);
     const stop = outcomeOf(family, bus.endSignal(pmId), parts);
     return { stop, pid: now?.pid ?? null, goneAt: await gone, ready: null };
+  } catch (error) {
+    // One that has gone was stopped before PM2 said no, and it may be that no list has shown that yet.
+    const stays = family.root !== null && isRefusal(error) && (await isAlive(family.root, processes).catch(() => false));
+    if (stays) endings.expectNoMore(family.root!.pid);
+    throw error;
   } finally {
     over.abort();
   }
@@ -62,6 +71,9 @@ async function killOverdue(family: Family, stopTimeoutMs: number, signal: AbortS
     log.warn(`"${name}" has outlived stop_timeout, and is not killed now: ${messageOf(error)}`, { app: name });
   }
 }
+
+/** PM2 does nothing more for a restart that ends so. One that it did not answer it may still carry out. */
+const isRefusal = (error: unknown): boolean => error instanceof HeapwardenError && error.code === 'SUPERVISOR_REFUSED';
 
 /** A call that PM2 has read cannot be taken back. */
 function unfinished(error: unknown, name: string): unknown {

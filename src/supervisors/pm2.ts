@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
-import { isAlive } from './alive.js';
 import type {
   Drain, Ending, ProcessTable, RestartOptions, RestartReport, Slot, SlotState, Supervisor,
 } from './contract.js';
@@ -79,9 +78,10 @@ export class Pm2Supervisor implements Supervisor {
   constructor(options: Pm2Options) {
     this.#options = options;
     this.#client = options.client ?? new Pm2Client(options);
-    this.#parts = { drain: async () => false, readyMessageMs: () => null, ...options, client: this.#client };
-    this.#graceful = new GracefulRestarts(this.#parts);
     this.#endings = new Pm2Endings(options);
+    const own = { client: this.#client, endings: this.#endings };
+    this.#parts = { drain: async () => false, readyMessageMs: () => null, ...options, ...own };
+    this.#graceful = new GracefulRestarts(this.#parts);
   }
 
   /** Starts nothing: PM2 and its apps are their owner's. Tells the log where there is nothing to watch yet. */
@@ -121,10 +121,7 @@ export class Pm2Supervisor implements Supervisor {
   async restart(worker: string, options: RestartOptions): Promise<RestartReport> {
     options.signal.throwIfAborted();
     const target = this.#find(worker, await this.#client.listNow());
-    const { name, processes } = this.#options;
-    const old = target.pid === null ? null : await processes.identify(target.pid);
-    const bus = new Pm2Bus(this.#client, name);
-    this.#endings.expect(target.pid);
+    const bus = new Pm2Bus(this.#client, this.#options.name);
     try {
       const canOverlap = target.clustered && target.status === 'online' && target.pid !== null;
       if (options.mode === 'graceful' && canOverlap) return await this.#graceful.restart(target, options, bus);
@@ -132,11 +129,6 @@ export class Pm2Supervisor implements Supervisor {
       this.#graceful.release(target.pmId);
       const asks = this.#parts.readyMessageMs() !== null;
       return { ...report, ready: asks ? await saysReady(target.pmId, bus, this.#parts, options.signal) : null };
-    } catch (error) {
-      // One that has gone was stopped before PM2 said no, and it may be that no list has shown that yet.
-      const stays = old !== null && isRefusal(error) && (await isAlive(old, processes).catch(() => false));
-      if (stays) this.#endings.expectNoMore(old.pid);
-      throw error;
     } finally {
       bus.close();
     }
@@ -170,7 +162,3 @@ export class Pm2Supervisor implements Supervisor {
     throw new HeapwardenError('UNKNOWN_WORKER', `"${name}" has no worker "${worker}" in PM2`);
   }
 }
-
-/** PM2 does nothing more for a restart that ends so. One that it did not answer it may still carry out. */
-const isRefusal = (error: unknown): boolean =>
-  error instanceof HeapwardenError && (error.code === 'NOT_READY' || error.code === 'SUPERVISOR_REFUSED');

@@ -210,17 +210,20 @@ t.test('a restart', async (t) => {
   for (const { when, code, told } of [
     { when: 'PM2 refuses', code: 'SUPERVISOR_REFUSED', told: [1000] },
     { when: 'no stand-in comes up', code: 'NOT_READY', told: [1000] },
+    { when: 'no stand-in comes up, and it dies meanwhile', code: 'NOT_READY', told: [1000] },
+    { when: 'PM2 hangs up before it was asked to stop it', code: 'SUPERVISOR_UNREACHABLE', told: [1000] },
     { when: 'PM2 refuses after the stop', code: 'SUPERVISOR_REFUSED', told: [] },
     { when: 'PM2 hangs up', code: 'SUPERVISOR_UNREACHABLE', told: [] },
   ]) {
     t.test(`when ${when}, the end of the old process ${told.length > 0 ? 'is told one day' : 'is ours'}`, async (t) => {
       let [pid, lives] = [1000, true];
-      const settings = code === 'NOT_READY' ? { exec_mode: 'cluster_mode' } : {};
+      const overlaps = code === 'NOT_READY' || when.includes('before it was asked');
+      const settings = overlaps ? { exec_mode: 'cluster_mode' } : {};
       const { home } = await fakePm2(t, ({ method }, reply, socket) => {
         if (method === 'getMonitorData') return reply({ args: [[{ ...entry(0, 'shop', 'online', settings), pid }]] });
-        if (method === 'prepare') return reply({ args: [[{ pm2_env: { pm_id: 1 } }]] });
-        if (when === 'PM2 refuses after the stop') lives = false;
-        if (when === 'PM2 hangs up') socket.destroy();
+        if (method === 'prepare' && code === 'NOT_READY') return reply({ args: [[{ pm2_env: { pm_id: 1 } }]] });
+        if (when === 'PM2 refuses after the stop' || when.includes('it dies')) lives = false;
+        if (when.includes('hangs up')) socket.destroy();
         else reply({ error: 'no' });
       });
       const processes: ProcessTable = { ...nobody, identify: async (pid) => (lives ? { pid, start: 1 } : null) };
