@@ -28,8 +28,6 @@ export interface DeathsParts {
 
 /** In its last moments a process may still be there without its agent, and its end may be told one look late. */
 const LOOKS = 3;
-/** Milliseconds by which a supervisor that was made anew may tell of the same death at another time. */
-const SAME_DEATH_MS = 100;
 
 /** Puts on record which processes died for want of memory. Their supervisor starts them again; nothing is done here. */
 export class Deaths {
@@ -38,8 +36,8 @@ export class Deaths {
   readonly #known = new Map<string, WorkerState[]>();
   /** By worker, when the last death was that its supervisor told. */
   readonly #heard = new Map<string, number>();
-  /** By app, the time of day of the first look; milliseconds since 1970. */
-  readonly #watchedSince = new Map<string, number>();
+  /** By app, what tells of it, and the time of day of the first look at that; milliseconds since 1970. */
+  readonly #watched = new Map<string, { by: Supervisor | undefined; sinceMs: number }>();
 
   constructor(parts: DeathsParts) {
     this.#parts = parts;
@@ -52,8 +50,8 @@ export class Deaths {
       for (const ending of endings) await this.#examine(app, ending);
     }
     const configs = new Map(apps.map((app) => [app.name, app]));
-    for (const app of this.#watchedSince.keys()) if (!configs.has(app)) this.#watchedSince.delete(app);
-    for (const app of configs.keys()) this.#watchedSince.set(app, this.#watchedSince.get(app) ?? this.#parts.clock.now());
+    for (const app of this.#watched.keys()) if (!configs.has(app)) this.#watched.delete(app);
+    for (const app of configs.keys()) this.#watch(app);
     for (const { app, worker } of workers.values()) {
       const config = configs.get(app);
       const death = config && this.#parts.supervisors.get(app)?.lastDeath?.(worker);
@@ -64,14 +62,22 @@ export class Deaths {
     await this.#parts.kills.look([...workers.values()].flatMap(({ reading }) => reading?.root.pid ?? []));
   }
 
+  /** With another supervisor, the app may be another container or unit: of what that was before, nothing is known. */
+  #watch(app: string): void {
+    const by = this.#parts.supervisors.get(app);
+    if (this.#watched.has(app) && this.#watched.get(app)!.by === by) return;
+    this.#watched.set(app, { by, sinceMs: this.#parts.clock.now() });
+    for (const [key, [state]] of this.#known) if (state?.app === app) this.#known.delete(key);
+  }
+
   /** What a supervisor has found out by itself, once; of what had died before this warden watched the app, nothing. */
   async #hear(app: AppConfig, worker: string, death: ToldDeath): Promise<void> {
     const key = workerKey(app.name, worker);
-    if (Math.abs((this.#heard.get(key) ?? -Infinity) - death.atMs) <= SAME_DEATH_MS) return;
+    if (this.#heard.get(key) === death.atMs) return;
     this.#heard.set(key, death.atMs);
     if (death.cause === 'other') return;
     const alive = (this.#known.get(key) ?? []).filter(({ reading }) => reading && reading.startedAtMs < death.atMs);
-    if (alive.length === 0 && death.atMs < this.#watchedSince.get(app.name)!) return;
+    if (alive.length === 0 && death.atMs < this.#watched.get(app.name)!.sinceMs) return;
     const state = lastOf(alive);
     await this.#record(app, { worker, atMs: death.atMs, words: '' }, { reason: death.cause, evidence: death.detail }, state);
   }
