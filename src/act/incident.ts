@@ -71,12 +71,13 @@ export type Incident = Decision & {
 };
 
 /**
- * Whether the process that a restart was for has gone by it, also where none came up in its place: not one that was
- * cancelled, or that failed and left the old process running.
+ * Whether the process that a restart was for has gone by it, also where none came up in its place, or one was started
+ * where none ran: not one that was cancelled, or that failed and left everything as it was.
  */
 export function wasCarriedOut(incident: Incident): incident is Incident & { action: 'restart'; outcome: Outcome } {
   const { action, before, outcome } = incident;
   if (action !== 'restart' || !outcome || outcome.result === 'cancelled') return false;
+  if (!before && outcome.result === 'failed') return outcome.after !== null; // nothing ran, and nothing was started
   return !sameProcess(outcome.after, before);
 }
 

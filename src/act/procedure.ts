@@ -72,7 +72,7 @@ export class Procedure {
   async carryOut(incident: Incident, signals: Signals, onBegin: () => void): Promise<Found> {
     const app = this.#parts.app(incident.app);
     const supervisor = this.#parts.supervisors.get(incident.app);
-    if (!app || !supervisor) return NOT_CONFIGURED;
+    if (!app || !supervisor) return { needless: 'for its app is no longer configured' };
     const needless = await this.#needlessByNow(incident, app, signals);
     if (needless !== null) return { needless, interrupted: needless === STOPPED };
     onBegin();

@@ -340,7 +340,7 @@ t.test('in its jitter', async (t) => {
     const { world, restarter, first } = await jittering(t);
     world.apps = [];
     await restarter.ask(askOf(byPerson));
-    t.match(await world.outcomeOf(first), { result: 'failed', sentence: /its app is no longer configured$/ });
+    t.match(await world.outcomeOf(first), { result: 'cancelled', sentence: /nothing was done, for its app is no longer configured$/ });
     t.strictSame(world.restarts, []);
   });
 
@@ -556,8 +556,8 @@ t.test('what can become of it', async (t) => {
     bothAsked();
     t.match(await world.outcomeOf(answers[0]!), { result: 'recovered' }, 'what was begun is ended');
     t.match(await world.outcomeOf(answers[1]!), {
-      result: 'failed',
-      sentence: 'shop/1: the restart failed: its app is no longer configured',
+      result: 'cancelled',
+      sentence: 'shop/1: nothing was done, for its app is no longer configured',
     });
     t.strictSame(world.restarts, ['shop/0']);
   });

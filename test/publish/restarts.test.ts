@@ -34,5 +34,8 @@ t.test('which restarts have been carried out', async (t) => {
   t.strictSame(told(good, restartAgo(5, null)), { minutesAgo: 30, reclaimed }, 'under way');
   t.strictSame(told(good, restartAgo(5, { result: 'failed', after: null })), { minutesAgo: 5, reclaimed }, 'it has gone, and no new one came');
   t.strictSame(told(good, restartAgo(5, { result: 'ineffective', after: of(92, 768 * MB) })), { minutesAgo: 5, reclaimed: 0 });
+  const started = (outcome: Partial<Outcome>) => told(good, { ...restartAgo(5, outcome), before: null } as Incident);
+  t.strictSame(started({ result: 'failed', after: null }), { minutesAgo: 30, reclaimed }, 'nothing ran, and nothing was started');
+  t.match(started({ after: of(92, 50 * MB) }), { minutesAgo: 5 }, 'one was started');
   t.strictSame(told(restartAgo(5, { result: 'failed', after: OLD })), { minutesAgo: undefined, reclaimed: undefined });
 });
