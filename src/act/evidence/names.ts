@@ -45,12 +45,14 @@ export interface Caps {
 
 /**
  * What has to go, oldest first: above the count of one app, then above the bytes of all; one that is too large by
- * itself takes no other with it. Never the present folder.
+ * itself takes no other with it. Never the present folder; the app's own that are dated later are of a clock that was
+ * ahead, and go first.
  */
 export function surplus<F extends KeptFolder>(folders: readonly F[], { app, present, keep, maxBytes }: Caps): F[] {
+  const isAhead = (folder: F) => folder.app === app && folder.name > present;
   const others = folders
     .filter((folder) => folder.app !== app || folder.name !== present)
-    .toSorted((a, b) => (a.name < b.name ? 1 : -1)); // newest first
+    .toSorted((a, b) => Number(isAhead(a)) - Number(isAhead(b)) || (a.name < b.name ? 1 : -1)); // newest first
   const gone = new Set(others.filter((folder) => folder.app === app).slice(Math.max(1, keep) - 1));
   let bytes = 0;
   for (const folder of others) {

@@ -28,4 +28,5 @@ t.test('what has to go: above the count of the app, then above the bytes of all,
   t.strictSame(gone([large, ...of('a', 1, 6), ...of('b', 2)], 10, 30, '6'), ['a5'], 'nor when it goes');
   t.strictSame(gone(folders, 2, 100, '1'), ['a4'], 'and where the clock was set back, so that others are dated later');
   t.strictSame(gone(of('a', 1, 4, 5), 1, 5, '1'), ['a4', 'a5']);
+  t.strictSame(gone(of('a', 1, 2, 3, 8, 9), 3, 100, '3'), ['a8', 'a9'], 'which go before those that are older than it');
 });
