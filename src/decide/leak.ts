@@ -65,6 +65,8 @@ const LEAST_SHARE = 0.1;
 const EXPLAINED = 0.5;
 /** A share of a time: a class that was measured for less of it, as the agent came late, is not known over that time. */
 const COVERED = 0.5;
+/** The same where the classes have to explain the growth: heap and buffers are known from one major GC to the next only. */
+const EXPLAINS = 0.8;
 /**
  * The classes of an agent that came late are looked at anew with each slice, until one explains the growth: in shortest
  * times and as a certainty, what keeps chance from being taken for it.
@@ -88,7 +90,7 @@ export function growthOf(
   const base = leastOf(life);
   const known = LEAK_CLASSES.filter((name) => (memory === 'tree' || name !== 'children') && hasValues(history, name, now, settings));
   const hasAgent = known.includes('native');
-  const isBlindSince = (from: number) => !hasAgent || !isCovered(history, 'native', from);
+  const isBlindSince = (from: number, share = COVERED) => !hasAgent || !isCovered(history, 'native', from, share);
   const leastGrowth = (spanMs: number): number => {
     const isBlind = isBlindSince(now - spanMs);
     const factor = isBlind ? BLIND_FACTOR : 1;
@@ -102,7 +104,7 @@ export function growthOf(
   for (const column of columns) {
     const search = { now, atCollections: column === 'collected', shortestMs: settings.shortestMs, leastGrowth };
     const trend = findTrend((from) => history.read(column, from), search);
-    const isBlind = trend !== null && isBlindSince(trend.from);
+    const isBlind = trend !== null && isBlindSince(trend.from, EXPLAINS);
     const growth = trend && attribute(history, { ...trend, column }, { known, isBlind, settings });
     if (growth) return growth;
   }
@@ -165,8 +167,8 @@ function lateValues(history: History, name: LeakClass, trend: Trend, { shortestM
 }
 
 /** Of the slices since then that have ended. */
-function isCovered(history: History, name: LeakClass, from: number): boolean {
-  return history.read(name, from).length >= COVERED * history.read('root', from).length;
+function isCovered(history: History, name: LeakClass, from: number, share = COVERED): boolean {
+  return history.read(name, from).length >= share * history.read('root', from).length;
 }
 
 /** Measured lately, not only before the agent went away. Of one that came late, the slices of a long life tell nothing. */

@@ -166,6 +166,20 @@ t.test('an agent that comes into an old process: the class is known within the h
   }
 });
 
+t.test('nor does it go where major collections are rare, which alone tell of heap and buffers', async (t) => {
+  const far = appOf('limits: { rss: { restart: 2GB } }');
+  for (const [name, hours, perHour, minutes] of [['heap', 2, 100, 30], ['buffers', 2, 80, 30], ['buffers', 1.5, 80, 20]] as const) {
+    const life = { seed: 2, noise: 0.005, sampleMs: 30 * SECOND, gcMs: minutes * MINUTE, agentAtMs: hours * HOUR };
+    const forecasts: (number | null)[] = [];
+    const look = (series: Series) => forecasts.push(outlookOf(series, far).forecastMs);
+    live(DISEASES[name]!(perHour * MB), life, (hours + 4) * HOUR, { everyMs: MINUTE, look });
+    const since = forecasts.findIndex((forecast) => forecast !== null);
+    t.ok(since > 0);
+    const settled = forecasts.slice(since + 12); // a growth that has only just become large enough may not be so again
+    t.equal(settled.filter((forecast) => forecast === null).length, 0, `${name}, agent after ${hours} h, a collection every ${minutes} min`);
+  }
+});
+
 t.test('what counts is what the limit counts', async (t) => {
   const life = { seed: 1, noise: 0.005 };
   const series = live(DISEASES['children']!(100 * MB), life, 4 * HOUR);
