@@ -27,7 +27,7 @@ t.test('a leaking app, from its warning to what is known of it afterwards', asyn
   const incident = page.locator('#incidents li', { hasText: 'rss' }).first();
   await incident.locator('.state', { hasText: 'recovered' }).waitFor({ timeout: 90_000 });
   await card(page).locator('.words', { hasText: /cooldown: \d+m/ }).waitFor();
-  t.match(await page.locator('section.app > p').textContent(), /^child · 4 of 5 restarts left in 1h$/);
+  t.match(await page.locator('section.app > p.soft').textContent(), /^child · 4 of 5 restarts left in 1h$/);
   t.match(await card(page).locator('dl').textContent(), /Uptime\d+(\.\d)? s/);
 
   await incident.locator('summary').click();

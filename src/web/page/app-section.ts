@@ -47,6 +47,7 @@ export class AppSection {
   update(status: AppStatus, atSeconds: number): void {
     setText(this.#facts, factsOf(status));
     const missing = missingWords(status);
+    this.#missing.hidden = missing === null;
     setText(this.#missing, missing === null ? '' : `it ${missing}`);
     this.#pause.pause.hidden = status.paused !== null;
     this.#pause.resume.hidden = status.paused === null && !status.workers.some(({ blocked }) => blocked.includes('ineffective'));
