@@ -61,6 +61,7 @@ t.test('no block is lost between two windows', async (t) => {
     const longest = [...windows].map((window) => window.max_seconds);
     const seen = longest.filter((seconds) => seconds > 0.07).length;
     t.ok(blocks >= 3, `${blocks} blocks`);
-    t.ok(seen >= blocks - 1, `blocks of 0.1 s ${order} each turn, the last in a window that has not ended: ${longest.join(', ')}`);
+    // The last is in a window that has not ended; where the order turned round, two are in one.
+    t.ok(seen >= blocks / 2, `${blocks} blocks of 0.1 s ${order} each turn: ${longest.join(', ')}`);
   }
 });
