@@ -1,4 +1,5 @@
 import type { Pause } from '../decide/gates.js';
+import { Turns } from '../turns.js';
 import type { AppState } from './app-state.js';
 import type { History } from './history.js';
 import type { Journal } from './journal.js';
@@ -7,8 +8,7 @@ import type { Journal } from './journal.js';
 export class AppNotes {
   readonly #history: History;
   readonly #journal: Pick<Journal, 'note'>;
-  /** By app: the last change that is under way or waits for its turn. */
-  readonly #last = new Map<string, Promise<void>>();
+  readonly #turns = new Turns();
 
   constructor(history: History, journal: Pick<Journal, 'note'>) {
     this.#history = history;
@@ -29,14 +29,7 @@ export class AppNotes {
    * Throws HeapwardenError JOURNAL_UNWRITABLE: then nothing has changed.
    */
   change(app: string, change: Partial<AppState>): Promise<void> {
-    const before = Promise.resolve(this.#last.get(app)).catch(() => {}); // whoever asked for it has been told
-    const turn = before.then(() => this.#changeNow(app, change));
-    this.#last.set(app, turn);
-    const forget = (): void => {
-      if (this.#last.get(app) === turn) this.#last.delete(app);
-    };
-    turn.then(forget, forget);
-    return turn;
+    return this.#turns.take(app, () => this.#changeNow(app, change));
   }
 
   /** No automatic restarts from now on; `forMs` null: until a person resumes. */

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const ROWS: readonly (readonly string[])[] = [
   [
     'errors.ts', 'abort.ts', 'clock.ts', 'units.ts', 'log.ts', 'output.ts', 'own-files.ts', 'json-size.ts', 'printable.ts',
-    'agent',
+    'turns.ts', 'agent',
   ],
   ['logger.ts', 'sparse-log.ts'],
   ['config'],
