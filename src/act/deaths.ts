@@ -37,7 +37,7 @@ export class Deaths {
   /** By worker, when the last death was that its supervisor told. */
   readonly #heard = new Map<string, number>();
   /** By app, what tells of it, and the time of day of the first look at that; milliseconds since 1970. */
-  readonly #watched = new Map<string, { by: Supervisor | undefined; sinceMs: number }>();
+  readonly #watched = new Map<string, { by: Supervisor; sinceMs: number }>();
 
   constructor(parts: DeathsParts) {
     this.#parts = parts;
@@ -65,7 +65,7 @@ export class Deaths {
   /** With another supervisor, the app may be another container or unit: of what that was before, nothing is known. */
   #watch(app: string): void {
     const by = this.#parts.supervisors.get(app);
-    if (this.#watched.has(app) && this.#watched.get(app)!.by === by) return;
+    if (!by || this.#watched.get(app)?.by === by) return;
     this.#watched.set(app, { by, sinceMs: this.#parts.clock.now() });
     for (const [key, [state]] of this.#known) if (state?.app === app) this.#known.delete(key);
   }

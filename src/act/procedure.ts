@@ -27,7 +27,7 @@ const POLL_MS = 100;
 const AGENT_BACK_MS = 15_000;
 const REPLACED = 'for another process has taken its place already';
 const STOPPED = 'for heapwarden was stopped before its turn came';
-const NOT_CONFIGURED = { error: { code: null, message: 'its app is no longer configured' } };
+const NOT_CONFIGURED = 'its app is no longer configured';
 
 export interface ProcedureParts extends FactParts {
   supervisors: ReadonlyMap<string, Supervisor>;
@@ -72,7 +72,7 @@ export class Procedure {
   async carryOut(incident: Incident, signals: Signals, onBegin: () => void): Promise<Found> {
     const app = this.#parts.app(incident.app);
     const supervisor = this.#parts.supervisors.get(incident.app);
-    if (!app || !supervisor) return { needless: 'for its app is no longer configured' };
+    if (!app || !supervisor) return { needless: `for ${NOT_CONFIGURED}` };
     const needless = await this.#needlessByNow(incident, app, signals);
     if (needless !== null) return { needless, interrupted: needless === STOPPED };
     onBegin();
@@ -86,7 +86,7 @@ export class Procedure {
   async revisit(incident: Incident, closing: AbortSignal): Promise<Found> {
     const app = this.#parts.app(incident.app);
     const supervisor = this.#parts.supervisors.get(incident.app);
-    if (!app || !supervisor) return { ...NOT_CONFIGURED, interrupted: true };
+    if (!app || !supervisor) return { error: { code: null, message: NOT_CONFIGURED }, interrupted: true };
     // The app's other restarts wait for it.
     const agentMs = incident.asked === 'freeze' ? AGENT_BACK_MS : 0;
     const patienceMs = Math.max(app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS, agentMs);
