@@ -88,7 +88,7 @@ export class ControlLoop {
       trigger === 'embedded' || (this.#heldFor(breach, configs, now) >= fallback_after && !waiting.hasAlert(breach));
     const due = trigger === 'alertmanager' ? [] : breaches.filter(isDue);
     // Kept before any of them is asked: what breaks off this round must not lose the rest.
-    for (const ask of await schedules.due(apps, workers)) waiting.add(ask);
+    for await (const ask of schedules.due(apps, workers)) waiting.add(ask);
     waiting.drop((ask) => ask.origin === 'schedule' && !schedules.isStillDue(ask, configs.get(ask.app)));
     // A schedule starts nothing that does not run.
     const isThere = ({ origin, app, worker }: Ask) => origin !== 'schedule' || workers.get(workerKey(app, worker))?.reading;

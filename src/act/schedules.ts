@@ -25,24 +25,25 @@ export class Schedules {
     this.#clock = clock;
   }
 
-  /** What falls due now: an ask for each worker that runs. How far a schedule was followed is on disk before. */
-  async due(apps: readonly AppConfig[], workers: Workers): Promise<Ask[]> {
+  /**
+   * What falls due now: an ask for each worker that runs. How far its schedule was followed is on disk before each: what
+   * was told by the time that this throws is not told again.
+   */
+  async *due(apps: readonly AppConfig[], workers: Workers): AsyncGenerator<Ask, void> {
     await this.#forget(apps); // before anything is followed: where this throws, what fell due is still to come
-    const asks: Ask[] = [];
     // What does not run was stopped by somebody, or its supervisor is at work on it: a schedule starts nothing.
     const running = [...workers.values()].filter(({ reading }) => reading);
     const unmet = running.filter(({ app, worker }) => !this.#met.has(workerKey(app, worker)));
     for (const app of apps) {
-      if (app.schedule === undefined) continue;
-      const { dueAtMs, isNow } = await this.#follow(app, app.schedule);
-      if (dueAtMs === null) continue;
-      for (const state of isNow ? running : unmet) {
-        if (state.app !== app.name || !(isNow || this.#hasWaited(state, dueAtMs))) continue;
-        asks.push(askOf(state, dueAtMs));
+      const isOurs = (state: WorkerState) => state.app === app.name;
+      if (app.schedule !== undefined) {
+        const { dueAtMs, isNow } = await this.#follow(app, app.schedule);
+        for (const state of (isNow ? running : unmet).filter(isOurs)) {
+          if (dueAtMs !== null && (isNow || this.#hasWaited(state, dueAtMs))) yield askOf(state, dueAtMs);
+        }
       }
+      for (const state of unmet.filter(isOurs)) this.#met.add(workerKey(app.name, state.worker));
     }
-    for (const { app, worker } of unmet) this.#met.add(workerKey(app, worker));
-    return asks;
   }
 
   /** Whether the schedule that asked is there still, and has asked for nothing newer. `app`: its config now. */

@@ -454,7 +454,8 @@ function decoded(part: string): string {
 
 function checkedUrl(flag: string, url: string): string {
   if (/^https?:\/\//.test(url) && URL.canParse(url)) return url;
-  throw usage(`--${flag}=${url} is not a URL such as http://${DEFAULT_LISTEN_ADDRESS}`);
+  const shown = url.replace(/^.*@/s, '…@'); // a user and a password stay unsaid
+  throw usage(`--${flag}=${shown} is not a URL such as http://${DEFAULT_LISTEN_ADDRESS}`);
 }
 
 function appOf(command: string, [app]: string[]): string {

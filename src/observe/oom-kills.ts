@@ -1,7 +1,7 @@
 /** Linux: whom the kernel has killed for want of memory. Elsewhere nobody is known to have been. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { memoryCgroup } from '../supervisors/memory-cgroup.js';
+import { memoryCgroup } from './cgroup.js';
 import type { KernelLog } from './kernel-log.js';
 
 /** What says that the kernel killed a process for want of memory; one of both is not null. */

@@ -131,10 +131,6 @@ class Guarded implements Supervisor {
     return this.#inner.lastDeath?.(worker) ?? null;
   }
 
-  memoryLimitBytes(worker: string): number | null {
-    return this.#inner.memoryLimitBytes?.(worker) ?? null;
-  }
-
   async restart(worker: string, options: RestartOptions): Promise<RestartReport> {
     await this.#claims.mayRestart(this.#app, this.#inner, worker);
     return this.#inner.restart(worker, options);

@@ -150,8 +150,6 @@ export interface Supervisor {
   restart(worker: string, options: RestartOptions): Promise<RestartReport>;
   /** How a worker's process has last ended; null where none has, as far as is known. As of the last `slots()`. */
   lastDeath?(worker: string): Death | null;
-  /** Bytes that a worker may use before the kernel kills it; null where nothing bounds it. As of the last `slots()`. */
-  memoryLimitBytes?(worker: string): number | null;
   /** Lets go of everything held; `child` stops its processes. */
   close(): Promise<void>;
 }

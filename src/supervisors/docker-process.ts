@@ -1,13 +1,9 @@
-/** A container's first process, seen from outside. Linux: it reads /proc and /sys/fs/cgroup. */
+/** A container's first process, seen from outside. Linux: it reads /proc. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import { HeapwardenError } from '../errors.js';
 import type { Container } from './docker-container.js';
-import { cgroupFolders, memoryCgroup, readBytes } from './memory-cgroup.js';
-
-/** Version 1 writes this, rounded down to a page, for no limit (PAGE_COUNTER_MAX). */
-const NO_LIMIT = 2 ** 62;
 
 /** Milliseconds. A process that has just ended, of which Docker has not heard yet, looks like one that is not here. */
 const ENDING_MS = 2000;
@@ -43,14 +39,4 @@ function notHere(name: string, pid: number, isNobody: boolean): HeapwardenError 
       'that runs the containers, not behind Docker Desktop or a forwarded socket, and where it runs in a container ' +
       'itself, that one takes pid: host (docker run --pid=host)',
   );
-}
-
-/** The least memory limit in bytes of a process's cgroup and those around it; null where there is none to be read. */
-export async function cgroupLimitBytes(pid: number, root = ''): Promise<number | null> {
-  const text = await readFile(`${root}/proc/${pid}/cgroup`, 'latin1').catch(() => '');
-  const place = memoryCgroup(text, `${root}/sys/fs/cgroup`);
-  if (!place) return null;
-  const limits = await Promise.all(cgroupFolders(place).map((folder) => readBytes(join(folder, place.files[0]))));
-  const least = Math.min(...limits.map((limit) => limit ?? Infinity));
-  return least < NO_LIMIT ? least : null;
 }

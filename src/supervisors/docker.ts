@@ -6,7 +6,7 @@ import type { Death, Drain, ProcessTable, RestartOptions, RestartReport, Slot, S
 import { parseContainer, slotState, type Container } from './docker-container.js';
 import { deathOf } from './docker-death.js';
 import { DockerEngine } from './docker-engine.js';
-import { cgroupLimitBytes, pidSeenHere } from './docker-process.js';
+import { pidSeenHere } from './docker-process.js';
 import { restartContainer, type DockerRestartParts } from './docker-restart.js';
 import { placeContainers } from './docker-slots.js';
 
@@ -35,7 +35,6 @@ interface Seen {
   container: Container;
   /** null where no process of it runs. */
   pid: number | null;
-  memoryLimitBytes: number | null;
 }
 
 /**
@@ -100,10 +99,6 @@ export class DockerSupervisor implements Supervisor {
     return (seen && this.#deaths.get(seen.container.id)) ?? null;
   }
 
-  memoryLimitBytes(worker: string): number | null {
-    return this.#seen.get(worker)?.memoryLimitBytes ?? null;
-  }
-
   async close(): Promise<void> {
     this.#options.engine.close();
   }
@@ -123,10 +118,8 @@ export class DockerSupervisor implements Supervisor {
   async #see(container: Container): Promise<Seen> {
     const isCurrent = async () => (await this.#inspect(container.id))?.pid === container.pid;
     const pid = await pidSeenHere(container, isCurrent, this.#options.clock);
-    const limits = [container.memoryLimitBytes, pid === null ? null : await cgroupLimitBytes(pid)];
-    const least = Math.min(...limits.map((limit) => limit ?? Infinity));
     await this.#learnDeath(container);
-    return { container, pid, memoryLimitBytes: Number.isFinite(least) ? least : null };
+    return { container, pid };
   }
 
   async #learnDeath(container: Container): Promise<void> {

@@ -5,11 +5,19 @@ import type { Incident } from '../../src/act/incident.js';
 import { Journal } from '../../src/act/journal.js';
 import { Schedules } from '../../src/act/schedules.js';
 import type { AppConfig } from '../../src/config/schema.js';
+import type { Ask } from '../../src/decide/decision.js';
+import type { Workers } from '../../src/observe/tracker.js';
 import { HOUR, MINUTE, NOW, appOf, workerOf, workersOf } from '../decide/support.js';
 import { FakeClock, incidentOf } from './support.js';
 
 const utc = (time: string): number => Date.parse(`${time}Z`);
 const WORKERS = workersOf(workerOf(), workerOf({ worker: '1' }), workerOf({ worker: '2', pid: null }), workerOf({ app: 'api' }));
+
+async function dueOf(schedules: Schedules, apps: AppConfig[], workers: Workers = WORKERS): Promise<Ask[]> {
+  const asks: Ask[] = [];
+  for await (const ask of schedules.due(apps, workers)) asks.push(ask);
+  return asks;
+}
 
 t.test('one that was missed while the warden was down runs once', async (t) => {
   const dir = t.testdir();
@@ -22,7 +30,7 @@ t.test('one that was missed while the warden was down runs once', async (t) => {
     const history = new History(content.incidents, clock, content.apps);
     const schedules = new Schedules(new AppNotes(history, journal), history, clock);
     const asks = [];
-    for (let look = 0; look < 2; look++, clock.nowMs += MINUTE) asks.push(...(await schedules.due([config], WORKERS)));
+    for (let look = 0; look < 2; look++, clock.nowMs += MINUTE) asks.push(...(await dueOf(schedules, [config])));
     await journal.close();
     return asks.map(({ app: name, worker, reason, origin, dueAtMs }) => ({ name, worker, reason, origin, dueAtMs }));
   };
@@ -80,7 +88,7 @@ t.test('one that waited when the warden ended is taken up again', async (t) => {
     const schedules = new Schedules(new AppNotes(history, journal), history, clock);
     const asked: string[][] = [];
     for (let look = 0; look < looks; look++, clock.nowMs += MINUTE) {
-      const asks = await schedules.due([config], workers);
+      const asks = await dueOf(schedules, [config], workers);
       asked.push(asks.map(({ worker, dueAtMs: meant }) => `${worker} ${new Date(meant!).toISOString().slice(8, 13)}`));
     }
     await meanwhile?.(journal);
@@ -122,7 +130,7 @@ t.test('one that is taken out and put back counts from then on', async (t) => {
           await journal.close();
           ({ journal, schedules } = await warden());
         }
-        return (await schedules.due(apps, WORKERS)).length;
+        return (await dueOf(schedules, apps)).length;
       };
       await dueAt('2026-03-10T03:00:00', [app]);
       t.equal(await dueAt('2026-03-10T04:00:00', [app]), 2);
@@ -143,12 +151,12 @@ t.test('a clock that jumps makes nothing due twice', async (t) => {
   const schedules = new Schedules(new AppNotes(history, { note: async () => {} }), history, clock);
   const app = appOf('schedule: "0 4 * * *", time_zone: UTC');
   clock.nowMs = utc('2026-03-10T03:30:00');
-  t.equal((await schedules.due([app], WORKERS)).length, 0);
+  t.equal((await dueOf(schedules, [app])).length, 0);
   clock.nowMs += HOUR; // to 04:30
-  t.equal((await schedules.due([app], WORKERS)).length, 2, 'its time was jumped over');
+  t.equal((await dueOf(schedules, [app])).length, 2, 'its time was jumped over');
   clock.nowMs -= HOUR;
   for (let minutes = 0; minutes < 120; minutes += 10, clock.nowMs += 10 * MINUTE) {
-    t.equal((await schedules.due([app], WORKERS)).length, 0);
+    t.equal((await dueOf(schedules, [app])).length, 0);
   }
 });
 
@@ -169,7 +177,7 @@ t.test('a clock that ran a month ahead costs no time of the schedule, not over a
         await journal.close();
         ({ journal, schedules } = await warden());
       }
-      return (await schedules.due([app], WORKERS)).map(({ dueAtMs }) => dueAtMs);
+      return (await dueOf(schedules, [app])).map(({ dueAtMs }) => dueAtMs);
     };
     await dueAt('2026-03-10T12:00:00');
     t.equal((await dueAt('2026-04-09T12:01:00')).length, 2, 'it cannot know that this is not the time');
@@ -191,10 +199,35 @@ t.test('an intent that cannot be written asks for nothing, and is tried again', 
   const schedules = new Schedules(new AppNotes(history, { note }), history, clock);
   const app = appOf('schedule: "0 4 * * *", time_zone: UTC');
   clock.nowMs = utc('2026-03-10T03:59:00');
-  await schedules.due([app], WORKERS);
+  await dueOf(schedules, [app]);
   clock.nowMs += 2 * MINUTE;
   full = true;
-  await t.rejects(schedules.due([app], WORKERS), { message: 'no room' });
+  await t.rejects(dueOf(schedules, [app]), { message: 'no room' });
   full = false;
-  t.equal((await schedules.due([app], WORKERS)).length, 2);
+  t.equal((await dueOf(schedules, [app])).length, 2);
+});
+
+t.test('what has fallen due of one app is not lost with the note of another', async (t) => {
+  const clock = new FakeClock();
+  const history = new History([], clock);
+  let full = '';
+  const note: Journal['note'] = async (app) => {
+    if (app === full) throw new Error('no room');
+  };
+  const schedules = new Schedules(new AppNotes(history, { note }), history, clock);
+  const apps = ['shop', 'api'].map((name) => ({ ...appOf('schedule: "0 4 * * *", time_zone: UTC'), name }));
+  clock.nowMs = utc('2026-03-10T03:59:00');
+  await dueOf(schedules, apps);
+  clock.nowMs += 2 * MINUTE;
+  full = 'api';
+  const told: string[] = [];
+  await t.rejects(
+    (async () => {
+      for await (const { app, worker } of schedules.due(apps, WORKERS)) told.push(`${app}/${worker}`);
+    })(),
+    { message: 'no room' },
+  );
+  full = '';
+  told.push(...(await dueOf(schedules, apps)).map(({ app, worker }) => `${app}/${worker}`));
+  t.strictSame(told, ['shop/0', 'shop/1', 'api/0'], 'each once');
 });

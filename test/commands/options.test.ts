@@ -174,6 +174,7 @@ t.test('what makes no sense', async (t) => {
     [['status', '--url=http://ada:100%@box/'], 'the user and password in --url must be percent-encoded (% is %25)'],
     [['doctor', '--url=http://a%zz:b@box/'], 'the user and password in --url must be percent-encoded (% is %25)'],
     [['restart', 'shop', '--url=http://'], '--url=http:// is not a URL such as http://127.0.0.1:9973'],
+    [['restart', 'shop', '--url=http://eve:s@cret@host:99999'], '--url=…@host:99999 is not a URL such as http://127.0.0.1:9973'],
   ];
   for (const [argv, problem] of cases) {
     const message = typeof problem === 'string' ? `${problem}${HINT}` : problem;

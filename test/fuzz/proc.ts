@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import * as fc from 'fast-check';
 import { bootTimeMs, parseClockTicks, parsePageBytes, parseProcStat } from '../../src/observe/linux.js';
-import { cgroupFolders, memoryCgroup } from '../../src/supervisors/memory-cgroup.js';
+import { cgroupFolders, memoryCgroup } from '../../src/observe/cgroup.js';
 import { anyText, damagedText } from './damage.js';
 import { target } from './target.js';
 

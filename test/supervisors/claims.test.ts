@@ -77,12 +77,11 @@ t.test('what a supervisor knows beyond its slots is passed on', async (t) => {
   const knowing = Object.assign(new Fake('pm2', [12]), {
     endings: async () => [ending],
     lastDeath: (worker: string) => (worker === '0' ? death : null),
-    memoryLimitBytes: (worker: string) => Number(worker) + 5,
   });
   const { shop, web } = guarded({ shop: knowing, web: new Fake('external', [13]) });
   t.strictSame(await shop!.endings!(), [ending]);
-  t.strictSame([shop!.lastDeath!('0'), shop!.lastDeath!('1'), shop!.memoryLimitBytes!('2')], [death, null, 7]);
-  t.strictSame([await web!.endings!(), web!.lastDeath!('0'), web!.memoryLimitBytes!('0')], [[], null, null]);
+  t.strictSame([shop!.lastDeath!('0'), shop!.lastDeath!('1')], [death, null]);
+  t.strictSame([await web!.endings!(), web!.lastDeath!('0')], [[], null]);
 });
 
 t.test('beside the slots, too', async (t) => {

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Clock } from '../../src/clock.js';
-import { cgroupLimitBytes, pidSeenHere } from '../../src/supervisors/docker-process.js';
+import { pidSeenHere } from '../../src/supervisors/docker-process.js';
 
 const ID = 'c'.repeat(64);
 const container = { id: ID, name: 'shop', pid: 42 };
@@ -40,21 +40,4 @@ t.test("a container's process is known by its cgroup", async (t) => {
   });
   await t.rejects(seen('0::/user.slice\n', []), { message: /, but the process that has it here is none of that container:/ });
   t.equal(await pidSeenHere({ ...container, pid: null }, async () => true, quickClock()), null);
-});
-
-t.test('the least limit of its cgroup and those around it', async (t) => {
-  const v2 = (own: string, around: string) =>
-    files(t, {
-      'proc/42/cgroup': '0::/shop.slice/docker.scope\n',
-      'sys/fs/cgroup/shop.slice/memory.max': around,
-      'sys/fs/cgroup/shop.slice/docker.scope/memory.max': own,
-    });
-  t.equal(await cgroupLimitBytes(42, v2('268435456\n', 'max\n')), 268_435_456);
-  t.equal(await cgroupLimitBytes(42, v2('268435456\n', '1048576\n')), 1_048_576);
-  t.equal(await cgroupLimitBytes(42, v2('max\n', 'max\n')), null);
-  const v1 = (limit: string) =>
-    files(t, { 'proc/42/cgroup': '4:memory:/docker/x\n0::/\n', 'sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes': limit });
-  t.equal(await cgroupLimitBytes(42, v1('67108864\n')), 67_108_864);
-  t.equal(await cgroupLimitBytes(42, v1('9223372036854771712\n')), null, "version 1's word for none");
-  t.equal(await cgroupLimitBytes(42, files(t, {})), null);
 });

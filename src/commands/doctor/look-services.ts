@@ -1,6 +1,5 @@
 import { homedir, userInfo } from 'node:os';
-import { readCgroup } from '../../observe/cgroup.js';
-import { memoryCgroup } from '../../supervisors/memory-cgroup.js';
+import { memoryCgroup, readCgroup } from '../../observe/cgroup.js';
 import type { ServiceFacts } from './oom-policy.js';
 import { readUnit, type Service } from './service.js';
 import type { AppWorkers } from './workers.js';

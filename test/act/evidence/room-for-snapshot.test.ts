@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { cgroupRoom, roomFor, whyNoSnapshot } from '../../../src/act/evidence/room-for-snapshot.js';
-import { memoryCgroup } from '../../../src/supervisors/memory-cgroup.js';
+import { memoryCgroup } from '../../../src/observe/cgroup.js';
 
 const GB = 1e9;
 const room = { machine: 8 * GB, cgroup: 2 * GB, disk: 50 * GB };
