@@ -34,6 +34,8 @@ interface Waiting {
   cancel: AbortController;
   /** Ends its jitter. */
   hurry: AbortController;
+  /** By whoever asked for it, or by a person who found it waiting. */
+  isForced: boolean;
 }
 
 /** The one hand that restarts: every ask goes through here, whoever asks. */
@@ -62,7 +64,7 @@ export class Restarter {
    */
   async ask(ask: Ask): Promise<Answer> {
     const { observer, clock } = this.#parts;
-    if (isByPerson(ask) && !ask.dryRun) this.#waiting.get(workerKey(ask.app, ask.worker))?.hurry.abort();
+    if (isByPerson(ask) && !ask.dryRun) this.#hurry(ask);
     const worker = await observer.remeasure(ask.app, ask.worker);
     // From here to the reservation nothing is awaited: two asks for one worker cannot both pass.
     const nowMs = clock.now();
@@ -80,7 +82,7 @@ export class Restarter {
 
   /** The alert is over: cancels what waits because of it. Returns the incidents that it cancels. */
   cancel(resolved: AlertRef): string[] {
-    const over = [...this.#waiting.values()].filter(({ incident }) => endsWith(incident.alert, resolved));
+    const over = [...this.#waiting.values()].filter(({ incident, isForced }) => !isForced && endsWith(incident.alert, resolved));
     for (const { cancel } of over) cancel.abort('for its alert was resolved while it waited');
     return over.map(({ incident }) => incident.id);
   }
@@ -105,6 +107,14 @@ export class Restarter {
     this.#closing.abort();
     await Promise.all(this.#jittering);
     await Promise.all(this.#queues.values());
+  }
+
+  /** A person asks for what waits already, and is told so: it has to be what their own would have been. */
+  #hurry({ app, worker, force }: Ask): void {
+    const waiting = this.#waiting.get(workerKey(app, worker));
+    if (!waiting) return;
+    waiting.hurry.abort();
+    waiting.isForced ||= force;
   }
 
   async #refuse(ask: Ask, judgement: Judgement, asked: Incident, worker: WorkerState | null): Promise<Answer> {
@@ -134,7 +144,7 @@ export class Restarter {
   async #reserve(incident: Incident): Promise<Waiting> {
     const { journal, history } = this.#parts;
     const key = workerKey(incident.app, incident.worker);
-    const waiting = { incident, cancel: new AbortController(), hurry: new AbortController() };
+    const waiting = { incident, cancel: new AbortController(), hurry: new AbortController(), isForced: incident.force };
     this.#busy.add(key);
     this.#waiting.set(key, waiting);
     history.add(incident);
@@ -175,11 +185,11 @@ export class Restarter {
     return done;
   }
 
-  async #carryOut({ incident, cancel }: Waiting): Promise<void> {
+  async #carryOut({ incident, cancel, isForced }: Waiting): Promise<void> {
     const noLonger = () => void this.#waiting.delete(workerKey(incident.app, incident.worker));
     try {
       const signals = { cancelled: cancel.signal, closing: this.#closing.signal };
-      await this.#finish(incident, await this.#procedure.carryOut(incident, signals, noLonger));
+      await this.#finish(incident, await this.#procedure.carryOut({ ...incident, force: isForced }, signals, noLonger));
     } finally {
       noLonger();
     }

@@ -336,6 +336,16 @@ t.test('in its jitter', async (t) => {
     t.strictSame(world.restarts, ['shop/1', 'shop/0']);
   });
 
+  t.test('a person who forces it has their will, whatever has come since', async (t) => {
+    for (const force of [false, true]) {
+      const { world, restarter, first } = await jittering(t);
+      world.history.setState('shop', { ...world.history.stateOf('shop'), pause: { atMs: NOW, untilMs: null } });
+      t.match(await restarter.ask(askOf({ ...byPerson, force, dryRun: true })), { reason: 'in_progress' });
+      t.match(await restarter.ask(askOf({ ...byPerson, force })), { reason: 'in_progress' });
+      t.match(await world.outcomeOf(first), { result: force ? 'recovered' : 'cancelled' });
+    }
+  });
+
   t.test('its app is taken out of the config', async (t) => {
     const { world, restarter, first } = await jittering(t);
     world.apps = [];
