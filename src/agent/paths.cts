@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, posix } from 'node:path';
 
@@ -8,7 +8,7 @@ export interface Surroundings {
   uid: number;
   env: Readonly<Record<string, string | undefined>>;
   tmpdir: string;
-  /** The uid that owns a folder; null where there is none. */
+  /** The uid that owns a folder; null where there is none, or none to be seen. */
   ownerOf(folder: string): number | null;
 }
 
@@ -37,6 +37,15 @@ function surroundings(): Surroundings {
     uid: process.getuid?.() ?? 0,
     env: process.env,
     tmpdir: tmpdir(),
-    ownerOf: (folder) => statSync(folder, { throwIfNoEntry: false })?.uid ?? null,
+    ownerOf,
   };
+}
+
+/** A link's own: whoever made it may have it lead to another place at any time. */
+function ownerOf(folder: string): number | null {
+  try {
+    return lstatSync(folder).uid;
+  } catch {
+    return null;
+  }
 }

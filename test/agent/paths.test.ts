@@ -1,3 +1,5 @@
+import { lchownSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { socketPaths, type Surroundings } from '../../src/agent/paths.cjs';
 import { defaultAgentSocket } from '../../src/config/paths.js';
@@ -22,3 +24,28 @@ for (const host of [user, root, { ...user, env: { XDG_RUNTIME_DIR } }, { ...user
   const wardens = defaultAgentSocket({ ...host, home: '/home/user' });
   t.equal(socketPaths(host)[0], wardens, `a warden with the same surroundings is tried first: ${wardens}`);
 }
+
+const HERE = process.platform !== 'win32';
+t.test('a folder that cannot be looked at, or a link to one, is none of our warden', { skip: !HERE && 'no such folders' }, async (t) => {
+  const dir = t.testdir({ file: '', real: {} });
+  const before = { ...process.env };
+  t.teardown(() => {
+    process.env = before;
+  });
+  delete process.env['HEAPWARDEN_SOCKET'];
+  delete process.env['XDG_RUNTIME_DIR'];
+  const name = `heapwarden-${process.getuid!()}`;
+  const found = (tmpdir: string) => {
+    process.env['TMPDIR'] = tmpdir;
+    return socketPaths().includes(join(tmpdir, name, 'agent.sock'));
+  };
+  t.notOk(found(join(dir, 'file')), 'below a file, where older versions of Node throw');
+  t.notOk(found(dir));
+  mkdirSync(join(dir, name));
+  t.ok(found(dir), 'our own');
+  symlinkSync(join(dir, name), join(dir, 'real', name));
+  t.ok(found(join(dir, 'real')), 'a link of our own is ours, wherever it leads');
+  if (process.getuid!() !== 0) return t.comment("another user's link takes root to be made");
+  lchownSync(join(dir, 'real', name), 65_534, 65_534);
+  t.notOk(found(join(dir, 'real')), "another user's may lead to another place at any time");
+});
