@@ -1,13 +1,16 @@
 /** Entry of `node --import heapwarden/agent`, and of `--require`. The app comes first: nothing here throws. */
-import { claim } from './claim.cjs';
-import { onlyStarts } from './package-manager.cjs';
+import type * as Claim from './claim.cjs';
+import type * as PackageManager from './package-manager.cjs';
+import type * as Start from './start.cjs';
 
 try {
+  // Not imported: a Node too old to parse the agent must still run the app.
+  const { onlyStarts } = require('./package-manager.cjs') as typeof PackageManager;
+  const { claim } = require('./claim.cjs') as typeof Claim;
   // Worker threads run preloads too, but share the process, and with it the pid the warden knows. So does what starts the
   // app (`npm start`): its heap may be larger than a small app's, and its loop turns on while the app is frozen.
   if (!inWorkerThread() && !onlyStarts(process.argv[1], process.env) && claim()) {
-    // Not an import: a Node too old to parse the rest of the agent must still run the app.
-    (require('./start.cjs') as typeof import('./start.cjs')).start();
+    (require('./start.cjs') as typeof Start).start();
   }
 } catch {
   // Without the agent the app runs as it would without heapwarden.
