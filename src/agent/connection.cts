@@ -1,9 +1,9 @@
-import { connect, type Socket } from 'node:net';
-import { clearInterval, setImmediate, setInterval } from 'node:timers';
+import { Socket } from 'node:net';
 import { openInspector } from './inspector.cjs';
 import { LineReader } from './lines.cjs';
 import { MAX_FRAME_BYTES, type AgentFrame, type EvidenceFile, type HelloFrame, type RuntimeStats, type WardenFrame } from './protocol.cjs';
 import { quietly } from './quietly.cjs';
+import { clearInterval, setImmediate, setInterval } from './timers.cjs';
 
 const BEAT_MS = 1000;
 const DEFAULT_STATS_MS = 5000;
@@ -20,6 +20,9 @@ const MAX_UNREAD_FRAMES = 32;
  * 64 KiB for Windows' pipes, 8 KiB on macOS and the BSDs (net.local.stream.sendspace).
  */
 const MAX_UNREAD_BYTES = ['linux', 'win32'].includes(process.platform) ? 65_536 : 8192;
+
+/** As it was when the agent came: who traces an app's connections would find each attempt to reach a warden among them. */
+const connect: (this: Socket, to: { path: string }) => Socket = Socket.prototype.connect;
 
 export interface AgentSource {
   hello(): HelloFrame;
@@ -52,7 +55,7 @@ export class Connection {
   /** `onClose` is called once, and never from within the constructor. */
   constructor(path: string, source: AgentSource, onClose: () => void) {
     this.#source = source;
-    this.#socket = connect({ path });
+    this.#socket = connect.call(new Socket(), { path });
     this.#socket.unref();
     this.#socket.on('connect', quietly(() => this.#open()));
     this.#socket.on('data', quietly((chunk: Buffer) => this.#read(chunk)));

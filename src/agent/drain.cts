@@ -2,9 +2,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Server } from 'node:net';
 import type { ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
-import { setTimeout } from 'node:timers';
 import { quietly } from './quietly.cjs';
 import type { Servers } from './servers.cjs';
+import { setTimeout } from './timers.cjs';
 
 const POLL_MS = 25;
 /**

@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay, performance, type EventLoopUtilization, type IntervalHistogram } from 'node:perf_hooks';
-import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import type { LoopWindow } from './protocol.cjs';
 import { quietly } from './quietly.cjs';
+import { clearInterval, clearTimeout, setInterval, setTimeout } from './timers.cjs';
 
 /** How often Node samples the delay. Coarser is cheaper (most of what an idle app pays), and blind to shorter delays. */
 const RESOLUTION_MS = 25;

@@ -31,6 +31,8 @@ export interface Memory {
 
 interface Known extends Memory {
   agentPid: number;
+  /** By the clock that never jumps: an agent that was without a warden for a while has stopped by itself. */
+  connectedAt: number;
   /** The baseline was taken before the process had started up. */
   isEarly: boolean;
   /** By the clock that never jumps; null while it is at or above its line. */
@@ -66,7 +68,11 @@ export class Witness {
   /** Once a round; waits for nobody. */
   look(apps: readonly AppConfig[], workers: Workers): void {
     const configs = new Map(apps.map((app) => [app.name, app]));
-    for (const key of this.#known.keys()) if (!workers.has(key)) this.#known.delete(key);
+    for (const [key, known] of this.#known) {
+      if (workers.has(key)) continue;
+      this.#leave(known); // its app may have left the config, and run on
+      this.#known.delete(key);
+    }
     for (const [key, worker] of workers) {
       const app = configs.get(worker.app);
       const known = app && this.#remember(key, worker, app);
@@ -95,8 +101,12 @@ export class Witness {
     if (!known || !sameProcess(known.process, reading.root) || known.agentPid !== agent.pid) {
       if (known && sameProcess(known.process, reading.root)) this.#leave(known);
       const never = { profiledSince: null, belowSince: null, told: null, asking: false, isLeft: false };
-      known = { process: reading.root, agentPid: agent.pid, baseline: now, isEarly: true, last: now, ...never };
+      const of = { process: reading.root, agentPid: agent.pid, connectedAt: agent.connectedAt };
+      known = { ...of, baseline: now, isEarly: true, last: now, ...never };
       this.#known.set(key, known);
+    }
+    if (known.connectedAt !== agent.connectedAt) {
+      Object.assign(known, { connectedAt: agent.connectedAt, told: null, profiledSince: null });
     }
     const hasStarted = observedAtMs - reading.startedAtMs >= restart.startup_grace;
     if (hasStarted && (known.isEarly || now.rssBytes < known.baseline.rssBytes)) Object.assign(known, { baseline: now, isEarly: false });

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { Witness, wantsProfile } from '../../../src/act/evidence/witness.js';
-import { workerKey } from '../../../src/observe/tracker.js';
-import { MB, NOW, SECOND, appOf, workerOf, type Made } from '../../decide/support.js';
+import { workerKey, type WorkerState } from '../../../src/observe/tracker.js';
+import { MB, NOW, SECOND, appOf, workerOf, workersOf, type Made } from '../../decide/support.js';
 import { FakeClock } from '../support.js';
 
 t.test('from which line on allocations are sampled', async (t) => {
@@ -89,6 +89,26 @@ t.test('when another process comes to speak for the worker, the one before it is
   answer(null);
   await turn();
   t.notOk(asked.some(([pid, on]) => pid === 9999 && on), 'nor is one begun with that is left by then');
+});
+
+t.test('one whose app leaves the config is told to stop, and one that connects anew is told again', async (t) => {
+  const asked: boolean[] = [];
+  const hub = { profile: async (_pid: number, on: boolean) => (asked.push(on), true) };
+  const witness = new Witness({ clock: new FakeClock(), whyNoFiles: async () => null, hub });
+  const app = appOf('limits: { rss: { warning: 100MB, restart: 200MB } }');
+  const near = workerOf({ rssBytes: 150 * MB });
+  const look = async (...workers: WorkerState[]) => {
+    witness.look([app], workersOf(...workers));
+    await turn();
+    return asked.splice(0);
+  };
+  t.strictSame(await look(near), [true]);
+  t.strictSame(await look(near), []);
+  const anew = { ...near, agent: { ...near.agent!, connectedAt: near.agent!.connectedAt + SECOND } };
+  t.strictSame(await look(anew), [true], 'it may have stopped by itself, without a warden');
+  t.strictSame(await look(anew), []);
+  t.strictSame(await look(), [false]);
+  t.strictSame(await look(), []);
 });
 
 t.test('a process that could not write its profile is not made to take one', async (t) => {
