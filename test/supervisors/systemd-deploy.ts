@@ -25,7 +25,13 @@ mkdirSync('/usr/local/shop/node_modules', { recursive: true });
 symlinkSync(file(''), '/usr/local/shop/node_modules/heapwarden');
 copyFileSync(file('test/apps/leaks.mjs'), '/usr/local/shop/server.mjs');
 mkdirSync('/run/units/shop.service.d');
-writeFileSync('/run/units/shop.service.d/here.conf', '[Service]\nWorkingDirectory=/usr/local/shop\nExecStart=\nExecStart=node server.mjs\n');
+const agent = readFileSync(file('deploy/shop.service'), 'utf8').match(/--require=\/srv(\/\S+)/)![1];
+writeFileSync('/run/units/shop.service.d/here.conf', `[Service]
+WorkingDirectory=/usr/local/shop
+ExecStart=
+ExecStart=node server.mjs
+Environment=NODE_OPTIONS=--require=/usr/local${agent}
+`);
 mkdirSync('/etc/heapwarden');
 writeFileSync('/etc/heapwarden/heapwarden.yml', `
 sample_interval: 500ms
