@@ -87,3 +87,8 @@ export function parseBudget(text: string): Budget | null {
   const windowMs = match && parseDuration(match[2]!);
   return match && windowMs ? { count: Number(match[1]), windowMs } : null;
 }
+
+/** As it is written in the config: `5/1h`. */
+export function formatBudget({ count, windowMs }: Budget): string {
+  return `${count}/${formatDuration(windowMs)}`;
+}

@@ -1,4 +1,4 @@
-import { formatDuration } from '../units.js';
+import { formatBudget, formatDuration } from '../units.js';
 import type { AppConfig, Config } from './schema.js';
 
 /** `for` of the limit alerts in rules/heapwarden.rules.yml; PromQL cannot take a duration from a metric. */
@@ -51,6 +51,8 @@ export function noticesOf(config: Config, platform: NodeJS.Platform = process.pl
       const rule = `HeapwardenRestartOverdue waits ${theirs}`;
       add('restart.jitter', `(${ours}) is not known to the alert rules: ${rule}; change it there too`);
     }
+    const spent = spentByPlan(app);
+    if (spent !== null) add('restart.budget', spent);
     return notices;
   });
 }
@@ -86,6 +88,17 @@ function absentFrom(platform: NodeJS.Platform, { supervisor, runtime }: AppConfi
     absent.push(['supervisor.docker', 'takes Linux: elsewhere containers run in a virtual machine; run heapwarden in there']);
   }
   return absent;
+}
+
+/** A planned restart of every worker counts in the budget like any other; how many workers there are, only `child` says. */
+function spentByPlan({ supervisor: { child }, schedule, limits: { uptime }, restart: { budget } }: AppConfig): string | null {
+  const plan = schedule !== undefined ? 'schedule' : uptime?.restart !== undefined ? 'limits.uptime.restart' : null;
+  if (!child || plan === null || child.instances < budget.count) return null;
+  const { count, windowMs } = budget;
+  const workers = child.instances === 1 ? '1 worker' : `${child.instances} workers`;
+  const enough = formatBudget({ count: child.instances + Math.max(1, count), windowMs });
+  const harm = `no limit is enforced for up to ${formatDuration(windowMs)}`;
+  return `(${formatBudget(budget)}) is spent by one round of ${plan} (${workers}), and ${harm}; raise it, to ${enough} say`;
 }
 
 function signalOf({ supervisor: { external } }: AppConfig): string | null {

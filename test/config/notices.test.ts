@@ -30,6 +30,28 @@ t.test('a jitter for which the alert rules call a restart overdue', async (t) =>
   t.strictSame(noticesWith('15m'), [{ app: 'shop', key: 'restart.jitter', message }]);
 });
 
+t.test('a budget that a planned restart of every worker spends', async (t) => {
+  const noticesWith = (instances: number, more: string) =>
+    noticesOf(parse(`supervisor: { child: { command: [node], instances: ${instances} } }, ${more}`));
+  const spent = (what: string) => [{ app: 'shop', key: 'restart.budget', message: `app "shop": restart.budget ${what}` }];
+  const planned: [plan: string, key: string][] = [
+    ['schedule: "0 4 * * *"', 'schedule'],
+    ['limits: { uptime: { restart: 12h } }', 'limits.uptime.restart'],
+    ['limits: { uptime: { restart: 12h } }, schedule: "0 4 * * *"', 'schedule'],
+  ];
+  for (const [plan, key] of planned) {
+    t.strictSame(noticesWith(4, plan), [], `${plan}: one is left for the limits`);
+    const five = `(5/1h) is spent by one round of ${key} (5 workers), and no limit is enforced for up to 1h; raise it, to 10/1h say`;
+    t.strictSame(noticesWith(5, plan), spent(five), plan);
+    const one = `(1/1d) is spent by one round of ${key} (1 worker), and no limit is enforced for up to 1d; raise it, to 2/1d say`;
+    t.strictSame(noticesWith(1, `${plan}, restart: { budget: 1/1d }`), spent(one), plan);
+    t.strictSame(noticesWith(5, `${plan}, restart: { budget: 10/1h }`), [], `${plan}: as it was told to`);
+  }
+  const unplanned = 'limits: { uptime: { warning: 12h }, rss: { restart: 1GB } }';
+  t.strictSame(noticesWith(8, unplanned), [], 'limits are not reached by all workers at once');
+  t.strictSame(noticesOf(parse(`${pm2}, schedule: "0 4 * * *", restart: { budget: 1/1h }`)), [], 'how many there are is PM2 to know');
+});
+
 t.test('settings without effect', async (t) => {
   const cases: [string, [key: string, what: string][]][] = [
     [pm2, []],
