@@ -126,6 +126,10 @@ const ALERTMANAGER_HEADER = `# For the Prometheus Operator: deploy/alertmanager.
 #
 # The operator lets it match alerts of this namespace alone (alertmanagerConfigMatcherStrategy: OnNamespace); for those
 # of the DaemonSet there is alertmanager-config-node.yml.
+#
+# kube-prometheus-stack mutes alerts of \`severity: info\` in a namespace while none there is more severe, by its alert
+# InfoInhibitor. HeapwardenUptimeLimit is such an alert, and the restart that it asks for is muted with it: add
+# 'action!="restart"' to that inhibition's target_matchers (alertmanager.config.inhibit_rules in the chart's values).
 `;
 
 const NODE_ALERTMANAGER_HEADER = `# For the Prometheus Operator: what deploy/alertmanager.yml says of people, for the alerts of the DaemonSet's wardens,
