@@ -112,14 +112,15 @@ t.test('the tools accept what is shipped', async (t) => {
   await clean(parts.promtool, 'test', 'rules', ...testFiles.map((file) => join(testFolder, file)));
 });
 
-t.test('with a relay: what deploy/prometheus.yml has commented out for it', async (t) => {
+t.test('with a relay and the metrics of apps: what deploy/prometheus.yml has commented out for them', async (t) => {
   const parts = needParts(t, 'promtool');
   if (!parts) return;
   const text = read(prometheusConfig).replaceAll(/^ {2}# (?=- | {2})/gm, '  ');
   const { rule_files: loaded, scrape_configs: jobs } = parse(text) as { rule_files: string[]; scrape_configs: object[] };
   t.strictSame(loaded, ruleNames.map((name) => `../rules/${name}`));
   const { listen } = parse(read(join(root, 'deploy/relay.yml'))) as { listen: string };
-  t.strictSame(jobs[1], { job_name: 'heapwarden-relay', static_configs: [{ targets: [listen] }] });
+  const apps = { job_name: 'apps', http_sd_configs: [{ url: 'http://127.0.0.1:9973/api/v1/http_sd' }] };
+  t.strictSame(jobs.slice(1), [{ job_name: 'heapwarden-relay', static_configs: [{ targets: [listen] }] }, apps]);
   const dir = t.testdir({ deploy: { 'prometheus.yml': text }, rules: {} });
   for (const name of ruleNames) copyFileSync(join(ruleFolder, name), join(dir, 'rules', name));
   const { code, output } = await run(parts.promtool, ['check', 'config', '--lint=all', '--lint-fatal', join(dir, 'deploy/prometheus.yml')]);
