@@ -13,8 +13,11 @@ const LINKS = [inDepth('worker', '__field.labels'), statusPage('__field.labels')
 const { datasource, job, instance, app, worker } = VARIABLES;
 
 const of = (metric: string, more = ''): string => `${metric}{${OF_WORKER}${more}}`;
-const reserve = `sum(${of('heapwarden_nodejs_heap_size_total_bytes')} - ${of('heapwarden_nodejs_heap_size_used_bytes')})`;
-const garbage = `clamp_min(sum(${of('heapwarden_nodejs_heap_size_used_bytes')} - ${of('heapwarden_nodejs_heap_live_bytes')}), 0)`;
+const used = of('heapwarden_nodejs_heap_size_used_bytes');
+/** A process that has had no major collection tells none. Without the 0, its used heap would be in neither part of it. */
+const live = `(${of('heapwarden_nodejs_heap_live_bytes')} or on (job, instance, app, worker) ${used} * 0)`;
+const reserve = `sum(${of('heapwarden_nodejs_heap_size_total_bytes')} - ${used})`;
+const garbage = `clamp_min(sum(${used} - ${live}), 0)`;
 const collecting = `rate(${of('heapwarden_nodejs_gc_duration_seconds_sum')}[$__rate_interval])`;
 /** A tenth is much for one worker: the times of several must not be summed up to it. */
 const collectingMost = `topk(1, sum ${EACH_WORKER} (${collecting}))`;
@@ -64,9 +67,9 @@ export const appInDepth = (): Dashboard =>
         sortBy: { title: 'Of the limit', desc: true } }),
       row('Memory'),
       graph(
-        { title: 'Memory by kind', description: 'What the chosen workers hold together, and their limits together. Live heap is what the last major garbage collection left; garbage is used heap above that; native is resident memory that V8 does not know of, the children’s too.', unit: 'decbytes', size: WIDE,
+        { title: 'Memory by kind', description: 'What the chosen workers hold together, and their limits together. Live heap is what the last major garbage collection left; garbage is used heap above that, all of it before the first; native is resident memory that V8 does not know of, the children’s too.', unit: 'decbytes', size: WIDE,
           queries: [
-            { expr: `sum(${of('heapwarden_nodejs_heap_live_bytes')})`, legend: 'live heap' },
+            { expr: `sum(${live})`, legend: 'live heap' },
             { expr: garbage, legend: 'garbage' },
             { expr: reserve, legend: 'heap reserve' },
             { expr: `sum(${of('heapwarden_nodejs_external_memory_bytes')})`, legend: 'external and buffers' },
@@ -80,7 +83,7 @@ export const appInDepth = (): Dashboard =>
         { limits: COLOURS, links: LINKS }),
       graph({ title: 'Heap against V8’s own limit', description: 'Used heap as a share of V8’s heap limit, at which V8 aborts the process. With the limits that are configured.', unit: 'percentunit', size: HALF,
         queries: [
-          { expr: `${of('heapwarden_nodejs_heap_size_used_bytes')} / ${of('heapwarden_nodejs_heap_size_limit_bytes')}`, legend: WORKER },
+          { expr: `${used} / ${of('heapwarden_nodejs_heap_size_limit_bytes')}`, legend: WORKER },
           ...limitsOf('heapwarden_limit_ratio', 'heap'),
         ] }, { max: 1, limits: COLOURS, links: LINKS }),
       graph({ title: 'Heap by space', description: 'Used heap of the chosen workers by V8’s heap space.', unit: 'decbytes', size: HALF,
