@@ -4,6 +4,7 @@
  * gathers for as long. These leave nothing.
  */
 import { setMaxListeners } from 'node:events';
+import type { Clock } from './clock.js';
 
 /** Runs `work` under a signal that aborts with whichever of `sources` aborts first. */
 export async function underAny<T>(sources: readonly AbortSignal[], work: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
@@ -16,6 +17,25 @@ export async function underAny<T>(sources: readonly AbortSignal[], work: (signal
     return await work(any.signal);
   } finally {
     for (const source of sources) source.removeEventListener('abort', abort);
+  }
+}
+
+/** Runs `work` under a signal that aborts `graceMs` after `source` does, for what must be handed over first. */
+export async function underLate<T>(
+  source: AbortSignal,
+  graceMs: number,
+  clock: Pick<Clock, 'sleep'>,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const [late, over] = [new AbortController(), new AbortController()];
+  const abort = (): void => void clock.sleep(graceMs, over.signal).then(() => late.abort(source.reason));
+  if (source.aborted) abort();
+  source.addEventListener('abort', abort);
+  try {
+    return await work(late.signal);
+  } finally {
+    source.removeEventListener('abort', abort);
+    over.abort();
   }
 }
 

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
-import { underAny, unlessAborted } from '../src/abort.js';
+import { underAny, underLate, unlessAborted } from '../src/abort.js';
+import { systemClock } from '../src/clock.js';
 
 const never = new Promise<never>(() => {});
 
@@ -29,6 +30,24 @@ t.test('what is left behind when the work is over', async (t) => {
   await t.rejects(underAny([source.signal], () => Promise.reject(new Error('failed'))), { message: 'failed' });
   await t.rejects(underAny([source.signal], () => { throw new Error('at once'); }), { message: 'at once' });
   source.abort();
+  t.equal(seen!.aborted, false, 'nothing hears of it any more');
+});
+
+t.test('a while after', async (t) => {
+  const source = new AbortController();
+  const aborted = (signal: AbortSignal) =>
+    new Promise<unknown>((resolve) => signal.addEventListener('abort', () => resolve(signal.reason)));
+  const begun = performance.now();
+  const waits = underLate(source.signal, 100, systemClock, aborted);
+  source.abort('enough');
+  t.equal(await waits, 'enough');
+  t.ok(performance.now() - begun >= 99);
+  t.equal(await underLate(source.signal, 10, systemClock, aborted), 'enough', 'one that has aborted before');
+  const never = new AbortController();
+  let seen: AbortSignal | undefined;
+  t.equal(await underLate(never.signal, 10, systemClock, async (signal) => ((seen = signal), 7)), 7);
+  never.abort();
+  await sleep(40);
   t.equal(seen!.aborted, false, 'nothing hears of it any more');
 });
 

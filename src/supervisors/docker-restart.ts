@@ -1,3 +1,4 @@
+import { unlessAborted } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import { formatElapsed } from '../units.js';
@@ -33,7 +34,10 @@ export interface DockerRestartParts {
  * Asks Docker to restart a container: its stop signal, SIGKILL after stopTimeoutMs (in whole seconds, rounded up, as
  * Docker takes them), and the same container anew. A graceful one lets the agents inside finish their requests first;
  * new before old is not to be had, since a container is its one process. Where it has a health check that is asked,
- * this waits for its verdict. Rejects where `signal` aborts; what Docker has begun it finishes.
+ * this waits for its verdict.
+ *
+ * Rejects where `signal` aborts; what Docker has begun it finishes. Past the drain that is once Docker is done, which
+ * takes little more than stopTimeoutMs: a drained process takes no request any more, and nobody else would replace it.
  */
 export async function restartContainer(
   container: Container,
@@ -43,8 +47,10 @@ export async function restartContainer(
 ): Promise<RestartReport> {
   const { engine, processes, clock } = parts;
   const root = pid === null ? null : await processes.identify(pid);
-  if (root && mode === 'graceful') await drainAll(root, Math.min(stopTimeoutMs / 2, DRAIN_MS), parts);
   signal.throwIfAborted();
+  const mayBeDeaf = root !== null && mode === 'graceful';
+  // Not waited for where `signal` aborts: a heapwarden that is slow to stop is killed, before it has asked Docker.
+  if (mayBeDeaf) await unlessAborted(signal, drainAll(root, Math.min(stopTimeoutMs / 2, DRAIN_MS), parts), null);
 
   const seconds = Math.ceil(stopTimeoutMs / 1000);
   const timeoutMs = seconds * 1000 + START_MARGIN_MS + engine.timeoutMs;
@@ -55,7 +61,7 @@ export async function restartContainer(
     await engine.post(`/containers/${container.id}/restart`, `to restart "${container.name}"`, {
       query: { t: String(seconds) },
       timeoutMs,
-      signal,
+      ...(!mayBeDeaf && { signal }),
     });
   } finally {
     over.abort();

@@ -1,4 +1,4 @@
-import { unlessAborted } from '../abort.js';
+import { underLate, unlessAborted } from '../abort.js';
 import type { Clock } from '../clock.js';
 import { HeapwardenError } from '../errors.js';
 import type { Log } from '../log.js';
@@ -32,6 +32,9 @@ export interface RestartParts {
  * new process did not come up; null for Type=simple, whose job ends as soon as the process has been forked. `killed`
  * is told from the clock: a process that lived for TimeoutStopSec= from the stop on. systemd itself has forgotten by
  * then.
+ *
+ * Rejects with the signal's reason where that aborts. Past the drain that is once systemd has the job: a drained process
+ * takes no request any more, and nobody but this restart would ever replace it.
  */
 export async function restartUnit(unit: Unit, options: RestartOptions, parts: RestartParts): Promise<RestartReport> {
   const { systemctl, processes, clock, log, app } = parts;
@@ -40,11 +43,14 @@ export async function restartUnit(unit: Unit, options: RestartOptions, parts: Re
   // first because it takes the same right: a process that has been drained for a restart that is then refused is lost.
   await systemctl.resetFailed(unit.id, signal);
   const root = unit.mainPid === null ? null : await processes.identify(unit.mainPid);
-  if (root && mode === 'graceful' && unit.activeState === 'active') await finishRequests(root, options, parts);
+  const mayBeDeaf = root !== null && mode === 'graceful' && unit.activeState === 'active';
+  if (mayBeDeaf) await finishRequests(root, options, parts);
   const over = new AbortController();
   const askedAt = clock.monotonic();
   const gone = root ? goneAt(root, over.signal, parts) : Promise.resolve(null);
-  const failure = await systemctl.restart(unit.id, patience(unit, systemctl), signal).catch((error: unknown) => {
+  const restart = (until: AbortSignal) => systemctl.restart(unit.id, patience(unit, systemctl), until);
+  const done = mayBeDeaf ? underLate(signal, systemctl.timeoutMs, clock, restart) : restart(signal);
+  const failure = await done.catch((error: unknown) => {
     over.abort();
     throw unfinished(error, unit);
   });
@@ -67,14 +73,17 @@ export async function restartUnit(unit: Unit, options: RestartOptions, parts: Re
   };
 }
 
-/** Its listening sockets are closed meanwhile: only a unit that has a .socket keeps new connections waiting. */
+/**
+ * Its listening sockets are closed meanwhile: only a unit that has a .socket keeps new connections waiting. Where
+ * `signal` aborts it is not waited for: a heapwarden that is slow to stop is killed, before it has asked systemd.
+ */
 async function finishRequests(
   root: ProcessId,
   { stopTimeoutMs, signal }: RestartOptions,
   { drain }: RestartParts,
 ): Promise<void> {
-  await unlessAborted(signal, drain(root, Math.min(stopTimeoutMs / 2, DRAIN_MS)), false);
   signal.throwIfAborted();
+  await unlessAborted(signal, drain(root, Math.min(stopTimeoutMs / 2, DRAIN_MS)), false);
 }
 
 /** When the process had gone, by the clock that never jumps; null where it outlives `signal`. */

@@ -91,6 +91,14 @@ t.test('a graceful restart lets the agent finish its requests first', async (t) 
   const refused = supervise('simple.service', { drain, program: systemctlAs(STRANGER) }).supervisor;
   await t.rejects(refused.restart('0', { ...options, mode: 'graceful' }), { code: 'SUPERVISOR_REFUSED' });
   t.equal(drained.length, 1, 'nor is a process drained for a restart that is refused');
+
+  const closing = new AbortController();
+  const whileClosing = async () => (closing.abort(), sleep(60_000, false, { ref: false }));
+  const closed = supervise('simple.service', { drain: whileClosing }).supervisor;
+  const [deaf] = await closed.slots();
+  const report = await closed.restart('0', { ...options, mode: 'graceful', signal: closing.signal });
+  t.match(report, { stop: 'exited', pid: Number });
+  t.not(report.pid, deaf!.pid, 'one that was drained is replaced though heapwarden closes');
 });
 
 t.test('all instances of a template', async (t) => {

@@ -6,8 +6,58 @@ import { restartUnit } from '../../src/supervisors/systemd-restart.js';
 import { parseUnits } from '../../src/supervisors/systemd-unit.js';
 import { memoryLog, stopFirst } from './options.js';
 
+const [UNIT] = parseUnits('Id=shop.service\nType=simple\nActiveState=active\nMainPID=55\nTimeoutStopUSec=1min 30s\n');
+
+/** A graceful restart of process 55, which has gone when systemd is asked. */
+function graceful(restart: Systemctl['restart'], closing: AbortController, onLook = () => {}) {
+  const told: string[] = [];
+  const identify = async (pid: number) => {
+    onLook();
+    return told.includes('restart') ? null : { pid, start: 1 };
+  };
+  const systemctl = {
+    timeoutMs: 100,
+    resetFailed: async () => {},
+    restart: (...args: Parameters<typeof restart>) => (told.push('restart'), restart(...args)),
+    show: async () => [{ ...UNIT!, mainPid: 56 }],
+  } as unknown as Systemctl;
+  const drain = () => {
+    told.push('drain');
+    setImmediate(() => closing.abort(new Error('heapwarden closes')));
+    return new Promise<boolean>(() => {}); // its requests take longer
+  };
+  const processes = { identify } as unknown as ProcessTable;
+  const parts = { app: 'shop', systemctl, processes, drain, clock: systemClock, log: memoryLog() };
+  const options = stopFirst({ stopTimeoutMs: 60_000, signal: closing.signal, mode: 'graceful' });
+  return { told, restart: restartUnit(UNIT!, options, parts) };
+}
+
+t.test('heapwarden closes while a process is drained: it would serve nobody any more, and is replaced', async (t) => {
+  const { told, restart } = graceful(async (_name, _ms, signal) => {
+    t.notOk(signal.aborted);
+    return null;
+  }, new AbortController());
+  t.match(await restart, { stop: 'exited', pid: 56 });
+  t.strictSame(told, ['drain', 'restart']);
+});
+
+t.test('but it does not wait for a unit that takes long to stop: systemd has the job by then', async (t) => {
+  const begun = performance.now();
+  const { restart } = graceful((_name, _ms, signal) => new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason));
+  }), new AbortController());
+  await t.rejects(restart, { message: 'heapwarden closes' });
+  t.ok(performance.now() - begun >= 99, 'systemctl had the time to hand it over');
+});
+
+t.test('heapwarden closes just before: nothing is drained', async (t) => {
+  const closing = new AbortController();
+  const { told, restart } = graceful(async () => null, closing, () => closing.abort(new Error('heapwarden closes')));
+  await t.rejects(restart, { message: 'heapwarden closes' });
+  t.strictSame(told, []);
+});
+
 t.test('no descriptors left while systemd restarts a unit: only its downtime is not known', async (t) => {
-  const [unit] = parseUnits('Id=shop.service\nType=simple\nActiveState=active\nMainPID=55\nTimeoutStopUSec=1min 30s\n');
   let looks = 0;
   let starve = (): void => {};
   const starved = new Promise<void>((resolve) => (starve = resolve));
@@ -21,9 +71,9 @@ t.test('no descriptors left while systemd restarts a unit: only its downtime is 
     timeoutMs: 5000,
     resetFailed: async () => {},
     restart: () => starved.then(() => null),
-    show: async () => [{ ...unit!, mainPid: 56 }],
+    show: async () => [{ ...UNIT!, mainPid: 56 }],
   } as unknown as Systemctl;
   const parts = { app: 'shop', systemctl, processes, drain: async () => false, clock: systemClock, log: memoryLog() };
   const options = stopFirst({ stopTimeoutMs: 1000, signal: new AbortController().signal });
-  t.strictSame(await restartUnit(unit!, options, parts), { stop: 'exited', pid: 56, goneAt: null, ready: null });
+  t.strictSame(await restartUnit(UNIT!, options, parts), { stop: 'exited', pid: 56, goneAt: null, ready: null });
 });
