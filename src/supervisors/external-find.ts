@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import type { ExternalConfig } from '../config/schema.js';
 import { HeapwardenError } from '../errors.js';
 import { formatElapsed } from '../units.js';
-import type { ProcessFinder, SeenProcess } from './contract.js';
+import type { ProcessFinder, ProcessId, SeenProcess } from './contract.js';
 
 /**
  * A pid file is written after the process has started. Between the two clocks that are compared, the file system's and
@@ -22,16 +22,16 @@ type Processes = ReadonlyMap<number, SeenProcess>;
 
 /**
  * Processes are always read before what tells whose they are: where a pid changes hands in between, what is found is a
- * process that has gone, and not one that is somebody else's. `ownPid` is heapwarden's. Throws HeapwardenError
- * SUPERVISOR_UNREACHABLE where it cannot be told.
+ * process that has gone, and not one that is somebody else's. `known` were found to be the app's before, `ownPid` is
+ * heapwarden's. Throws HeapwardenError SUPERVISOR_UNREACHABLE where it cannot be told.
  */
 export async function findExternal(
   { pid_file, port, match }: ExternalConfig,
   finder: ProcessFinder,
-  known: readonly number[],
+  known: readonly ProcessId[],
   ownPid: number,
 ): Promise<Found> {
-  if (pid_file !== undefined) return byPidFile(pid_file, finder, ownPid);
+  if (pid_file !== undefined) return byPidFile(pid_file, finder, known, ownPid);
   if (port !== undefined) return byPort(port, finder, known, ownPid);
   const all = await finder.withCommandLines();
   const pattern = new RegExp(match ?? '(?!)');
@@ -41,7 +41,12 @@ export async function findExternal(
   return { roots: rootsAmong(matching, all), note: null };
 }
 
-async function byPidFile(path: string, finder: ProcessFinder, ownPid: number): Promise<Found> {
+async function byPidFile(
+  path: string,
+  finder: ProcessFinder,
+  known: readonly ProcessId[],
+  ownPid: number,
+): Promise<Found> {
   const written = await readPid(path);
   if (!written) return { roots: [], note: null };
   const { pid, writtenAtMs } = written;
@@ -50,8 +55,10 @@ async function byPidFile(path: string, finder: ProcessFinder, ownPid: number): P
   const found = all.get(pid);
   const stale = `${path} is stale: `;
   if (!found) return { roots: [], note: `${stale}it names process ${pid}, and there is none` };
+  // Set forward, the system's clock takes a process's start time along, told from the boot on, and no file's.
+  const isKnown = known.some((one) => one.pid === pid && one.start === found.start);
   const younger = found.startedAtMs - writtenAtMs;
-  if (younger <= MTIME_ERROR_MS) return { roots: [found], note: null };
+  if (isKnown || younger <= MTIME_ERROR_MS) return { roots: [found], note: null };
   const why = `process ${pid} started ${formatElapsed(younger)} after it was written, so that the pid is another program's by now`;
   return { roots: [], note: `${stale}${why}. If it is the app's after all, write the file anew` };
 }
@@ -80,9 +87,14 @@ async function readPid(path: string): Promise<{ pid: number; writtenAtMs: number
   return { pid: Number(pid), writtenAtMs };
 }
 
-async function byPort(port: number, finder: ProcessFinder, known: readonly number[], ownPid: number): Promise<Found> {
+async function byPort(
+  port: number,
+  finder: ProcessFinder,
+  known: readonly ProcessId[],
+  ownPid: number,
+): Promise<Found> {
   const all = await finder.processes();
-  const { pids, hidden } = await finder.listenersOn(port, known);
+  const { pids, hidden } = await finder.listenersOn(port, known.map(({ pid }) => pid));
   // A socket that systemd opens for a service is held by both.
   const holders = pids.flatMap((pid) => all.get(pid) ?? []).filter(({ pid }) => !isNobodys(pid, ownPid, all));
   if (holders.length === 0 && hidden) {

@@ -104,7 +104,7 @@ export class ExternalSupervisor implements Supervisor {
 
   async #look(): Promise<void> {
     const { app, config, finder, clock, log } = this.#options;
-    const known = this.#places.flatMap(({ process }) => process?.pid ?? []);
+    const known = this.#places.flatMap(({ process }) => process ?? []);
     const { roots, note } = await findExternal(config, finder, known, this.#ownPid);
     // In a restart, the old process has gone for a moment before the file names the new one.
     if (note !== null && note !== this.#note && this.#restarting.size === 0) log.warn(`${app}: ${note}`, { app });

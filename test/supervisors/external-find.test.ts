@@ -2,7 +2,7 @@
 import { utimesSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import type { ExternalConfig } from '../../src/config/schema.js';
-import type { ProcessFinder } from '../../src/supervisors/contract.js';
+import type { ProcessFinder, ProcessId } from '../../src/supervisors/contract.js';
 import { findExternal } from '../../src/supervisors/external-find.js';
 import { placeProcesses, VACANT_FOR_MS } from '../../src/supervisors/external-slots.js';
 
@@ -38,8 +38,8 @@ function finder(rows = MACHINE, listeners: { pids: number[]; hidden: boolean } =
   };
 }
 
-const find = (config: Partial<ExternalConfig>, by = finder()) =>
-  findExternal({ restart: { signal: 'SIGTERM' }, timeout: 1, ...config }, by, [], HEAPWARDEN);
+const find = (config: Partial<ExternalConfig>, by = finder(), known: ProcessId[] = []) =>
+  findExternal({ restart: { signal: 'SIGTERM' }, timeout: 1, ...config }, by, known, HEAPWARDEN);
 const pids = async (config: Partial<ExternalConfig>, by = finder()) => (await find(config, by)).roots.map(({ pid }) => pid);
 
 t.test('by command line', async (t) => {
@@ -98,6 +98,24 @@ t.test('by pid file', async (t) => {
   }
   for (const pid of [1, 400, HEAPWARDEN]) await t.rejects(written(String(pid), 1), { code: 'SUPERVISOR_UNREACHABLE' }, `${pid}`);
   await t.rejects(find({ pid_file: folder }), { code: 'SUPERVISOR_UNREACHABLE', message: /EISDIR/ });
+});
+
+t.test('a pid file that the clock has been set forward past', async (t) => {
+  const file = `${t.testdir()}/app.pid`;
+  writeFileSync(file, '600');
+  const before = startedAtMs(600) / 1000 - 3600;
+  utimesSync(file, before, before);
+  const found = async (...known: ProcessId[]) => (await find({ pid_file: file }, finder(), known)).roots.map(({ pid }) => pid);
+  t.strictSame(await found({ pid: 600, start: 6000 }), [600], 'what was the app then is the app now');
+  t.strictSame(await found({ pid: 600, start: 5999 }), [], 'its pid alone says nothing');
+  t.strictSame(await found({ pid: 601, start: 6000 }), []);
+});
+
+t.test('by port, who held it before is asked first', async (t) => {
+  const asked: (readonly number[])[] = [];
+  const listenersOn: ProcessFinder['listenersOn'] = async (_port, likely) => (asked.push(likely), { pids: [600], hidden: false });
+  await find({ port: 3000 }, { ...finder(), listenersOn }, [{ pid: 600, start: 6000 }]);
+  t.strictSame(asked, [[600]]);
 });
 
 const process = (pid: number) => ({ pid, start: pid });
