@@ -24,6 +24,11 @@ export function nextOpening(windows: readonly Window[], timeZone: string | undef
   return openings.length === 0 ? null : Math.min(...openings.map((time) => time.getTime()));
 }
 
+/**
+ * Where the clocks change, times that are named (`30 2,14 * * *`, `0 1-3 * * *`) come once each, and as the gap ends
+ * where they do not exist. Those that have a wildcard or a step, of minutes or hours, go by the time that passes.
+ */
 function cronOf(cron: string, timeZone: string | undefined): Cron {
-  return new Cron(cron, { paused: true, ...(timeZone === undefined ? {} : { timezone: timeZone }) });
+  const zone = timeZone === undefined ? {} : { timezone: timeZone };
+  return new Cron(cron, { paused: true, fixedTimeRule: 'no-wildcard', ...zone });
 }

@@ -32,6 +32,35 @@ t.test('in a time zone, and over its change to summer time', async (t) => {
   t.equal(lastDue('30 2 * * *', 'UTC', utc('2026-03-28T02:00:00'), utc('2026-03-28T02:00:00')), null);
 });
 
+t.test('lists and ranges over the changes of the clocks', async (t) => {
+  const berlin = (cron: string, since: string, now: string) => lastDue(cron, 'Europe/Berlin', utc(since), utc(now));
+  const lists = ['30 2,14 * * *', '30-45 2 * * *', '30,45 2 * * *'];
+  for (const cron of lists) {
+    // 2027-03-28: 02:00 to 03:00 does not exist, which is at 01:00 UTC.
+    t.equal(berlin(cron, '2027-03-28T00:00:00', '2027-03-28T00:59:59'), null, cron);
+    t.equal(berlin(cron, '2027-03-28T00:00:00', '2027-03-28T01:30:00'), utc('2027-03-28T01:00:00'), `${cron}: not left out`);
+    // 2027-10-31: 02:00 to 03:00 comes twice, at 00:00 and at 01:00 UTC.
+    t.not(berlin(cron, '2027-10-31T00:15:00', '2027-10-31T00:50:00'), null, cron);
+    t.equal(berlin(cron, '2027-10-31T01:00:00', '2027-10-31T01:59:59'), null, `${cron}: not twice`);
+  }
+  const next = nextOpening([{ cron: '30 2,14 * * *', duration: HOUR }], 'Europe/Berlin', utc('2027-03-27T20:00:00'));
+  t.equal(next, utc('2027-03-28T01:00:00'));
+  const after = nextOpening([{ cron: '30 2,14 * * *', duration: HOUR }], 'Europe/Berlin', utc('2027-10-31T00:45:00'));
+  t.equal(after, utc('2027-10-31T13:30:00'));
+  const open = (time: string) => isOpen({ cron: '30 2,14 * * *', duration: HOUR / 2 }, 'Europe/Berlin', utc(time));
+  t.strictSame(['2027-03-28T00:59:00', '2027-03-28T01:15:00', '2027-03-28T01:30:00'].map(open), [false, true, false]);
+  t.strictSame(['2027-10-31T00:45:00', '2027-10-31T01:15:00', '2027-10-31T01:45:00'].map(open), [true, false, false]);
+});
+
+t.test('what runs in steps goes by the time that passes', async (t) => {
+  for (const cron of ['*/5 * * * *', '0-55/5 * * * *', '0,5,10,15,20,25,30,35,40,45,50,55 * * * *']) {
+    const berlin = (since: string, now: string) => lastDue(cron, 'Europe/Berlin', utc(since), utc(now));
+    for (const hour of ['2027-03-28T00', '2027-03-28T01', '2027-10-31T00', '2027-10-31T01', '2027-10-31T02']) {
+      t.equal(berlin(`${hour}:31:00`, `${hour}:36:00`), utc(`${hour}:35:00`), `${cron} at ${hour}`);
+    }
+  }
+});
+
 t.test('a window is open from its time on for as long as it lasts', async (t) => {
   const night = { cron: '0 2 * * *', duration: 3 * HOUR };
   const open = (time: string) => isOpen(night, 'UTC', utc(`2026-03-10T${time}`));
