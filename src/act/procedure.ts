@@ -28,6 +28,7 @@ const AGENT_BACK_MS = 15_000;
 const REPLACED = 'for another process has taken its place already';
 const STOPPED = 'for heapwarden was stopped before its turn came';
 const NOT_CONFIGURED = 'its app is no longer configured';
+const NO_WORKER = 'for the app has no such worker any more';
 
 export interface ProcedureParts extends FactParts {
   supervisors: ReadonlyMap<string, Supervisor>;
@@ -120,6 +121,7 @@ export class Procedure {
       });
     } catch (error) {
       const code = error instanceof HeapwardenError ? error.code : null;
+      if (code === 'UNKNOWN_WORKER') return { needless: NO_WORKER, evidence };
       const command = error instanceof CommandFailed ? error.report : null;
       return { error: { code, message: messageOf(error) }, command, evidence };
     }
@@ -135,7 +137,8 @@ export class Procedure {
     const worker = await observer.remeasure(incident.app, incident.worker);
     if (cancelled.aborted) return String(cancelled.reason);
     if (closing.aborted) return STOPPED;
-    if (incident.force || !worker) return this.#forbiddenByNow(incident, app);
+    if (!worker) return NO_WORKER;
+    if (incident.force) return this.#forbiddenByNow(incident, app);
     const { reading } = worker;
     if (reading && !sameProcess(reading.root, incident.before)) return REPLACED;
     // Somebody may have stopped it: only a person starts what does not run.

@@ -153,6 +153,35 @@ t.test('what was stopped while it waited stays stopped, unless a person asks for
   t.strictSame(world.restarts, ['shop/0', 'shop/2']);
 });
 
+t.test('a worker that the app has no more is not restarted, forced or not', async (t) => {
+  const { world, restarter } = await leaking(t);
+  for (const worker of ['1', '2']) world.put({ ...LEAKING, worker });
+  world.onRestart = async (_world, worker, options) => {
+    world.workers = new Map([...world.workers].filter(([, state]) => state.worker === '0')); // as after pm2 scale shop 1
+    return replace(world, worker, options);
+  };
+  const forced = askOf({ worker: '2', origin: 'api', reason: 'manual', force: true });
+  const answers = await Promise.all([askOf(), askOf({ worker: '1' }), forced].map((ask) => restarter.ask(ask)));
+  for (const answer of answers.slice(1)) {
+    t.match(await world.outcomeOf(answer), {
+      result: 'cancelled',
+      sentence: `shop/${answer.worker}: nothing was done, for the app has no such worker any more`,
+    });
+  }
+  t.strictSame(world.restarts, ['shop/0']);
+  t.equal(world.history.restartsWithin('shop', HOUR), 1, 'it costs no budget');
+
+  world.put({ pid: 300, ...LEAKING });
+  world.onRestart = async () => {
+    throw new HeapwardenError('UNKNOWN_WORKER', '"shop" has no worker "0" in PM2');
+  };
+  const evidence = (world.evidence = { folder: '/e', files: [], finding: null, notes: [] });
+  const gone = await world.outcomeOf(await restarter.ask(askOf()));
+  const sentence = 'shop/0: nothing was done, for the app has no such worker any more';
+  t.match(gone, { result: 'cancelled', sentence, evidence }, 'nor one that goes at the last moment');
+  t.strictSame(world.log.at('error'), []);
+});
+
 t.test('a look that fails says nothing of its process', async (t) => {
   const { world, restarter } = await leaking(t, LIMITS);
   const look = world.remeasure.bind(world);
