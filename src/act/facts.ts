@@ -36,19 +36,21 @@ type IsBusy = (app: string, worker: string) => boolean;
 
 /**
  * `counts`: workers of which it is taken for granted that they will be up. One that came up unready counts for nothing
- * until its cooldown is over; nor, for a restart that has waited since `sinceMs`, if that was meanwhile.
+ * until its cooldown is over; nor, for a restart that has waited for `waitedMs`, if that was meanwhile.
  */
 export function othersUp(
   { name, restart }: AppConfig,
   worker: string,
   { observer, history }: Pick<FactParts, 'observer' | 'history'>,
-  { counts = () => false, sinceMs = Infinity }: { counts?: (worker: string) => boolean; sinceMs?: number } = {},
+  { counts = () => false, waitedMs = 0 }: { counts?: (worker: string) => boolean; waitedMs?: number } = {},
 ): Others {
   const isUp = (other: WorkerState): boolean => {
     if (counts(other.worker)) return true;
     const unready = cameUpUnready(other, history);
-    const isPast = unready && history.age(unready) >= restart.cooldown && unready.outcome!.atMs < sinceMs;
-    return other.reading !== null && (unready === null || isPast === true);
+    // By ages: the time of day may have been put back since.
+    const outcomeAge = history.sinceLastRestart(other.app, other.worker) ?? 0;
+    const isPast = unready !== null && history.age(unready) >= restart.cooldown && outcomeAge >= waitedMs;
+    return other.reading !== null && (unready === null || isPast);
   };
   const others = [...observer.workers.values()].filter((other) => other.app === name && other.worker !== worker);
   return { count: others.length, up: others.filter(isUp).length };

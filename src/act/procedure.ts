@@ -162,7 +162,8 @@ export class Procedure {
   #lackByNow(incident: Incident, app: AppConfig): string | null {
     const { observer, history } = this.#parts;
     const worker = stateOf(observer.workers, incident);
-    const lack = worker && tooFewOthers(app, worker, othersUp(app, incident.worker, { observer, history }, { sinceMs: incident.atMs }));
+    const waitedMs = history.age(incident);
+    const lack = worker && tooFewOthers(app, worker, othersUp(app, incident.worker, { observer, history }, { waitedMs }));
     return lack && `for ${lack}`;
   }
 

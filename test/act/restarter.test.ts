@@ -247,6 +247,18 @@ t.test('or unready; unless a person forces it', async (t) => {
   t.strictSame(world.restarts, ['shop/0', 'shop/1', 'shop/0', 'shop/1']);
 });
 
+t.test('what was unready before the time of day was put back is not held against what is decided after', async (t) => {
+  const app = `${LIMITS}, restart: { startup_grace: 0s, cooldown: 0s, ready: { tcp: "127.0.0.1:1", timeout: 1s } }`;
+  const { world, restarter } = await leaking(t, app);
+  world.put({ ...LEAKING, worker: '1' });
+  t.match(await world.outcomeOf(await restarter.ask(askOf())), { result: 'not_ready' });
+  world.clock.putBack(6 * HOUR);
+  world.clock.nowMs += MINUTE;
+  world.put({ ...LEAKING, worker: '1' });
+  t.match(await world.outcomeOf(await restarter.ask(askOf({ worker: '1' }))), { result: 'not_ready' });
+  t.strictSame(world.restarts, ['shop/0', 'shop/1'], 'it was not cancelled');
+});
+
 t.test('what waits is given up where there is no reason for it any more', async (t) => {
   const alert = { fingerprint: 'f1', startsAtMs: NOW - MINUTE, endsAtMs: null };
   const byAlert = { origin: 'alertmanager', alert } as const;

@@ -18,7 +18,14 @@ import { HOUR, MB, NOW, workerOf, type Made } from '../decide/support.js';
 export class FakeClock implements Clock {
   nowMs = NOW;
   now = (): number => this.nowMs;
-  monotonic = (): number => this.nowMs;
+  #putBackMs = 0;
+  monotonic = (): number => this.nowMs + this.#putBackMs;
+
+  /** The time of day, by somebody. */
+  putBack(ms: number): void {
+    this.nowMs -= ms;
+    this.#putBackMs += ms;
+  }
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return;
