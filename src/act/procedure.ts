@@ -196,7 +196,9 @@ export class Procedure {
 
   async #settles(incident: Incident, { root, startedAtMs }: Reading, closing: AbortSignal): Promise<boolean> {
     const { clock } = this.#parts;
-    await clock.sleep(Math.max(0, SETTLE_MS - (clock.now() - startedAtMs)), closing);
+    // By the time of day, which somebody may set: it can make the process older or younger than it is.
+    const livedMs = Math.max(0, clock.now() - startedAtMs);
+    await clock.sleep(Math.max(0, SETTLE_MS - livedMs), closing);
     return sameProcess((await this.#newProcess(incident))?.root, root);
   }
 

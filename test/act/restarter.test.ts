@@ -543,6 +543,17 @@ t.test('what can become of it', async (t) => {
     });
   });
 
+  t.test('the time of day is put back just as the new process starts', async (t) => {
+    const { world, restarter } = await leaking(t);
+    world.onRestart = async (...args) => {
+      const report = await replace(...args);
+      world.clock.putBack(6 * HOUR);
+      return report;
+    };
+    const outcome = await world.outcomeOf(await restarter.ask(askOf()));
+    t.match(outcome, { result: 'recovered', tookMs: SECOND }, 'it has to live for a second, and no longer');
+  });
+
   t.test('the new process does not become ready', async (t) => {
     const server = createServer((_request, response) => response.writeHead(503).end());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
