@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'CONFIG_NEEDS_RESTART' // a reload changed what only a start can change
   | 'SUPERVISOR_UNREACHABLE' // whatever owns the process does not answer
   | 'SUPERVISOR_REFUSED' // it answered, and said no
+  | 'SUPERVISOR_CLOSED' // it was closed in the middle, before anything was replaced
   | 'UNKNOWN_WORKER' // no such slot in this app
   | 'NOT_READY' // the new process did not become ready in time
   | 'SOCKET_IN_USE' // another warden listens on the agent socket

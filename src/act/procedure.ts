@@ -28,6 +28,7 @@ const AGENT_BACK_MS = 15_000;
 const REPLACED = 'for another process has taken its place already';
 const STOPPED = 'for heapwarden was stopped before its turn came';
 const NOT_CONFIGURED = 'its app is no longer configured';
+const RECONFIGURED = 'for what runs it has changed in the config';
 const NO_WORKER = 'for the app has no such worker any more';
 
 export interface ProcedureParts extends FactParts {
@@ -122,6 +123,11 @@ export class Procedure {
     } catch (error) {
       const code = error instanceof HeapwardenError ? error.code : null;
       if (code === 'UNKNOWN_WORKER') return { needless: NO_WORKER, evidence };
+      // By a reload, which stops the old process itself.
+      if (code === 'SUPERVISOR_CLOSED' && !closing.aborted) {
+        const isConfigured = this.#parts.app(incident.app) !== null;
+        return { needless: isConfigured ? RECONFIGURED : `for ${NOT_CONFIGURED}`, evidence };
+      }
       const command = error instanceof CommandFailed ? error.report : null;
       return { error: { code, message: messageOf(error) }, command, evidence };
     }

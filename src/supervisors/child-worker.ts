@@ -110,7 +110,7 @@ export class ChildWorker {
   }
 
   async close(stopTimeoutMs: number): Promise<void> {
-    this.#closing.abort();
+    this.#closing.abort(new HeapwardenError('SUPERVISOR_CLOSED', `${this.#name} is stopped, and not started again`));
     this.#wait.abort();
     await this.#inTurn(async () => {
       await this.#stop(stopTimeoutMs);

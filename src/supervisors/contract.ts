@@ -145,7 +145,8 @@ export interface Supervisor {
   endings?(): Promise<Ending[]>;
   /**
    * Replaces the process of one slot. Throws HeapwardenError SUPERVISOR_UNREACHABLE, SUPERVISOR_REFUSED or
-   * UNKNOWN_WORKER; NOT_READY where the new process did not come up beside the old one, which then still runs.
+   * UNKNOWN_WORKER; NOT_READY where the new process did not come up beside the old one, which then still runs;
+   * SUPERVISOR_CLOSED where this was closed before that.
    */
   restart(worker: string, options: RestartOptions): Promise<RestartReport>;
   /** How a worker's process has last ended; null where none has, as far as is known. As of the last `slots()`. */

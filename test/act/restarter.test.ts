@@ -604,6 +604,19 @@ t.test('what can become of it', async (t) => {
     t.match(await world.outcomeOf(await restarter.ask(manual)), { result: 'recovered' });
   });
 
+  t.test('what runs its app is changed in the config, or taken out of it, in the middle', async (t) => {
+    const cases = [[true, 'what runs it has changed in the config'], [false, 'its app is no longer configured']] as const;
+    for (const [isLeft, why] of cases) {
+      const { world, restarter } = await leaking(t);
+      world.onRestart = async () => {
+        if (!isLeft) world.apps = [];
+        throw new HeapwardenError('SUPERVISOR_CLOSED', 'shop/0 is stopped, and not started again');
+      };
+      const outcome = await world.outcomeOf(await restarter.ask(askOf()));
+      t.match(outcome, { result: 'cancelled', sentence: `shop/0: nothing was done, for ${why}` });
+    }
+  });
+
   t.test('its app is taken out of the config while it waits', async (t) => {
     const { world, restarter } = await leaking(t);
     world.put({ ...LEAKING, worker: '1' });
