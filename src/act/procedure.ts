@@ -70,12 +70,15 @@ export class Procedure {
     await underAny(signals, (signal) => clock.sleep(random() * jitterMs, signal));
   }
 
-  /** Its turn has come. `onBegin` is called before anything is touched: from then on it is not to be cancelled. */
-  async carryOut(incident: Incident, signals: Signals, onBegin: () => void): Promise<Found> {
+  /**
+   * Its turn has come. `isForced`: by a person, who may have come after it was decided. `onBegin` is called before
+   * anything is touched: from then on it is not to be cancelled.
+   */
+  async carryOut(incident: Incident, isForced: boolean, signals: Signals, onBegin: () => void): Promise<Found> {
     const app = this.#parts.app(incident.app);
     const supervisor = this.#parts.supervisors.get(incident.app);
     if (!app || !supervisor) return { needless: `for ${NOT_CONFIGURED}` };
-    const needless = await this.#needlessByNow(incident, app, signals);
+    const needless = await this.#needlessByNow(incident, isForced, app, signals);
     if (needless !== null) return { needless, interrupted: needless === STOPPED };
     onBegin();
     return this.#replace(incident, app, supervisor, signals.closing);
@@ -94,7 +97,7 @@ export class Procedure {
     const patienceMs = Math.max(app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS, agentMs);
     const upAt = await this.#comesUp(incident, app, null, patienceMs, closing);
     const isFrozen = upAt === null && (await this.#isFrozenStill(incident, closing)) && limitOf(app, 'freeze', 'restart') !== null;
-    if (!isFrozen || this.#forbiddenByNow(incident, app) !== null) return { ready: upAt !== null, interrupted: true };
+    if (!isFrozen || this.#forbiddenByNow(incident, incident.force, app) !== null) return { ready: upAt !== null, interrupted: true };
     return { ...(await this.#replace(incident, app, supervisor, closing)), interrupted: true };
   }
 
@@ -137,26 +140,31 @@ export class Procedure {
   }
 
   /** It may have waited: why nothing is to be done any more; null where it still is. */
-  async #needlessByNow(incident: Incident, app: AppConfig, { cancelled, closing }: Signals): Promise<string | null> {
+  async #needlessByNow(
+    incident: Incident,
+    isForced: boolean,
+    app: AppConfig,
+    { cancelled, closing }: Signals,
+  ): Promise<string | null> {
     const { observer } = this.#parts;
     if (cancelled.aborted) return String(cancelled.reason);
     const worker = await observer.remeasure(incident.app, incident.worker);
     if (cancelled.aborted) return String(cancelled.reason);
     if (closing.aborted) return STOPPED;
     if (!worker) return NO_WORKER;
-    if (incident.force) return this.#forbiddenByNow(incident, app);
+    if (isForced) return this.#forbiddenByNow(incident, isForced, app);
     const { reading } = worker;
     if (reading && !sameProcess(reading.root, incident.before)) return REPLACED;
     // Somebody may have stopped it: only a person starts what does not run.
     const isGone = !reading && !stateOf(observer.workers, incident)?.reading; // not a look that failed
     if (isGone && incident.before && !isByPerson({ ...incident, reason: incident.asked })) return 'for its process has ended';
-    return (reading && notBreaching(incident.asked, app, worker)) ?? this.#forbiddenByNow(incident, app);
+    return (reading && notBreaching(incident.asked, app, worker)) ?? this.#forbiddenByNow(incident, isForced, app);
   }
 
   /** What forbids it that may have come since it was decided; null where nothing does. */
-  #forbiddenByNow(incident: Incident, app: AppConfig): string | null {
+  #forbiddenByNow(incident: Incident, isForced: boolean, app: AppConfig): string | null {
     if (app.dry_run) return 'for dry_run was set meanwhile';
-    if (incident.force) return null;
+    if (isForced) return null;
     const { history, clock } = this.#parts;
     const nowMs = clock.now();
     if (isPaused(history.stateOf(app.name).pause, nowMs)) return 'for the app was paused meanwhile';

@@ -189,7 +189,7 @@ export class Restarter {
     const noLonger = () => void this.#waiting.delete(workerKey(incident.app, incident.worker));
     try {
       const signals = { cancelled: cancel.signal, closing: this.#closing.signal };
-      await this.#finish(incident, await this.#procedure.carryOut({ ...incident, force: isForced }, signals, noLonger));
+      await this.#finish(incident, await this.#procedure.carryOut(incident, isForced, signals, noLonger));
     } finally {
       noLonger();
     }
