@@ -191,7 +191,8 @@ export class LinuxProcesses implements ProcessSource {
   }
 
   async #all(wanted: (stat: ProcStat) => boolean): Promise<Map<number, ProcessFacts>> {
-    const [pids, units, bootMs] = await Promise.all([this.#pids(), this.#readUnits(), this.#readBoot()]);
+    const pids = await this.#pids(); // first: short of descriptors, it makes room for the others
+    const [units, bootMs] = await Promise.all([this.#readUnits(), this.#readBoot()]);
     const all = new Map<number, ProcessFacts>();
     const slices = new Slices();
     for (const pid of pids) {

@@ -1,10 +1,12 @@
 // Looks at itself with few descriptors, with none left but its own, with none at all, and again with some: prints how
-// many it keeps, what became of `identify` and `snapshot`, and whether its descriptors are counted with none left.
+// many it keeps, what became of `snapshot` and `identify`, and whether its descriptors are counted with none left. The
+// clock is set meanwhile, for which a snapshot reads one file more.
 import { closeSync, openSync } from 'node:fs';
 import { LinuxProcesses } from '../../src/observe/linux.js';
 import { openFiles } from '../open-files.js';
 
-const processes = new LinuxProcesses();
+let aheadMs = 0;
+const processes = new LinuxProcesses(() => Date.now() + aheadMs);
 await processes.snapshot();
 const kept = openFiles().filter((name) => /^\/proc\/\d+\/stat$/.test(name));
 const open: number[] = [];
@@ -16,8 +18,9 @@ const starve = (): void => {
   }
 };
 const codeOf = (look: Promise<unknown>) => look.then(() => 'no-error', (error: NodeJS.ErrnoException) => error.code);
-const look = async () => [await codeOf(processes.identify(process.pid)), await codeOf(processes.snapshot())];
+const look = async () => [await codeOf(processes.snapshot()), await codeOf(processes.identify(process.pid))];
 starve();
+aheadMs = 10_000;
 const givingWay = await look();
 processes.close();
 starve();
