@@ -46,11 +46,10 @@ export function othersUp(
 ): Others {
   const isUp = (other: WorkerState): boolean => {
     if (counts(other.worker)) return true;
+    if (other.reading === null) return false;
     const unready = cameUpUnready(other, history);
     // By ages: the time of day may have been put back since.
-    const outcomeAge = history.sinceLastRestart(other.app, other.worker) ?? 0;
-    const isPast = unready !== null && history.age(unready) >= restart.cooldown && outcomeAge >= waitedMs;
-    return other.reading !== null && (unready === null || isPast);
+    return unready === null || (history.age(unready) >= restart.cooldown && history.sinceOutcome(unready) >= waitedMs);
   };
   const others = [...observer.workers.values()].filter((other) => other.app === name && other.worker !== worker);
   return { count: others.length, up: others.filter(isUp).length };

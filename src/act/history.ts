@@ -103,13 +103,18 @@ export class History {
     return this.#index().byWorker.get(workerKey(app, worker)) ?? [];
   }
 
-  /**
-   * Milliseconds since the worker's last restart had its outcome, or since it was decided where it has none; null where
-   * there was none. Between the two it may have waited for long.
-   */
+  /** As `sinceOutcome`, of the worker's last restart; null where there was none. */
   sinceLastRestart(app: string, worker: string): number | null {
     const last = this.lastRestart(app, worker);
-    return last && Math.max(0, this.age(last) - (last.outcome ? tookMsOf(last, last.outcome) : 0));
+    return last && this.sinceOutcome(last);
+  }
+
+  /**
+   * Milliseconds since a restart had its outcome, or since it was decided where it has none. Between the two it may have
+   * waited for long.
+   */
+  sinceOutcome(restart: Incident): number {
+    return Math.max(0, this.age(restart) - (restart.outcome ? tookMsOf(restart, restart.outcome) : 0));
   }
 
   /** Milliseconds since it was decided. */

@@ -97,7 +97,7 @@ export class Procedure {
     const patienceMs = Math.max(app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS, agentMs);
     const upAt = await this.#comesUp(incident, app, null, patienceMs, closing);
     const isFrozen = upAt === null && (await this.#isFrozenStill(incident, closing)) && limitOf(app, 'freeze', 'restart') !== null;
-    if (!isFrozen || this.#forbiddenByNow(incident, incident.force, app) !== null) return { ready: upAt !== null, interrupted: true };
+    if (!isFrozen || this.#forbiddenByNow(incident, app) !== null) return { ready: upAt !== null, interrupted: true };
     return { ...(await this.#replace(incident, app, supervisor, closing)), interrupted: true };
   }
 
@@ -152,17 +152,17 @@ export class Procedure {
     if (cancelled.aborted) return String(cancelled.reason);
     if (closing.aborted) return STOPPED;
     if (!worker) return NO_WORKER;
-    if (isForced) return this.#forbiddenByNow(incident, isForced, app);
+    if (isForced) return this.#forbiddenByNow(incident, app, isForced);
     const { reading } = worker;
     if (reading && !sameProcess(reading.root, incident.before)) return REPLACED;
     // Somebody may have stopped it: only a person starts what does not run.
     const isGone = !reading && !stateOf(observer.workers, incident)?.reading; // not a look that failed
     if (isGone && incident.before && !isByPerson({ ...incident, reason: incident.asked })) return 'for its process has ended';
-    return (reading && notBreaching(incident.asked, app, worker)) ?? this.#forbiddenByNow(incident, isForced, app);
+    return (reading && notBreaching(incident.asked, app, worker)) ?? this.#forbiddenByNow(incident, app, isForced);
   }
 
   /** What forbids it that may have come since it was decided; null where nothing does. */
-  #forbiddenByNow(incident: Incident, isForced: boolean, app: AppConfig): string | null {
+  #forbiddenByNow(incident: Incident, app: AppConfig, isForced = incident.force): string | null {
     if (app.dry_run) return 'for dry_run was set meanwhile';
     if (isForced) return null;
     const { history, clock } = this.#parts;

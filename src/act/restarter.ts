@@ -82,7 +82,8 @@ export class Restarter {
 
   /** The alert is over: cancels what waits because of it. Returns the incidents that it cancels. */
   cancel(resolved: AlertRef): string[] {
-    const over = [...this.#waiting.values()].filter(({ incident, isForced }) => !isForced && endsWith(incident.alert, resolved));
+    const isOver = ({ incident, isForced }: Waiting) => !isForced && endsWith(incident.alert, resolved);
+    const over = [...this.#waiting.values()].filter(isOver);
     for (const { cancel } of over) cancel.abort('for its alert was resolved while it waited');
     return over.map(({ incident }) => incident.id);
   }

@@ -5,8 +5,7 @@ import { mock } from 'node:test';
 import t, { type Test } from 'tap';
 import type { AgentSource } from '../../src/agent/connection.cjs';
 import { Link } from '../../src/agent/link.cjs';
-import { waitFor } from '../integration/wait.js';
-import { shortFolder } from './support.js';
+import { shortFolder, until } from './support.js';
 
 const SOURCE: AgentSource = {
   hello: () => ({}) as never,
@@ -21,10 +20,9 @@ const SOURCE: AgentSource = {
 class Warden {
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
+  readonly path: string;
   welcomes = 0;
   heard = '';
-
-  readonly path: string;
 
   private constructor(server: Server, path: string) {
     this.#server = server;
@@ -59,14 +57,14 @@ function linked(t: Test, forsakenMs: number): { path: string; profiled: boolean[
 t.test('without a warden for long, allocations are not sampled any more', async (t) => {
   const { path, profiled } = linked(t, 500);
   const first = await Warden.listen(path);
-  await waitFor('the first welcome', async () => first.welcomes > 0);
+  await until('the first welcome', () => first.welcomes > 0);
   t.strictSame(profiled, []);
   await first.close();
-  await waitFor('the profiler to be stopped', async () => profiled.length > 0);
+  await until('the profiler to be stopped', () => profiled.length > 0);
   const second = await Warden.listen(path);
-  await waitFor('the second welcome', async () => second.welcomes > 0);
+  await until('the second welcome', () => second.welcomes > 0);
   await second.close();
-  await waitFor('the profiler to be stopped again', async () => profiled.length > 1);
+  await until('the profiler to be stopped again', () => profiled.length > 1);
   t.strictSame(profiled, [false, false], 'once for each that has gone');
 });
 
@@ -74,7 +72,7 @@ t.test('a warden that is restarted finds them sampled still', async (t) => {
   const { path, profiled } = linked(t, 60_000);
   for (let life = 0; life < 3; life++) {
     const warden = await Warden.listen(path);
-    await waitFor('a welcome', async () => warden.welcomes > 0);
+    await until('a welcome', () => warden.welcomes > 0);
     await warden.close();
   }
   t.strictSame(profiled, []);
@@ -95,6 +93,6 @@ t.test('what an app puts in the place of timers and connections is not used', as
     Socket.prototype.connect = connect;
   });
   new Link(SOURCE, () => [warden.path]).open();
-  await waitFor('a heartbeat', () => warden.heard.includes('"beat"'));
+  await until('a heartbeat', () => warden.heard.includes('"beat"'));
   t.equal(traced, 0);
 });

@@ -101,8 +101,8 @@ export class Witness {
     if (!known || !sameProcess(known.process, reading.root) || known.agentPid !== agent.pid) {
       if (known && sameProcess(known.process, reading.root)) this.#leave(known);
       const never = { profiledSince: null, belowSince: null, told: null, asking: false, isLeft: false };
-      const of = { process: reading.root, agentPid: agent.pid, connectedAt: agent.connectedAt };
-      known = { ...of, baseline: now, isEarly: true, last: now, ...never };
+      const who = { process: reading.root, agentPid: agent.pid, connectedAt: agent.connectedAt };
+      known = { ...who, baseline: now, isEarly: true, last: now, ...never };
       this.#known.set(key, known);
     }
     if (known.connectedAt !== agent.connectedAt) {
