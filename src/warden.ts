@@ -283,10 +283,9 @@ export class Warden implements WardenPort {
    */
   #workers(): WorkerState[] {
     const { observer, hub } = this.#parts;
-    return [...observer.workers.values()].map((worker) => ({
-      ...worker,
-      agent: worker.agent && hub.report(worker.agent.pid),
-    }));
+    return [...observer.workers.values()].map((worker) =>
+      worker.agent ? { ...worker, agent: hub.report(worker.agent.pid) } : worker,
+    );
   }
 
   #view(): View {

@@ -3,6 +3,7 @@ import type { AppConfig } from '../config/schema.js';
 import { causeOfDeath, mayBeKilled, type Cause, type DeathReason } from '../decide/death.js';
 import { messageOf } from '../errors.js';
 import type { Log } from '../log.js';
+import { sameProcess } from '../observe/identity.js';
 import type { OomKills } from '../observe/oom-kills.js';
 import { workerKey, type Workers, type WorkerState } from '../observe/tracker.js';
 import type { Death as ToldDeath, Ending, Supervisor } from '../supervisors/contract.js';
@@ -29,11 +30,18 @@ export interface DeathsParts {
 /** In its last moments a process may still be there without its agent, and its end may be told one look late. */
 const LOOKS = 3;
 
+interface Seen {
+  state: WorkerState;
+  /** Which look it was. */
+  look: number;
+}
+
 /** Puts on record which processes died for want of memory. Their supervisor starts them again; nothing is done here. */
 export class Deaths {
   readonly #parts: DeathsParts;
-  /** How each worker looked lately, newest first. */
-  readonly #known = new Map<string, WorkerState[]>();
+  /** How each worker's processes looked lately, newest first, without those looks of which a newer one tells as much. */
+  readonly #known = new Map<string, Seen[]>();
+  #looks = 0;
   /** By worker, when the last death was that its supervisor told. */
   readonly #heard = new Map<string, number>();
   /** By app, what tells of it, and the time of day of the first look at that; milliseconds since 1970. */
@@ -58,8 +66,15 @@ export class Deaths {
       if (death) await this.#hear(config, worker, death);
     }
     for (const key of this.#known.keys()) if (!workers.has(key)) this.#known.delete(key);
-    for (const [key, worker] of workers) this.#known.set(key, [worker, ...(this.#known.get(key) ?? [])].slice(0, LOOKS));
+    this.#looks += 1;
+    for (const [key, worker] of workers) this.#remember(key, worker);
     await this.#parts.kills.look([...workers.values()].flatMap(({ reading }) => reading?.root.pid ?? []));
+  }
+
+  #remember(key: string, state: WorkerState): void {
+    const look = this.#looks;
+    const kept = this.#known.get(key)?.filter((seen) => look - seen.look < LOOKS && !tellsAsMuch(state, seen.state)) ?? [];
+    this.#known.set(key, state.reading ? [{ state, look }, ...kept] : kept);
   }
 
   /** With another supervisor, the app may be another container or unit: of what that was before, nothing is known. */
@@ -67,7 +82,7 @@ export class Deaths {
     const by = this.#parts.supervisors.get(app);
     if (!by || this.#watched.get(app)?.by === by) return;
     this.#watched.set(app, { by, sinceMs: this.#parts.clock.now() });
-    for (const [key, [state]] of this.#known) if (state?.app === app) this.#known.delete(key);
+    for (const [key, [seen]] of this.#known) if (seen?.state.app === app) this.#known.delete(key);
   }
 
   /** What a supervisor has found out by itself, once; of what had died before this warden watched the app, nothing. */
@@ -76,20 +91,24 @@ export class Deaths {
     if (this.#heard.get(key) === death.atMs) return;
     this.#heard.set(key, death.atMs);
     if (death.cause === 'other') return;
-    const alive = (this.#known.get(key) ?? []).filter(({ reading }) => reading && reading.startedAtMs < death.atMs);
+    const alive = this.#seen(key).filter(({ reading }) => reading && reading.startedAtMs < death.atMs);
     if (alive.length === 0 && death.atMs < this.#watched.get(app.name)!.sinceMs) return;
     const state = lastOf(alive);
     await this.#record(app, { worker, atMs: death.atMs, words: '' }, { reason: death.cause, evidence: death.detail }, state);
   }
 
   async #examine(app: AppConfig, ending: Ending): Promise<void> {
-    const known = this.#known.get(workerKey(app.name, ending.worker)) ?? [];
-    const alive = known.filter(({ reading }) => reading?.root.pid === ending.pid);
+    const alive = this.#seen(workerKey(app.name, ending.worker)).filter(({ reading }) => reading?.root.pid === ending.pid);
     const state = lastOf(alive);
     const tree = [ending.pid, ...(state?.reading?.tree ?? []).map(({ pid }) => pid)];
     const kill = mayBeKilled(ending) ? await this.#parts.kills.of(tree) : null;
     const cause = causeOfDeath(ending, kill);
     if (cause) await this.#record(app, ending, cause, state);
+  }
+
+  /** Newest first. */
+  #seen(key: string): WorkerState[] {
+    return this.#known.get(key)?.map(({ state }) => state) ?? [];
   }
 
   async #record(app: AppConfig, ending: Pick<Ending, 'worker' | 'atMs' | 'words'>, cause: Cause, state: WorkerState | null): Promise<void> {
@@ -109,6 +128,11 @@ export class Deaths {
     log.error(sentence, { app: app.name, worker, action: 'death', reason, incident: id, evidence });
     await journal.record(death).catch((error: unknown) => log.error(messageOf(error)));
   }
+}
+
+/** Of a thousand workers, what is kept from look to look is what garbage collections take their time for. */
+function tellsAsMuch(now: WorkerState, before: WorkerState): boolean {
+  return sameProcess(now.reading?.root, before.reading?.root) && Boolean(now.agent?.stats || !before.agent?.stats);
 }
 
 /** With its agent's word where one has it. `states`: newest first. */

@@ -20,7 +20,7 @@ export interface Breach {
   since: number;
 }
 
-/** What one worker's process has held, by resource. A new process starts with nothing. */
+/** What one worker's process holds, by resource. A new process starts with nothing; who holds nothing has no entry. */
 interface Held {
   pid: number;
   start: number;
@@ -45,31 +45,33 @@ export function guard(before: GuardState, workers: Workers, apps: readonly AppCo
     if (!app || !worker.reading || worker.supervisor === 'none') continue;
     const key = workerKey(worker.app, worker.worker);
     const held = judge(worker, app, before.get(key), now, verdict);
-    verdict.state.set(key, held);
+    if (held) verdict.state.set(key, held);
   }
   return verdict;
 }
 
-function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, now: number, verdict: Verdict): Held {
+function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, now: number, verdict: Verdict): Held | null {
   const { pid, start } = worker.reading!.root;
   const same = last?.pid === pid && last.start === start ? last : undefined;
-  const held: Held = { pid, start, since: {}, level: {} };
+  let held: Held | null = null;
   for (const resource of RESOURCES) {
     if (!app.limits[resource]) continue;
     const value = measure(worker, resource, app.memory);
     if (value === null) {
-      if (worker.agent && same) carryOver(same, held, resource);
+      if (worker.agent && same?.since[resource]) carryOver(same, (held ??= { pid, start, since: {}, level: {} }), resource);
       continue;
     }
     const reached = levelsReached(app, resource, value);
-    const since = Object.fromEntries(reached.map((level) => [level, same?.since[resource]?.[level] ?? now]));
-    const long = reached.filter((level) => now - since[level]! >= holdOf(app, resource));
-    const to = long.at(-1) ?? null;
     const from = same?.level[resource] ?? null;
-    held.since[resource] = since;
-    if (to) held.level[resource] = to;
+    if (reached.length === 0 && from === null) continue; // as most
+    const since = Object.fromEntries(reached.map((level) => [level, same?.since[resource]?.[level] ?? now]));
+    const to = reached.findLast((level) => now - since[level]! >= holdOf(app, resource)) ?? null;
     if (to !== from) verdict.changes.push({ worker, resource, from, to, value });
     if (to === 'restart') verdict.breaches.push({ worker, resource, value, since: since.restart! });
+    if (reached.length === 0) continue;
+    held ??= { pid, start, since: {}, level: {} };
+    held.since[resource] = since;
+    if (to) held.level[resource] = to;
   }
   return held;
 }

@@ -51,7 +51,7 @@ export class DayRing {
    * Milliseconds that the mean of the slice written to last is of. Not kept for others, nor saved: where one of them is
    * written to again, what is measured then takes the place of what it had.
    */
-  #meanOf = { slice: -1, ms: 0 };
+  readonly #meanOf = { slice: -1, ms: 0 };
 
   constructor(shape: RingShape, cells = new Float32Array(shape.slices * WIDTH).fill(NaN), newest = -1) {
     this.shape = shape;
@@ -91,7 +91,8 @@ export class DayRing {
   #weigh(slice: number, nowMs: number, { gc_share, spanMs }: DaySample): number {
     const before = this.#meanOf.slice === slice ? this.#meanOf.ms : 0;
     const own = Number.isNaN(gc_share) ? 0 : Math.min(spanMs, nowMs - slice * this.shape.sliceMs);
-    this.#meanOf = { slice, ms: before + own };
+    this.#meanOf.slice = slice;
+    this.#meanOf.ms = before + own;
     return before === 0 ? 1 : own / (before + own);
   }
 
@@ -123,12 +124,16 @@ interface GcMark {
   at: number;
 }
 
+const NO_GC = { gc_share: NaN, spanMs: 0 } as const;
+
 /** What a worker's rings are kept under. */
 export interface DayPage {
   app: string;
   worker: string;
   hour: DayRing;
   day: DayRing;
+  /** The last round in which the worker ran; 0 where it has not since it was read from disk. */
+  round: number;
 }
 
 /** As much is kept: 1000 workers, 22 MB. Those that have been seen last; of more than that at once, those that came first. */
@@ -138,14 +143,16 @@ export const MOST_PAGES = 1000;
 export class DayBook {
   readonly #pages = new Map<string, DayPage>();
   readonly #gc = new Map<string, GcMark>();
+  #rounds = 0;
 
   /** `kept`: what an earlier warden has saved. */
   constructor(kept: readonly { app: string; worker: string; day: DayRing }[] = []) {
-    for (const { app, worker, day } of kept) this.#open({ app, worker, hour: new DayRing(HOUR_RING), day });
+    for (const { app, worker, day } of kept.slice(-MOST_PAGES)) this.#open(app, worker, day);
   }
 
+  /** Those that have been seen last come last. */
   get pages(): readonly DayPage[] {
-    return [...this.#pages.values()];
+    return [...this.#pages.values()].toSorted((a, b) => a.round - b.round);
   }
 
   of(app: string, worker: string): DayPage | null {
@@ -155,16 +162,15 @@ export class DayBook {
   /** `residentOf`: what the worker's limits mean by its memory. Whether there is something new that is worth being saved. */
   add(workers: Workers, residentOf: (worker: WorkerState) => number): boolean {
     let isNew = false;
-    // Oldest first. Not those that are still there: with more workers than pages, each would drop another's in every round.
-    const gone = [...this.#pages.keys()].filter((key) => !workers.get(key)?.reading).values();
+    this.#rounds += 1;
+    const gone = this.#gone(workers);
     for (const [key, worker] of workers) {
       const { app, worker: slot, observedAtMs } = worker;
       if (!worker.reading) continue;
       const known = this.#pages.get(key);
-      if (!known && !this.#makeRoom(gone)) continue;
-      const page = known ?? { app, worker: slot, hour: new DayRing(HOUR_RING), day: new DayRing(DAY_RING) };
-      this.#pages.delete(key);
-      this.#open(page);
+      if (!known && this.#pages.size >= MOST_PAGES && !this.#drop(gone.next().value)) continue;
+      const page = known ?? this.#open(app, slot);
+      page.round = this.#rounds;
       const sample = this.#sampleOf(key, worker, residentOf(worker));
       page.hour.add(observedAtMs, sample);
       isNew = page.day.add(observedAtMs, sample) || isNew;
@@ -173,16 +179,19 @@ export class DayBook {
     return isNew;
   }
 
-  /** False where there is none to be had from these. */
-  #makeRoom(gone: Iterator<string>): boolean {
-    if (this.#pages.size < MOST_PAGES) return true;
-    const { value, done } = gone.next();
-    return !done && this.#pages.delete(value);
+  /** Oldest first. Not those that are still there: with more workers than pages, each would drop another's in every round. */
+  *#gone(workers: Workers): Generator<DayPage, void> {
+    yield* this.pages.filter(({ app, worker }) => !workers.get(workerKey(app, worker))?.reading);
   }
 
-  #open(page: DayPage): void {
-    this.#pages.set(workerKey(page.app, page.worker), page);
-    if (this.#pages.size > MOST_PAGES) this.#pages.delete(this.#pages.keys().next().value!);
+  #drop(page: DayPage | void): boolean {
+    return page !== undefined && this.#pages.delete(workerKey(page.app, page.worker));
+  }
+
+  #open(app: string, worker: string, day = new DayRing(DAY_RING)): DayPage {
+    const page = { app, worker, hour: new DayRing(HOUR_RING), day, round: 0 };
+    this.#pages.set(workerKey(app, worker), page);
+    return page;
   }
 
   #sampleOf(key: string, worker: WorkerState, resident: number): DaySample {
@@ -198,15 +207,14 @@ export class DayBook {
 
   /** From one telling of the agent to the next: a round in which it told nothing new has measured nothing. */
   #gcSince(key: string, { reading, agent, gc }: WorkerState): Pick<DaySample, 'gc_share' | 'spanMs'> {
-    const nothing = { gc_share: NaN, spanMs: 0 };
-    if (!agent?.stats || agent.statsAt === null || !gc) return nothing;
+    if (!agent?.stats || agent.statsAt === null || !gc) return NO_GC;
     const now = { process: reading!.root, seconds: gcSeconds(gc), at: agent.statsAt };
     const before = this.#gc.get(key);
     const isKnown = before !== undefined && sameProcess(before.process, now.process);
     // The later of two that speak for the worker in turns may have told it earlier.
-    if (isKnown && now.at <= before.at) return nothing;
+    if (isKnown && now.at <= before.at) return NO_GC;
     this.#gc.set(key, now);
-    if (!isKnown) return nothing;
+    if (!isKnown) return NO_GC;
     const spanMs = now.at - before.at;
     return { gc_share: Math.max(0, now.seconds - before.seconds) / (spanMs / 1000), spanMs };
   }

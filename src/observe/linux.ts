@@ -148,7 +148,7 @@ export class LinuxProcesses implements ProcessSource {
   }
 
   async startedWith(variable: string): Promise<ProcessId[]> {
-    const pids = await this.#pids();
+    const pids = [...(await this.#pids())];
     const found: ProcessId[] = [];
     for (let at = 0; at < pids.length; at += READS_AT_ONCE) {
       const some = await Promise.all(
@@ -200,7 +200,7 @@ export class LinuxProcesses implements ProcessSource {
       if (stat && wanted(stat)) all.set(pid, factsOf(stat, units, bootMs));
       if (slices.isOver()) await slices.next();
     }
-    this.#files.keepOnly(new Set(pids));
+    this.#files.keepOnly(pids);
     return all;
   }
 
@@ -211,9 +211,11 @@ export class LinuxProcesses implements ProcessSource {
     return stat && DEAD.has(stat.state) ? null : stat;
   }
 
-  async #pids(): Promise<number[]> {
+  async #pids(): Promise<ReadonlySet<number>> {
     try {
-      return (await readdir('/proc')).map(Number).filter((pid) => pid > 0);
+      const pids = new Set<number>();
+      for (const name of await readdir('/proc')) if (Number(name) > 0) pids.add(Number(name));
+      return pids;
     } catch (error) {
       if (this.#files.giveWay(error)) return this.#pids();
       throw error;

@@ -54,6 +54,8 @@ export class Observer {
   readonly #failures = new Map<string, Set<string>>();
   readonly #parts: ObserverParts;
   readonly #slots = new Map<string, Slot[]>();
+  /** Apps whose supervisor did not answer when it was asked last. */
+  readonly #silent = new Set<string>();
   readonly #unmanaged = new UnmanagedSlots();
   /** By app, and by worker. */
   readonly #refreshes = new SharedLooks<void>();
@@ -139,6 +141,8 @@ export class Observer {
     const slots = await this.#ask(source, async () => (await this.#parts.supervisors.get(app)?.slots()) ?? []);
     const known = this.#slots.get(app) ?? [{ worker: '0', pid: null, state: 'stopped' }];
     this.#slots.set(app, slots ?? known);
+    if (slots) this.#silent.delete(app);
+    else this.#silent.add(app);
   }
 
   /** With those of which a later look knows already. */
@@ -181,7 +185,7 @@ export class Observer {
   #readingOf({ app, slot: { worker, pid, others } }: AppSlot, readings: Readings): Reading | null {
     const own = (pid !== null && readings.get(pid)) || null;
     const reading = own && (others ? joined(own, others.flatMap((other) => readings.get(other) ?? [])) : own);
-    if (this.health.get(sourceOf(app))?.success !== false) return reading;
+    if (!this.#silent.has(app)) return reading;
     // While the supervisor does not answer, the pid may have gone and come back as a stranger's.
     const known = this.workers.get(workerKey(app, worker))?.reading;
     return sameProcess(known?.root, reading?.root) ? reading : null;
@@ -234,6 +238,7 @@ export class Observer {
 
   #forget(app: string): void {
     this.#slots.delete(app);
+    this.#silent.delete(app);
     this.health.delete(sourceOf(app));
     this.#failures.delete(sourceOf(app));
   }

@@ -92,10 +92,11 @@ export class Sampler {
   async #sample(pids: readonly number[]): Promise<Map<number, Reading>> {
     const all = await this.processes.snapshot();
     const children = childrenByParent(all);
-    const trees = pids.flatMap((pid): Tree[] => {
+    const trees: Tree[] = [];
+    for (const pid of pids) {
       const root = all.get(pid);
-      return root ? [withDescendants(root, children) as unknown as Tree] : [];
-    });
+      if (root) trees.push(withDescendants(root, children) as unknown as Tree);
+    }
     const measured: ReadonlyMap<number, Usage> = this.processes.measures
       ? new Map()
       : await this.#ask(trees.flatMap(([root, ...rest]) => [root, ...rest.filter(({ usage }) => !usage)]));

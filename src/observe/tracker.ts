@@ -56,24 +56,22 @@ export const workerKey = (app: string, worker: string): string => `${app}\u0000$
 export type Workers = ReadonlyMap<string, WorkerState>;
 
 export function track(previous: Workers, observations: readonly Observation[], moment: Moment): Workers {
-  return new Map(
-    observations.map((observation) => {
-      const key = workerKey(observation.app, observation.worker);
-      const { app, worker, supervisor, state, reading } = observation;
-      const before = previous.get(key);
-      const slot = before?.slot ?? { app, worker };
-      const continued = before?.reading && sameProcess(before.reading.root, reading?.root) ? before : null;
-      const cpu = reading
-        ? countCpu(reading.tree, continued?.reading?.tree ?? [], continued?.cpu ?? NO_CPU)
-        : (before?.cpu ?? NO_CPU);
-      const agent = spokesman(observation.agents, before?.agent ?? null);
-      const gc = gcOf(agent, reading, continued);
-      const standstill = agent && moment.standstillOf(agent);
-      const [observedAtMs, observedAt] = [moment.nowMs, moment.now];
-      const known = { app, worker, slot, supervisor, state, reading, agent, cpu, gc, standstill };
-      return [key, { ...known, observedAtMs, observedAt }];
-    }),
-  );
+  const workers = new Map<string, WorkerState>();
+  const { nowMs: observedAtMs, now: observedAt } = moment;
+  for (const { app, worker, supervisor, state, reading, agents } of observations) {
+    const key = workerKey(app, worker);
+    const before = previous.get(key);
+    const slot = before?.slot ?? { app, worker };
+    const continued = before?.reading && sameProcess(before.reading.root, reading?.root) ? before : null;
+    const cpu = reading
+      ? countCpu(reading.tree, continued?.reading?.tree ?? [], continued?.cpu ?? NO_CPU)
+      : (before?.cpu ?? NO_CPU);
+    const agent = spokesman(agents, before?.agent ?? null);
+    const gc = gcOf(agent, reading, continued);
+    const standstill = agent && moment.standstillOf(agent);
+    workers.set(key, { app, worker, slot, supervisor, state, reading, agent, cpu, gc, standstill, observedAtMs, observedAt });
+  }
+  return workers;
 }
 
 /** How much larger another's heap must be: workers of one size would take turns in every round. */

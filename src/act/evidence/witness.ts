@@ -94,7 +94,7 @@ export class Witness {
 
   #remember(key: string, worker: WorkerState, { restart }: AppConfig): Known | null {
     const { reading, agent, observedAtMs } = worker;
-    const sample = sampleOf(worker);
+    const sample = agent?.stats && sampleOf(worker);
     if (!reading || !agent?.stats || !sample) return null;
     const now: Figures = { atMs: observedAtMs, rssBytes: reading.treeRssBytes, stats: agent.stats, sample };
     let known = this.#known.get(key);
