@@ -73,8 +73,12 @@ export class Deaths {
 
   #remember(key: string, state: WorkerState): void {
     const look = this.#looks;
-    const kept = this.#known.get(key)?.filter((seen) => look - seen.look < LOOKS && !tellsAsMuch(state, seen.state)) ?? [];
-    this.#known.set(key, state.reading ? [{ state, look }, ...kept] : kept);
+    const seen = this.#known.get(key) ?? [];
+    this.#known.set(key, seen);
+    while (seen.length > 0 && look - seen.at(-1)!.look >= LOOKS) seen.pop();
+    if (!state.reading) return;
+    while (seen.length > 0 && tellsAsMuch(state, seen[0]!.state)) seen.shift();
+    seen.unshift({ state, look });
   }
 
   /** With another supervisor, the app may be another container or unit: of what that was before, nothing is known. */
