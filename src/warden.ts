@@ -283,9 +283,11 @@ export class Warden implements WardenPort {
    */
   #workers(): WorkerState[] {
     const { observer, hub } = this.#parts;
-    return [...observer.workers.values()].map((worker) =>
-      worker.agent ? { ...worker, agent: hub.report(worker.agent.pid) } : worker,
-    );
+    const workers: WorkerState[] = [];
+    for (const worker of observer.workers.values()) {
+      workers.push(worker.agent ? { ...worker, agent: hub.report(worker.agent.pid) } : worker);
+    }
+    return workers;
   }
 
   #view(): View {

@@ -68,7 +68,7 @@ export class Deaths {
     for (const key of this.#known.keys()) if (!workers.has(key)) this.#known.delete(key);
     this.#looks += 1;
     for (const [key, worker] of workers) this.#remember(key, worker);
-    await this.#parts.kills.look([...workers.values()].flatMap(({ reading }) => reading?.root.pid ?? []));
+    await this.#parts.kills.look([...workers.values()].flatMap(rootPid));
   }
 
   #remember(key: string, state: WorkerState): void {
@@ -133,6 +133,8 @@ export class Deaths {
     await journal.record(death).catch((error: unknown) => log.error(messageOf(error)));
   }
 }
+
+const rootPid = ({ reading }: WorkerState): number | [] => reading?.root.pid ?? [];
 
 /** Of a thousand workers, what is kept from look to look is what garbage collections take their time for. */
 function tellsAsMuch(now: WorkerState, before: WorkerState): boolean {

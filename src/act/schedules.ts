@@ -32,8 +32,13 @@ export class Schedules {
   async *due(apps: readonly AppConfig[], workers: Workers): AsyncGenerator<Ask, void> {
     await this.#forget(apps); // before anything is followed: where this throws, what fell due is still to come
     // What does not run was stopped by somebody, or its supervisor is at work on it: a schedule starts nothing.
-    const running = [...workers.values()].filter(({ reading }) => reading);
-    const unmet = running.filter(({ app, worker }) => !this.#met.has(workerKey(app, worker)));
+    const running: WorkerState[] = [];
+    const unmet: WorkerState[] = [];
+    for (const [key, worker] of workers) {
+      if (!worker.reading) continue;
+      running.push(worker);
+      if (!this.#met.has(key)) unmet.push(worker);
+    }
     for (const app of apps) {
       const isOurs = (state: WorkerState) => state.app === app.name;
       if (app.schedule !== undefined) {

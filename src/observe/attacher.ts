@@ -58,7 +58,8 @@ export class Attacher {
   look(apps: readonly AppConfig[], workers: Workers): void {
     if (this.#running || this.#isClosed) return;
     const wanted = new Set(apps.filter(({ runtime }) => runtime === 'inspector').map(({ name }) => name));
-    const mine = [...workers.values()].filter(({ app, supervisor }) => wanted.has(app) && supervisor !== 'none');
+    const mine: WorkerState[] = [];
+    for (const worker of workers.values()) if (wanted.has(worker.app) && worker.supervisor !== 'none') mine.push(worker);
     const present = new Set(mine.flatMap(({ reading }) => reading?.tree.map(keyOf) ?? []));
     this.#known = new Map([...this.#known].filter(([key]) => present.has(key)));
     if (mine.length === 0) return;

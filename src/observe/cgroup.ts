@@ -12,7 +12,7 @@ export interface MemoryCgroup {
 
 /** Pure: of /proc/PID/cgroup. Version 1 goes first, since a hybrid system lists its empty version 2 too. */
 export function memoryCgroup(text: string, mount: string): MemoryCgroup | null {
-  const lines = text.split('\n').map((line) => /^\d+:([^:]*):(\/.*)$/.exec(line));
+  const lines = text.split('\n').map(lineOf);
   const v1 = lines.find((match) => match?.[1]?.split(',').includes('memory'));
   if (v1) {
     const ofMemory = join(mount, 'memory');
@@ -22,6 +22,8 @@ export function memoryCgroup(text: string, mount: string): MemoryCgroup | null {
   const v2 = lines.find((match) => match?.[1] === '');
   return v2 ? { version: 2, mount, folder: join(mount, v2[2]!), files: ['memory.max', 'memory.current'] } : null;
 }
+
+const lineOf = (line: string): RegExpExecArray | null => /^\d+:([^:]*):(\/.*)$/.exec(line);
 
 /** The folder and those around it, up to the mount. */
 export function cgroupFolders({ mount, folder }: MemoryCgroup): string[] {

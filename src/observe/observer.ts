@@ -36,6 +36,9 @@ interface AppSlot {
   app: string;
   slot: Slot;
 }
+interface Measured extends AppSlot {
+  reading: Reading | null;
+}
 
 /** What is asked, and what the log says when the answers begin to fail and when they come again. */
 interface Source {
@@ -79,21 +82,25 @@ export class Observer {
     await Promise.all(apps.map((app) => this.#refreshSlots(app)));
     for (const app of this.#slots.keys()) if (!supervisors.has(app)) this.#forget(app);
 
-    const slots = [...this.#slots].flatMap(([app, all]) => all.map((slot) => ({ app, slot })));
+    const slots: AppSlot[] = [];
+    for (const [app, all] of this.#slots) for (const slot of all) slots.push({ app, slot });
     const beside = [...supervisors.values()].flatMap((supervisor) => supervisor.beside?.() ?? []);
     const readings = (await this.#sample([...slots.flatMap(rootsOf), ...beside])) ?? this.#lastReadings();
-    const managed = slots.map((one) => ({ ...one, reading: this.#readingOf(one, readings) }));
-    const ours = [...managed.map(({ reading }) => reading), ...beside.map((pid) => readings.get(pid))];
-    const strangers = this.#strangers(ours.flatMap((reading) => reading?.tree ?? []), since);
+    const managed: Measured[] = [];
+    for (const { app, slot } of slots) managed.push({ app, slot, reading: this.#readingOf({ app, slot }, readings) });
+    const ours = new Set([...managed.flatMap(pidsOf), ...beside.flatMap((pid) => pidsOf({ reading: readings.get(pid) ?? null }))]);
+    const strangers = this.#strangers(ours, since);
     const theirs = (await this.#sample(strangers)) ?? this.#lastReadings();
     // Heartbeats that arrived while this round was busy are read before anyone is called frozen.
     await turn();
     await standstills.look([...managed.flatMap(pidsOf), ...strangers]);
     const unmanaged = strangers.flatMap((pid) => hub.report(pid) ?? []);
-    const observations = [
-      ...managed.flatMap((slot) => this.#observation(slot) ?? []),
-      ...this.#unmanaged.place(unmanaged, theirs, new Set(supervisors.keys())),
-    ];
+    const observations: Observation[] = [];
+    for (const slot of managed) {
+      const observation = this.#observation(slot);
+      if (observation) observations.push(observation);
+    }
+    observations.push(...this.#unmanaged.place(unmanaged, theirs, new Set(supervisors.keys())));
     const tracked = this.#track(look, observations);
     this.workers = tracked.size === observations.length ? tracked : this.#among(observations, tracked);
     for (const key of this.#lookOf.keys()) if (!this.workers.has(key)) this.#lookOf.delete(key);
@@ -192,7 +199,7 @@ export class Observer {
   }
 
   /** null where the app is not supervised any more. */
-  #observation({ app, slot: { worker, state }, reading }: AppSlot & { reading: Reading | null }): Observation | null {
+  #observation({ app, slot: { worker, state }, reading }: Measured): Observation | null {
     const supervisor = this.#parts.supervisors.get(app);
     const agents: AgentReport[] = [];
     for (const { pid } of reading?.tree ?? []) {
@@ -204,7 +211,11 @@ export class Observer {
 
   /** What a later look has seen is not undone by an earlier one that took longer. */
   #track(look: number, observations: readonly Observation[]): Workers {
-    const timely = observations.filter(({ app, worker }) => (this.#lookOf.get(workerKey(app, worker)) ?? 0) < look);
+    const timely: Observation[] = [];
+    for (const observation of observations) {
+      const { app, worker } = observation;
+      if ((this.#lookOf.get(workerKey(app, worker)) ?? 0) < look) timely.push(observation);
+    }
     const tracked = track(this.workers, timely, this.#moment());
     for (const [key, worker] of tracked) {
       this.#lookOf.set(key, look);
@@ -230,8 +241,7 @@ export class Observer {
    * Pids of agents outside all supervised processes. Not yet of those that have connected since: their processes may
    * be younger than the supervisors' answers.
    */
-  #strangers(supervised: readonly ProcessId[], since: number): number[] {
-    const ours = new Set(supervised.map(({ pid }) => pid));
+  #strangers(ours: ReadonlySet<number>, since: number): number[] {
     const reports = this.#parts.hub.reports();
     return reports.filter(({ pid, connectedAt }) => !ours.has(pid) && connectedAt <= since).map(({ pid }) => pid);
   }
@@ -246,6 +256,8 @@ export class Observer {
 
 const rootsOf = ({ slot: { pid, others = [] } }: AppSlot): number[] => (pid === null ? [] : [pid, ...others]);
 
-const pidsOf = ({ reading }: { reading: Reading | null }): number[] => reading?.tree.map(({ pid }) => pid) ?? [];
+const pidsOf = ({ reading }: Pick<Measured, 'reading'>): number[] => reading?.tree.map(pidOf) ?? [];
+
+const pidOf = ({ pid }: ProcessId): number => pid;
 
 const sourceOf = (app: string): string => `supervisor/${app}`;

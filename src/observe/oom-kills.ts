@@ -65,7 +65,10 @@ export class OomKills {
     await Promise.all(toAsk.map(async (pid) => counters.set(pid, await this.#counterOf(pid, files))));
     this.#countersBefore = this.#counters;
     this.#counters = counters;
-    const paths = new Set([...this.#countersBefore.values(), ...this.#counters.values()].flatMap((counter) => counter?.path ?? []));
+    const paths = new Set<string>();
+    for (const counters of [this.#countersBefore, this.#counters]) {
+      for (const counter of counters.values()) if (counter) paths.add(counter.path);
+    }
     const counts = await Promise.all([...paths].map(async (path) => [path, await readCount(path)] as const));
     const withBefore = (path: string, now: number) => ({ before: this.#counts.get(path)?.now ?? now, now });
     this.#counts = new Map(counts.flatMap(([path, now]) => (now === null ? [] : [[path, withBefore(path, now)]])));

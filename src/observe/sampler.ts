@@ -115,11 +115,12 @@ export class Sampler {
 
   /** Without those that ended between the two looks, which shows in no figures or in 0 bytes. */
   async #stillAlive(trees: readonly Tree[], measured: ReadonlyMap<number, Usage>): Promise<Tree[]> {
-    const isSure = ([root]: Tree) => Boolean((measured.get(root.pid) ?? root.usage)?.rssBytes);
-    if (trees.every(isSure)) return [...trees];
+    const unsure = new Set<Tree>();
+    for (const tree of trees) if (!(measured.get(tree[0].pid) ?? tree[0].usage)?.rssBytes) unsure.add(tree);
+    if (unsure.size === 0) return [...trees];
     // A very small process has 0 bytes too, by the kernel's rough counters.
     const now = await this.processes.snapshot();
-    return trees.filter((tree) => isSure(tree) || sameProcess(now.get(tree[0].pid), tree[0]));
+    return trees.filter((tree) => !unsure.has(tree) || sameProcess(now.get(tree[0].pid), tree[0]));
   }
 
   #reading([root, ...descendants]: Tree, measured: ReadonlyMap<number, Usage>, openFds: number | null): Reading {

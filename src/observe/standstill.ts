@@ -68,8 +68,11 @@ export class Standstills {
     const { hub, clock, readSigns } = this.#parts;
     for (const pid of this.#silences.keys()) if (!hub.report(pid)) this.#silences.delete(pid);
     const now = clock.monotonic();
-    const reports = pids.flatMap((pid) => hub.report(pid) ?? []);
-    const silent = reports.filter(({ heartbeatAt }) => now - heartbeatAt >= SILENT_MS);
+    const silent: AgentReport[] = [];
+    for (const pid of pids) {
+      const report = hub.report(pid);
+      if (report && now - report.heartbeatAt >= SILENT_MS) silent.push(report);
+    }
     await Promise.all(
       silent.map(async ({ pid, heartbeatAt, inspectorPort }) => {
         const signs = await readSigns(pid, inspectorPort);

@@ -6,16 +6,28 @@ import { MOST_FRUITLESS, isInWindow, isPaused } from '../decide/gates.js';
 export const BLOCKS = ['paused', 'outside_window', 'ineffective'] as const;
 export type Block = (typeof BLOCKS)[number];
 
-/** What tells it of any worker at this moment; what holds for a whole app is looked up once. */
-export function blocksAt(history: History, nowMs: number): (app: AppConfig, worker: string) => Block[] {
-  const ofApps = new Map<AppConfig, Pick<Record<Block, boolean>, 'paused' | 'outside_window'>>();
-  return (app, worker) => {
-    const ofApp = ofApps.get(app) ?? {
-      paused: isPaused(history.stateOf(app.name).pause, nowMs),
-      outside_window: !isInWindow(app, nowMs),
-    };
-    ofApps.set(app, ofApp);
-    const holds = { ...ofApp, ineffective: history.fruitless(app.name, worker).length >= MOST_FRUITLESS };
-    return BLOCKS.filter((block) => holds[block]);
-  };
+/** Tells it of any worker at this moment; what holds for a whole app is looked up once. */
+export class Blocks {
+  readonly #history: History;
+  readonly #nowMs: number;
+  readonly #ofApps = new Map<AppConfig, readonly Block[]>();
+
+  constructor(history: History, nowMs: number) {
+    this.#history = history;
+    this.#nowMs = nowMs;
+  }
+
+  of(app: AppConfig, worker: string): readonly Block[] {
+    const ofApp = this.#ofApps.get(app) ?? this.#find(app);
+    const isIneffective = this.#history.fruitless(app.name, worker).length >= MOST_FRUITLESS;
+    return isIneffective ? [...ofApp, 'ineffective'] : ofApp;
+  }
+
+  #find(app: AppConfig): readonly Block[] {
+    const blocks: Block[] = [];
+    if (isPaused(this.#history.stateOf(app.name).pause, this.#nowMs)) blocks.push('paused');
+    if (!isInWindow(app, this.#nowMs)) blocks.push('outside_window');
+    this.#ofApps.set(app, blocks);
+    return blocks;
+  }
 }

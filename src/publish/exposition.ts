@@ -20,17 +20,25 @@ export function headOf(family: Family, exposition: Exposition): string {
 /** Labels that samples share, by the text that they have become. Of one page: what they hold does not change meanwhile. */
 export type LabelTexts = Map<Labels, string>;
 
-/** The function that makes a line of each of the family's samples. */
-export function lineMaker(family: Family, exposition: Exposition, texts: LabelTexts): (sample: Sample) => string {
-  const ending = exposition === 'openmetrics' && family.type === 'counter' ? '_total' : '';
-  const own = familyName(family, exposition) + ending;
-  return ({ metricName, labels, more, value }) => {
-    const name = metricName === undefined ? own : metricName + ending;
-    const first = textOf(labels, texts);
-    const second = more === undefined ? '' : textOf(more, texts);
+/** Makes a line of each of the family's samples. */
+export class LineMaker {
+  readonly #ending: string;
+  readonly #own: string;
+  readonly #texts: LabelTexts;
+
+  constructor(family: Family, exposition: Exposition, texts: LabelTexts) {
+    this.#ending = exposition === 'openmetrics' && family.type === 'counter' ? '_total' : '';
+    this.#own = familyName(family, exposition) + this.#ending;
+    this.#texts = texts;
+  }
+
+  line({ metricName, labels, more, value }: Sample): string {
+    const name = metricName === undefined ? this.#own : metricName + this.#ending;
+    const first = textOf(labels, this.#texts);
+    const second = more === undefined ? '' : textOf(more, this.#texts);
     const all = first === '' || second === '' ? first + second : `${first},${second}`;
     return all === '' ? `${name} ${numberText(value)}\n` : `${name}{${all}} ${numberText(value)}\n`;
-  };
+  }
 }
 
 /** What stands between two families, and at the end of the page. */

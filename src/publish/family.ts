@@ -47,22 +47,29 @@ export function counter(name: string, help: string, values: Iterable<Sample>): F
   return { name, help, type: 'counter', values };
 }
 
-/** The samples that a generator makes, as often as they are asked for. */
-export function samples(make: () => Generator<Sample>): Iterable<Sample> {
-  return { [Symbol.iterator]: make };
+/**
+ * The samples that a generator makes of these, as often as they are asked for. Better one that lives as long as the
+ * program: V8 forgets the optimized code of a function whose last closure is collected, and compiles it anew.
+ */
+export function samples<From extends unknown[]>(make: (...from: From) => Generator<Sample>, ...from: From): Iterable<Sample> {
+  return { [Symbol.iterator]: () => make(...from) };
 }
 
+/** A worker's value; null or undefined where it is not known. The same holds of it as of a generator. */
+export type ValueOf<Context = undefined> = (worker: WorkerState, context: Context) => number | null | undefined;
+
 /** One sample a worker, for those whose value is known. */
-export function perWorker(
-  workers: readonly WorkerState[],
-  value: (worker: WorkerState) => number | null | undefined,
-): Iterable<Sample> {
-  return samples(function* () {
-    for (const worker of workers) {
-      const known = value(worker);
-      if (known !== null && known !== undefined) yield { labels: labelsOf(worker), value: known };
-    }
-  });
+export function perWorker(workers: readonly WorkerState[], value: ValueOf): Iterable<Sample>;
+export function perWorker<Context>(workers: readonly WorkerState[], value: ValueOf<Context>, context: Context): Iterable<Sample>;
+export function perWorker<Context>(workers: readonly WorkerState[], value: ValueOf<Context | undefined>, context?: Context): Iterable<Sample> {
+  return samples(workerSamples, workers, value as ValueOf<unknown>, context);
+}
+
+function* workerSamples(workers: readonly WorkerState[], value: ValueOf<unknown>, context: unknown): Generator<Sample> {
+  for (const worker of workers) {
+    const known = value(worker, context);
+    if (known !== null && known !== undefined) yield { labels: labelsOf(worker), value: known };
+  }
 }
 
 export const labelsOf = ({ slot }: WorkerState): Labels => slot;

@@ -1,6 +1,6 @@
 import { Registry, type RegistryContentType } from 'prom-client';
 import { Slices } from '../observe/slices.js';
-import { ENDS, SEPARATORS, headOf, lineMaker, type Exposition, type LabelTexts } from './exposition.js';
+import { ENDS, SEPARATORS, headOf, LineMaker, type Exposition, type LabelTexts } from './exposition.js';
 import { gauge, seconds, type Family } from './family.js';
 
 export interface Collector {
@@ -73,10 +73,10 @@ class Page {
       if (isTaken) throw new Error(`A metric with the name ${name} has already been registered.`);
       if (this.#names.size + names.size > 0) text += SEPARATORS[this.#exposition];
       names.add(name);
-      const lineOf = lineMaker(family, this.#exposition, this.#texts);
+      const lines = new LineMaker(family, this.#exposition, this.#texts);
       text += headOf(family, this.#exposition);
       for (const sample of family.values) {
-        text += lineOf(sample);
+        text += lines.line(sample);
         if (text.length >= PIECE) {
           pieces.push(Buffer.from(text));
           text = '';

@@ -1,4 +1,4 @@
-import type { GcHistogram, GcKind, RuntimeStats } from '../agent/protocol.cjs';
+import type { GcKind, RuntimeStats } from '../agent/protocol.cjs';
 import { GC_BUCKETS_SECONDS } from '../agent/protocol.cjs';
 import type { WorkerState } from '../observe/tracker.js';
 import {
@@ -16,15 +16,16 @@ export interface RuntimeSubject {
 /** What the agents report of the watched apps. */
 export function runtimeFamilies({ workers, config }: View): Family[] {
   const expected = new Set(config.apps.filter((app) => app.runtime !== 'none').map((app) => app.name));
-  const subjects = workers.flatMap((worker) => {
+  const subjects: RuntimeSubject[] = [];
+  for (const worker of workers) {
     const { agent, gc } = worker;
-    return agent?.stats && gc ? [{ labels: labelsOf(worker), stats: agent.stats, gc: gc.total }] : [];
-  });
+    if (agent?.stats && gc) subjects.push({ labels: labelsOf(worker), stats: agent.stats, gc: gc.total });
+  }
   return [
     gauge(
       'heapwarden_agent_up',
       '1 where the agent in the worker reports in, 0 where it is expected and silent; absent with `runtime: none`.',
-      perWorker(workers, ({ app, agent }) => (agent ? 1 : expected.has(app) ? 0 : null)),
+      perWorker(workers, agentUp, expected),
     ),
     gauge(
       'heapwarden_agent_contradicted',
@@ -34,12 +35,16 @@ export function runtimeFamilies({ workers, config }: View): Family[] {
     gauge(
       'heapwarden_nodejs_eventloop_heartbeat_timestamp_seconds',
       'The last time the event loop is known to have turned, in seconds since the Unix epoch.',
-      perWorker(workers, ({ agent }) => agent && seconds(agent.heartbeatAtMs)),
+      perWorker(workers, heartbeat),
     ),
     ...heapFamilies('heapwarden_', subjects),
     ...loopAndGcFamilies('heapwarden_', subjects),
   ];
 }
+
+const agentUp = ({ app, agent }: WorkerState, expected: ReadonlySet<string>) => (agent ? 1 : expected.has(app) ? 0 : null);
+
+const heartbeat = ({ agent }: WorkerState) => agent && seconds(agent.heartbeatAtMs);
 
 /** Both figures are of about the same moment; null where one of them is not known. */
 function contradicted({ agent, reading }: WorkerState): number | null {
@@ -52,7 +57,7 @@ type HeapFigure = 'heap_used' | 'heap_total' | 'heap_limit' | 'heap_live' | 'ext
 
 function heapFamilies(prefix: string, subjects: readonly RuntimeSubject[]): Family[] {
   const family = (name: string, key: HeapFigure, help: string) =>
-    gauge(`${prefix}nodejs_${name}`, help, each(subjects, (stats) => stats[key]));
+    gauge(`${prefix}nodejs_${name}`, help, samples(figures, subjects, key));
   return [
     family('heap_size_used_bytes', 'heap_used', "V8's used heap."),
     family('heap_size_total_bytes', 'heap_total', "V8's reserved heap."),
@@ -63,12 +68,12 @@ function heapFamilies(prefix: string, subjects: readonly RuntimeSubject[]): Fami
     gauge(
       `${prefix}nodejs_heap_space_size_used_bytes`,
       'Used heap by V8 heap space.',
-      eachOf(subjects, 'space', ({ heap_spaces }) => heap_spaces),
+      samples(figuresBy, subjects, 'space', 'heap_spaces'),
     ),
     gauge(
       `${prefix}nodejs_active_resources`,
       'Resources that keep the event loop alive, by type.',
-      eachOf(subjects, 'type', ({ active_resources }) => active_resources),
+      samples(figuresBy, subjects, 'type', 'active_resources'),
     ),
   ];
 }
@@ -82,19 +87,14 @@ export function loopAndGcFamilies(prefix: string, subjects: readonly RuntimeSubj
     gauge(
       `${prefix}nodejs_eventloop_lag_${name}_seconds`,
       `${what} event-loop delay in the last window.`,
-      each(subjects, ({ loop }) => loop && loop[`${name}_seconds`]),
+      samples(loopFigures, subjects, `${name}_seconds`),
     );
   return [
     {
       name: gcName,
       help: 'Duration of every garbage collection, by kind: major, minor, incremental or weakcb.',
       type: 'histogram',
-      values: samples(function* () {
-        const samplesOf = histogramMaker(gcName);
-        for (const { labels, gc } of subjects) {
-          for (const kind in gc) yield* samplesOf(labels, kind, gc[kind as GcKind]);
-        }
-      }),
+      values: samples(gcHistograms, subjects, gcName),
     },
     lag('mean', 'Mean'),
     lag('p50', '50th percentile of the'),
@@ -104,51 +104,46 @@ export function loopAndGcFamilies(prefix: string, subjects: readonly RuntimeSubj
     gauge(
       `${prefix}nodejs_eventloop_utilization_ratio`,
       'Share of the last window in which the event loop was busy, 0 to 1.',
-      each(subjects, ({ loop }) => loop && loop.utilization_ratio),
+      samples(loopFigures, subjects, 'utilization_ratio'),
     ),
   ];
 }
 
-function each(
-  subjects: readonly RuntimeSubject[],
-  value: (stats: RuntimeStats) => number | null,
-): Iterable<Sample> {
-  return samples(function* () {
-    for (const { labels, stats } of subjects) {
-      const known = value(stats);
-      if (known !== null) yield { labels, value: known };
-    }
-  });
+function* figures(subjects: readonly RuntimeSubject[], key: HeapFigure): Generator<Sample> {
+  for (const { labels, stats } of subjects) {
+    const value = stats[key];
+    if (value !== null) yield { labels, value };
+  }
+}
+
+function* loopFigures(subjects: readonly RuntimeSubject[], key: keyof NonNullable<RuntimeStats['loop']>): Generator<Sample> {
+  for (const { labels, stats: { loop } } of subjects) if (loop) yield { labels, value: loop[key] };
 }
 
 /** A sample for each of a subject's values, with its key as the label of this name. */
-function eachOf(
-  subjects: readonly RuntimeSubject[],
-  label: string,
-  values: (stats: RuntimeStats) => Readonly<Record<string, number>>,
-): Iterable<Sample> {
-  return samples(function* () {
-    const by = labelMaker(label);
-    for (const { labels, stats } of subjects) {
-      const of = values(stats);
-      for (const key in of) yield { labels, more: by(key), value: of[key]! };
-    }
-  });
+function* figuresBy(subjects: readonly RuntimeSubject[], label: string, key: 'heap_spaces' | 'active_resources'): Generator<Sample> {
+  const by = labelMaker(label);
+  for (const { labels, stats } of subjects) {
+    const values = stats[key];
+    for (const name in values) yield { labels, more: by(name), value: values[name]! };
+  }
 }
 
-/** What makes a histogram's samples of one subject and kind. */
-function histogramMaker(name: string): (labels: Labels, kind: string, gc: GcHistogram) => Generator<Sample> {
+function* gcHistograms(subjects: readonly RuntimeSubject[], name: string): Generator<Sample> {
   const [bucketName, sumName, countName] = [`${name}_bucket`, `${name}_sum`, `${name}_count`];
   const byKind = labelMaker('kind');
   const bounds = new Map<string, Labels[]>();
-  return function* (labels, kind, { count, sum_seconds, buckets }) {
-    const ofKind = bounds.get(kind) ?? [...GC_BUCKETS_SECONDS, '+Inf'].map((le) => ({ kind, le: String(le) }));
-    bounds.set(kind, ofKind);
-    for (const [i, more] of ofKind.entries()) {
-      const value = i < GC_BUCKETS_SECONDS.length ? (buckets[i] ?? 0) : count;
-      yield { metricName: bucketName, labels, more, value };
+  for (const { labels, gc } of subjects) {
+    for (const kind in gc) {
+      const { count, sum_seconds, buckets } = gc[kind as GcKind];
+      const ofKind = bounds.get(kind) ?? [...GC_BUCKETS_SECONDS, '+Inf'].map((le) => ({ kind, le: String(le) }));
+      bounds.set(kind, ofKind);
+      for (const [i, more] of ofKind.entries()) {
+        const value = i < GC_BUCKETS_SECONDS.length ? (buckets[i] ?? 0) : count;
+        yield { metricName: bucketName, labels, more, value };
+      }
+      yield { metricName: sumName, labels, more: byKind(kind), value: sum_seconds };
+      yield { metricName: countName, labels, more: byKind(kind), value: count };
     }
-    yield { metricName: sumName, labels, more: byKind(kind), value: sum_seconds };
-    yield { metricName: countName, labels, more: byKind(kind), value: count };
-  };
+  }
 }

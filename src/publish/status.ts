@@ -4,7 +4,7 @@ import { LEVELS, RESOURCES, type AppConfig, type Resource } from '../config/sche
 import { isPaused, type Pause } from '../decide/gates.js';
 import { levelsReached, limitOf, measure, standstillOf } from '../decide/measure.js';
 import type { AppStatus, WorkerStatus } from './app-shape.js';
-import { blocksAt } from './blocks.js';
+import { Blocks } from './blocks.js';
 import { seconds, type View } from './family.js';
 import { outlookStatus } from './outlook.js';
 
@@ -14,7 +14,7 @@ export function appStatuses(
   isBusy: (app: string, worker: string) => boolean,
 ): AppStatus[] {
   const configs = new Map(config.apps.map((app) => [app.name, app]));
-  const blocksOf = blocksAt(history, nowMs);
+  const blocks = new Blocks(history, nowMs);
   const names = new Set([...configs.keys(), ...workers.map(({ app }) => app)]);
   return [...names].map((name) => {
     const app = configs.get(name);
@@ -58,7 +58,7 @@ export function appStatuses(
           ...outlookStatus(outlook(worker)),
           restarting: isBusy(name, worker.worker),
           cooldown_seconds: app ? cooldownOf(app, worker.worker, history) : 0,
-          blocked: app ? blocksOf(app, worker.worker) : [],
+          blocked: app ? [...blocks.of(app, worker.worker)] : [],
         };
       }),
     };

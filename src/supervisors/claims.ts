@@ -68,7 +68,7 @@ export class Claims {
   #look(app: string, supervisor: Supervisor): Promise<{ slots: Slot[]; pids: number[] }> {
     const asked = (async () => {
       const slots = await supervisor.slots();
-      return { slots, pids: [...slots.flatMap(({ pid }) => pid ?? []), ...(supervisor.beside?.() ?? [])] };
+      return { slots, pids: [...slots.flatMap(pidIn), ...(supervisor.beside?.() ?? [])] };
     })();
     const noted = (pids: readonly number[]) => {
       const claim = this.#claims.get(app);
@@ -97,6 +97,8 @@ export class Claims {
     return root ? (await processes.tree(root)).map((member) => member.pid) : [];
   }
 }
+
+const pidIn = ({ pid }: Slot): number | [] => pid ?? [];
 
 class Guarded implements Supervisor {
   readonly kind: SupervisorKind;

@@ -30,6 +30,8 @@ t.test('a leak is warned of, called critical, restarted once, and the memory is 
   t.equal(incident.before!.pid, first);
   t.equal(await processes.identify(first), null, 'the old process has gone');
 
+  // The outcome is published before it is logged.
+  await waitFor('the log to tell of the restart', () => /leaky\/0: restarted in/.test(warden.log));
   for (const [level, limit] of [['warning', 90], ['critical', 110], ['restart', 150]] as const) {
     t.match(warden.log, new RegExp(`leaky/0: memory [\\d.]+ MB, at or above its ${level} limit of ${limit} MB for 1s`));
   }
