@@ -136,14 +136,14 @@ export class Deaths {
 
 const rootPid = ({ reading }: WorkerState): number | [] => reading?.root.pid ?? [];
 
-/** Of a thousand workers, what is kept from look to look is what garbage collections take their time for. */
-function tellsAsMuch(now: WorkerState, before: WorkerState): boolean {
-  return sameProcess(now.reading?.root, before.reading?.root) && Boolean(now.agent?.stats || !before.agent?.stats);
-}
-
 /** With its agent's word where one has it. `states`: newest first. */
 function lastOf(states: readonly WorkerState[]): WorkerState | null {
   return states.find(({ agent }) => agent?.stats) ?? states[0] ?? null;
+}
+
+/** Whether `lastOf` would choose `now` before it anyway: what need not be kept is not, for it would outlive a look. */
+function tellsAsMuch(now: WorkerState, before: WorkerState): boolean {
+  return sameProcess(now.reading?.root, before.reading?.root) && Boolean(now.agent?.stats || !before.agent?.stats);
 }
 
 const DIED_OF: Record<DeathReason, string> = {

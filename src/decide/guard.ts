@@ -58,22 +58,27 @@ function judge(worker: WorkerState, app: AppConfig, last: Held | undefined, now:
     if (!app.limits[resource]) continue;
     const value = measure(worker, resource, app.memory);
     if (value === null) {
-      if (worker.agent && same?.since[resource]) carryOver(same, (held ??= { pid, start, since: {}, level: {} }), resource);
+      if (worker.agent && same?.since[resource]) carryOver(same, (held ??= noneOf(worker)), resource);
       continue;
     }
     const reached = levelsReached(app, resource, value);
     const from = same?.level[resource] ?? null;
-    if (reached.length === 0 && from === null) continue; // as most
+    if (reached.length === 0 && from === null) continue; // below all levels, as most
     const since = Object.fromEntries(reached.map((level) => [level, same?.since[resource]?.[level] ?? now]));
     const to = reached.findLast((level) => now - since[level]! >= holdOf(app, resource)) ?? null;
     if (to !== from) verdict.changes.push({ worker, resource, from, to, value });
     if (to === 'restart') verdict.breaches.push({ worker, resource, value, since: since.restart! });
     if (reached.length === 0) continue;
-    held ??= { pid, start, since: {}, level: {} };
+    held ??= noneOf(worker);
     held.since[resource] = since;
     if (to) held.level[resource] = to;
   }
   return held;
+}
+
+function noneOf({ reading }: WorkerState): Held {
+  const { pid, start } = reading!.root;
+  return { pid, start, since: {}, level: {} };
 }
 
 /** Its agent is there and silent, as in a storm of garbage collections: what it held is neither over nor to be told. */

@@ -163,12 +163,12 @@ export class DayBook {
   add(workers: Workers, residentOf: (worker: WorkerState) => number): boolean {
     let isNew = false;
     this.#rounds += 1;
-    const gone = this.#gone(workers);
+    let gone: DayPage[] | undefined;
     for (const [key, worker] of workers) {
       const { app, worker: slot, observedAtMs } = worker;
       if (!worker.reading) continue;
       const known = this.#pages.get(key);
-      if (!known && this.#pages.size >= MOST_PAGES && !this.#drop(gone.next().value)) continue;
+      if (!known && this.#pages.size >= MOST_PAGES && !this.#drop((gone ??= this.#gone(workers)).shift())) continue;
       const page = known ?? this.#open(app, slot);
       page.round = this.#rounds;
       const sample = this.#sampleOf(key, worker, residentOf(worker));
@@ -180,11 +180,12 @@ export class DayBook {
   }
 
   /** Oldest first. Not those that are still there: with more workers than pages, each would drop another's in every round. */
-  *#gone(workers: Workers): Generator<DayPage, void> {
-    yield* this.pages.filter(({ app, worker }) => !workers.get(workerKey(app, worker))?.reading);
+  #gone(workers: Workers): DayPage[] {
+    return this.pages.filter(({ app, worker }) => !workers.get(workerKey(app, worker))?.reading);
   }
 
-  #drop(page: DayPage | void): boolean {
+  /** False where there is none to be dropped. */
+  #drop(page: DayPage | undefined): boolean {
     return page !== undefined && this.#pages.delete(workerKey(page.app, page.worker));
   }
 

@@ -57,7 +57,7 @@ export class Observer {
   readonly #failures = new Map<string, Set<string>>();
   readonly #parts: ObserverParts;
   readonly #slots = new Map<string, Slot[]>();
-  /** Apps whose supervisor did not answer when it was asked last. */
+  /** Apps whose supervisor did not answer when it was asked last: `health` would take a name for each worker. */
   readonly #silent = new Set<string>();
   readonly #unmanaged = new UnmanagedSlots();
   /** By app, and by worker. */
@@ -87,7 +87,7 @@ export class Observer {
     const beside = [...supervisors.values()].flatMap((supervisor) => supervisor.beside?.() ?? []);
     const readings = (await this.#sample([...slots.flatMap(rootsOf), ...beside])) ?? this.#lastReadings();
     const managed: Measured[] = [];
-    for (const { app, slot } of slots) managed.push({ app, slot, reading: this.#readingOf({ app, slot }, readings) });
+    for (const one of slots) managed.push({ ...one, reading: this.#readingOf(one, readings) });
     const ours = new Set([...managed.flatMap(pidsOf), ...beside.flatMap((pid) => pidsOf({ reading: readings.get(pid) ?? null }))]);
     const strangers = this.#strangers(ours, since);
     const theirs = (await this.#sample(strangers)) ?? this.#lastReadings();

@@ -66,8 +66,8 @@ export class OomKills {
     this.#countersBefore = this.#counters;
     this.#counters = counters;
     const paths = new Set<string>();
-    for (const counters of [this.#countersBefore, this.#counters]) {
-      for (const counter of counters.values()) if (counter) paths.add(counter.path);
+    for (const known of [this.#countersBefore, this.#counters]) {
+      for (const counter of known.values()) if (counter) paths.add(counter.path);
     }
     const counts = await Promise.all([...paths].map(async (path) => [path, await readCount(path)] as const));
     const withBefore = (path: string, now: number) => ({ before: this.#counts.get(path)?.now ?? now, now });

@@ -6,28 +6,32 @@ import { MOST_FRUITLESS, isInWindow, isPaused } from '../decide/gates.js';
 export const BLOCKS = ['paused', 'outside_window', 'ineffective'] as const;
 export type Block = (typeof BLOCKS)[number];
 
+type OfApp = Pick<Record<Block, boolean>, 'paused' | 'outside_window'>;
+
 /** Tells it of any worker at this moment; what holds for a whole app is looked up once. */
 export class Blocks {
   readonly #history: History;
   readonly #nowMs: number;
-  readonly #ofApps = new Map<AppConfig, readonly Block[]>();
+  readonly #ofApps = new Map<AppConfig, OfApp>();
 
   constructor(history: History, nowMs: number) {
     this.#history = history;
     this.#nowMs = nowMs;
   }
 
-  of(app: AppConfig, worker: string): readonly Block[] {
+  of(app: AppConfig, worker: string): Block[] {
     const ofApp = this.#ofApps.get(app) ?? this.#find(app);
-    const isIneffective = this.#history.fruitless(app.name, worker).length >= MOST_FRUITLESS;
-    return isIneffective ? [...ofApp, 'ineffective'] : ofApp;
+    const ineffective = this.#history.fruitless(app.name, worker).length >= MOST_FRUITLESS;
+    const holds: Record<Block, boolean> = { paused: ofApp.paused, outside_window: ofApp.outside_window, ineffective };
+    const blocks: Block[] = [];
+    for (const block of BLOCKS) if (holds[block]) blocks.push(block);
+    return blocks;
   }
 
-  #find(app: AppConfig): readonly Block[] {
-    const blocks: Block[] = [];
-    if (isPaused(this.#history.stateOf(app.name).pause, this.#nowMs)) blocks.push('paused');
-    if (!isInWindow(app, this.#nowMs)) blocks.push('outside_window');
-    this.#ofApps.set(app, blocks);
-    return blocks;
+  #find(app: AppConfig): OfApp {
+    const paused = isPaused(this.#history.stateOf(app.name).pause, this.#nowMs);
+    const found = { paused, outside_window: !isInWindow(app, this.#nowMs) };
+    this.#ofApps.set(app, found);
+    return found;
   }
 }

@@ -55,7 +55,7 @@ export function samples<From extends unknown[]>(make: (...from: From) => Generat
   return { [Symbol.iterator]: () => make(...from) };
 }
 
-/** A worker's value; null or undefined where it is not known. The same holds of it as of a generator. */
+/** A worker's value; null or undefined where it is not known. It should live as long as the program, too: see `samples`. */
 export type ValueOf<Context = undefined> = (worker: WorkerState, context: Context) => number | null | undefined;
 
 /** One sample a worker, for those whose value is known. */

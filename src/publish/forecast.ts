@@ -1,7 +1,7 @@
 import type { WorkerState } from '../observe/tracker.js';
 import { gauge, labelMaker, labelsOf, perWorker, samples, seconds, type Family, type Sample, type View } from './family.js';
 
-/** Where a worker's memory is heading. */
+/** Where a worker's memory is heading. Each family asks for itself: of a long page, the two may be of two looks. */
 export function forecastFamilies({ workers, outlook }: View): Family[] {
   return [
     gauge(

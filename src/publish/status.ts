@@ -58,7 +58,7 @@ export function appStatuses(
           ...outlookStatus(outlook(worker)),
           restarting: isBusy(name, worker.worker),
           cooldown_seconds: app ? cooldownOf(app, worker.worker, history) : 0,
-          blocked: app ? [...blocks.of(app, worker.worker)] : [],
+          blocked: app ? blocks.of(app, worker.worker) : [],
         };
       }),
     };

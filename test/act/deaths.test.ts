@@ -62,6 +62,23 @@ t.test('a death is on record with what was last known of it, and counts for no r
   t.equal(seen.told.length, 1);
 });
 
+t.test('what an agent told last is known for two looks more', async (t) => {
+  for (const [silentLooks, rssBytes] of [[1, 610 * MB], [2, 610 * MB], [3, 604 * MB]] as const) {
+    const { world, seen, die, look } = mortal();
+    world.put({ pid: 90, rssBytes: 600 * MB });
+    await look();
+    world.put({ pid: 90, rssBytes: 610 * MB });
+    await look();
+    for (let i = 0; i < silentLooks; i++) {
+      world.put({ pid: 90, rssBytes: (602 + i) * MB, stats: null });
+      await look();
+    }
+    die(ended(90));
+    await look();
+    t.equal(seen.told[0]!.before!.rssBytes, rssBytes, `${silentLooks} looks after it`);
+  }
+});
+
 t.test('what the kernel killed: asked of with all of its tree', async (t) => {
   const { world, seen, die, look } = mortal({ kill: { pid: 92, cgroup: null } });
   world.put({ pid: 90, rssBytes: 610 * MB, childrenRssBytes: 500 * MB });
