@@ -1,6 +1,6 @@
 /** Pure: which worker has held which level long enough. The embedded counterpart of the alert rules. */
 import { RESOURCES, type AppConfig, type Level, type Resource } from '../config/schema.js';
-import { workerKey, type Workers, type WorkerState } from '../observe/tracker.js';
+import type { Workers, WorkerState } from '../observe/tracker.js';
 import { holdOf, levelsReached, measure } from './measure.js';
 
 export interface LevelChange {
@@ -40,10 +40,9 @@ export interface Verdict {
 export function guard(before: GuardState, workers: Workers, apps: readonly AppConfig[], now: number): Verdict {
   const configs = new Map(apps.map((app) => [app.name, app]));
   const verdict = { state: new Map<string, Held>(), changes: [] as LevelChange[], breaches: [] as Breach[] };
-  for (const worker of workers.values()) {
+  for (const [key, worker] of workers) {
     const app = configs.get(worker.app);
     if (!app || !worker.reading || worker.supervisor === 'none') continue;
-    const key = workerKey(worker.app, worker.worker);
     const held = judge(worker, app, before.get(key), now, verdict);
     if (held) verdict.state.set(key, held);
   }

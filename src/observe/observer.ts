@@ -88,12 +88,13 @@ export class Observer {
     const readings = (await this.#sample([...slots.flatMap(rootsOf), ...beside])) ?? this.#lastReadings();
     const managed: Measured[] = [];
     for (const one of slots) managed.push({ ...one, reading: this.#readingOf(one, readings) });
-    const ours = new Set([...managed.flatMap(pidsOf), ...beside.flatMap((pid) => pidsOf({ reading: readings.get(pid) ?? null }))]);
+    const pids = managed.flatMap(pidsOf);
+    const ours = new Set([...pids, ...beside.flatMap((pid) => pidsOf({ reading: readings.get(pid) ?? null }))]);
     const strangers = this.#strangers(ours, since);
     const theirs = (await this.#sample(strangers)) ?? this.#lastReadings();
     // Heartbeats that arrived while this round was busy are read before anyone is called frozen.
     await turn();
-    await standstills.look([...managed.flatMap(pidsOf), ...strangers]);
+    await standstills.look([...pids, ...strangers]);
     const unmanaged = strangers.flatMap((pid) => hub.report(pid) ?? []);
     const observations: Observation[] = [];
     for (const slot of managed) {

@@ -62,10 +62,10 @@ export type ValueOf<Context = undefined> = (worker: WorkerState, context: Contex
 export function perWorker(workers: readonly WorkerState[], value: ValueOf): Iterable<Sample>;
 export function perWorker<Context>(workers: readonly WorkerState[], value: ValueOf<Context>, context: Context): Iterable<Sample>;
 export function perWorker<Context>(workers: readonly WorkerState[], value: ValueOf<Context | undefined>, context?: Context): Iterable<Sample> {
-  return samples(workerSamples, workers, value as ValueOf<unknown>, context);
+  return samples(workerSamples<Context | undefined>, workers, value, context);
 }
 
-function* workerSamples(workers: readonly WorkerState[], value: ValueOf<unknown>, context: unknown): Generator<Sample> {
+function* workerSamples<Context>(workers: readonly WorkerState[], value: ValueOf<Context>, context: Context): Generator<Sample> {
   for (const worker of workers) {
     const known = value(worker, context);
     if (known !== null && known !== undefined) yield { labels: labelsOf(worker), value: known };

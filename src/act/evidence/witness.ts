@@ -94,8 +94,9 @@ export class Witness {
 
   #remember(key: string, worker: WorkerState, { restart }: AppConfig): Known | null {
     const { reading, agent, observedAtMs } = worker;
-    const sample = agent?.stats && sampleOf(worker);
-    if (!reading || !agent?.stats || !sample) return null;
+    if (!reading || !agent?.stats) return null;
+    const sample = sampleOf(worker);
+    if (!sample) return null;
     const now: Figures = { atMs: observedAtMs, rssBytes: reading.treeRssBytes, stats: agent.stats, sample };
     let known = this.#known.get(key);
     if (!known || !sameProcess(known.process, reading.root) || known.agentPid !== agent.pid) {
