@@ -4,7 +4,7 @@ import { quietly } from './quietly.cjs';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from './timers.cjs';
 
 /** How often Node samples the delay. Coarser is cheaper (most of what an idle app pays), and blind to shorter delays. */
-const RESOLUTION_MS = 25;
+const RESOLUTION_MS = 30;
 
 /**
  * Event-loop delay in windows of `windowMs`.

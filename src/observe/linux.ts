@@ -1,9 +1,10 @@
 /** Linux: proc(5). Other systems have ps.ts and windows.ts. */
-import { fstatSync, statSync } from 'node:fs';
+import { fstatSync, readdirSync, statSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import type { ProcessId } from '../supervisors/contract.js';
 import { treeOf } from './identity.js';
+import { KernelThreads, isKernelThread } from './kernel-threads.js';
 import { KeptFiles } from './kept-files.js';
 import type { ProcessFacts, ProcessSource } from './processes.js';
 import { SharedLooks } from './shared-looks.js';
@@ -15,6 +16,7 @@ export interface ProcStat {
   pid: number;
   state: string; // field 3
   parent: number; // field 4
+  flags: number; // field 9
   majorFaults: number; // field 12: those that waited for a disk
   cpu: number; // fields 14 and 15: user and system time, in clock ticks
   waitedCpu: number; // fields 16 and 17: the same of children that have ended and were waited for
@@ -42,7 +44,7 @@ export function parseProcStat(line: string | Uint8Array): ProcStat | null {
   const state = bytes[nameEnd + 2]!;
   const isWhole = bytes[nameEnd + 1] === SPACE && bytes[nameEnd + 3] === SPACE && bytes[bytes.length - 1] === NEWLINE;
   if (!isWhole || state <= SPACE) return null;
-  let [parent, majorFaults, cpu, waitedCpu, threads, start, virtualBytes, residentPages] = [0, 0, 0, 0, 0, 0, 0, 0];
+  let [parent, flags, majorFaults, cpu, waitedCpu, threads, start, virtualBytes, residentPages] = [0, 0, 0, 0, 0, 0, 0, 0, 0];
   at = nameEnd + 4;
   for (let field = 4; field <= LAST_FIELD; field++, at++) {
     const isNegative = bytes[at] === MINUS;
@@ -52,6 +54,7 @@ export function parseProcStat(line: string | Uint8Array): ProcStat | null {
     for (let digit; (digit = bytes[at]! - ZERO) >= 0 && digit <= 9; at++) value = value * 10 + digit;
     if (at === from || bytes[at] !== SPACE) return null;
     if (field === 4) parent = value;
+    else if (field === 9) flags = value;
     else if (field === 12) majorFaults = value;
     else if (field === 14 || field === 15) cpu += value;
     else if (field === 16 || field === 17) waitedCpu += value;
@@ -66,6 +69,7 @@ export function parseProcStat(line: string | Uint8Array): ProcStat | null {
     pid,
     state: String.fromCharCode(state),
     parent,
+    flags,
     majorFaults,
     cpu,
     waitedCpu,
@@ -122,6 +126,7 @@ export class LinuxProcesses implements ProcessSource {
   readonly measures = true;
   readonly #files = new KeptFiles();
   readonly #stats = new StatFiles(this.#files);
+  readonly #kernelThreads = new KernelThreads();
   /** Whoever stops a thousand workers asks for a thousand trees at once. */
   readonly #looks = new SharedLooks<ReadonlyMap<number, ProcessFacts>>();
   readonly #now: () => number;
@@ -148,7 +153,7 @@ export class LinuxProcesses implements ProcessSource {
   }
 
   async startedWith(variable: string): Promise<ProcessId[]> {
-    const pids = [...(await this.#pids())];
+    const pids = [...this.#pids()];
     const found: ProcessId[] = [];
     for (let at = 0; at < pids.length; at += READS_AT_ONCE) {
       const some = await Promise.all(
@@ -191,13 +196,15 @@ export class LinuxProcesses implements ProcessSource {
   }
 
   async #all(wanted: (stat: ProcStat) => boolean): Promise<Map<number, ProcessFacts>> {
-    const pids = await this.#pids(); // first: short of descriptors, it makes room for the others
+    const pids = this.#pids(); // first: short of descriptors, it makes room for the others
+    this.#kernelThreads.leaveOut(pids);
     const [units, bootMs] = await Promise.all([this.#readUnits(), this.#readBoot()]);
     const all = new Map<number, ProcessFacts>();
     const slices = new Slices();
     for (const pid of pids) {
       const stat = this.#read(pid, true);
-      if (stat && wanted(stat)) all.set(pid, factsOf(stat, units, bootMs));
+      if (stat && isKernelThread(stat.flags)) this.#kernelThreads.add(pid);
+      else if (stat && wanted(stat)) all.set(pid, factsOf(stat, units, bootMs));
       if (slices.isOver()) await slices.next();
     }
     this.#files.keepOnly(pids);
@@ -211,10 +218,11 @@ export class LinuxProcesses implements ProcessSource {
     return stat && DEAD.has(stat.state) ? null : stat;
   }
 
-  async #pids(): Promise<ReadonlySet<number>> {
+  /** At once: to ask a thread for the list takes as long as a hundred names of it. */
+  #pids(): Set<number> {
     try {
       const pids = new Set<number>();
-      for (const name of await readdir('/proc')) if (Number(name) > 0) pids.add(Number(name));
+      for (const name of readdirSync('/proc')) if (Number(name) > 0) pids.add(Number(name));
       return pids;
     } catch (error) {
       if (this.#files.giveWay(error)) return this.#pids();

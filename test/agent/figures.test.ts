@@ -54,7 +54,7 @@ const OBEDIENT = `
   });`;
 
 /** Of Node's own samples of the delay. */
-const RESOLUTION_SECONDS = 0.025;
+const RESOLUTION_SECONDS = 0.03;
 
 const QUIET = `setInterval(() => {}, 60_000); require('node:net').createServer().listen(0, '127.0.0.1');`;
 

@@ -59,7 +59,8 @@ t.test('no block is lost between two windows', async (t) => {
     clearInterval(after);
     loop.close();
     const longest = [...windows].map((window) => window.max_seconds);
-    const seen = longest.filter((seconds) => seconds > 0.07).length;
+    // A block shows as late as a timer of 30 ms is that it began with: at least 70 ms.
+    const seen = longest.filter((seconds) => seconds > 0.065).length;
     t.ok(blocks >= 3, `${blocks} blocks`);
     // The last is in a window that has not ended; where the order turned round, two are in one.
     t.ok(seen >= blocks / 2, `${blocks} blocks of 0.1 s ${order} each turn: ${longest.join(', ')}`);

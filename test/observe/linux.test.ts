@@ -3,6 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as fc from 'fast-check';
 import t from 'tap';
+import { KernelThreads, isKernelThread } from '../../src/observe/kernel-threads.js';
 import { LinuxProcesses, bootTimeMs, parseClockTicks, parsePageBytes, parseProcStat } from '../../src/observe/linux.js';
 import { cannotRun } from '../parts/index.js';
 import { endOf, isAlive, mustIdentify, plainNode, processes, run, said, until } from './support.js';
@@ -16,6 +17,7 @@ const PARSED = {
   pid: 4242,
   state: 'S',
   parent: 4240,
+  flags: 4194560,
   majorFaults: 1,
   cpu: 137 + 21,
   waitedCpu: 5 + 6,
@@ -63,17 +65,17 @@ t.test('anything that is not a whole stat line is none', (t) => {
 
 /** The same by one pattern, as proc_pid_stat(5) has it. */
 const PATTERN = new RegExp(
-  String.raw`^(\d+) \(.*\) (\S) (\d+) (?:-?\d+ ){7}(\d+) -?\d+ (\d+) (\d+) (\d+) (\d+) ` +
+  String.raw`^(\d+) \(.*\) (\S) (\d+) (?:-?\d+ ){4}(\d+) (?:-?\d+ ){2}(\d+) -?\d+ (\d+) (\d+) (\d+) (\d+) ` +
     String.raw`(?:-?\d+ ){2}(\d+) -?\d+ (\d+) (\d+) (\d+) [^)]*\n$`,
   's',
 );
 
 t.test('the line is read as the pattern reads it, whole or damaged', (t) => {
   const byPattern = (line: string) => {
-    const [, pid, state, parent, majorFaults, ...rest] = PATTERN.exec(line) ?? [];
+    const [, pid, state, parent, flags, majorFaults, ...rest] = PATTERN.exec(line) ?? [];
     const [user, system, waitedUser, waitedSystem, threads, start, virtualBytes, residentPages] = rest;
     if (pid === undefined) return null;
-    const numbers = { pid, parent, majorFaults, threads, start, virtualBytes, residentPages };
+    const numbers = { pid, parent, flags, majorFaults, threads, start, virtualBytes, residentPages };
     const parsed = Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)]));
     const [cpu, waitedCpu] = [Number(user) + Number(system), Number(waitedUser) + Number(waitedSystem)];
     return { ...parsed, state, cpu, waitedCpu };
@@ -226,6 +228,30 @@ t.test('kernel threads have no memory, and are not in the picture', async (t) =>
   if (!/^kthreadd$/m.test(readFileSync('/proc/2/comm', 'latin1'))) return cannotRun(t, 'pid 2 is a process of its own here');
   t.ok(await processes.identify(2));
   t.notOk((await processes.snapshot()).has(2));
+  t.notOk((await processes.tree({ pid: 2, start: 0 })).length);
+});
+
+t.test('a thread of the kernel is read of once in sixteen looks', (t) => {
+  t.ok(isKernelThread(0x0020_8040), 'kthreadd, by Linux 6.18');
+  t.notOk(isKernelThread(4194560));
+  t.ok(isKernelThread(0xffff_ffff), 'the highest flag is no sign');
+  const threads = new KernelThreads();
+  threads.add(2);
+  threads.add(3);
+  const read = (...pids: number[]) => {
+    const left = new Set(pids);
+    threads.leaveOut(left);
+    return [...left];
+  };
+  t.strictSame(read(1, 2, 3, 4), [1, 4]);
+  t.strictSame(read(1, 2, 4), [1, 4]);
+  t.strictSame(read(1, 2, 3, 4), [1, 3, 4], 'it had gone, so its pid may be a process now');
+  for (let look = 4; look < 16; look++) t.strictSame(read(1, 2), [1]);
+  t.strictSame(read(1, 2), [1, 2]);
+  t.strictSame(read(1, 2), [1, 2], 'until it is told again');
+  threads.add(2);
+  t.strictSame(read(1, 2), [1]);
+  t.end();
 });
 
 t.test('too many open files are a failure, not the death of all processes', (t) => {
