@@ -1,5 +1,5 @@
 /** What a process was started as (Linux: proc(5)). */
-import { readFile, readlink } from 'node:fs/promises';
+import { open, readlink } from 'node:fs/promises';
 
 export interface CommandLine {
   cwd: string;
@@ -8,8 +8,30 @@ export interface CommandLine {
 
 /** Throws where it is not to be had: on other systems, of another user's process, of one that has gone. */
 export async function commandLineOf(pid: number): Promise<CommandLine> {
-  const [cwd, text] = await Promise.all([readlink(`/proc/${pid}/cwd`), readFile(`/proc/${pid}/cmdline`, 'utf8')]);
+  const [cwd, text] = await Promise.all([readlink(`/proc/${pid}/cwd`), readCommandLine(pid)]);
   return { cwd, words: wordsOf(text) };
+}
+
+/** Most command lines are shorter: one read tells all, and its bytes come out of Node's pool of buffers. */
+const BYTES_AT_ONCE = 2048;
+
+/**
+ * The text of /proc/PID/cmdline, a NUL behind each word. Of a file without a size, fs.readFile reads into 64 KiB each
+ * time, which at a hundred files a second is what brings most garbage collections about. Throws as open and read do.
+ */
+export async function readCommandLine(pid: number): Promise<string> {
+  const file = await open(`/proc/${pid}/cmdline`);
+  try {
+    const parts: Buffer[] = [];
+    for (;;) {
+      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(BYTES_AT_ONCE), 0, BYTES_AT_ONCE, null);
+      parts.push(buffer.subarray(0, bytesRead));
+      // The kernel gives as much of it as there is room for (fs/proc/base.c, get_mm_cmdline).
+      if (bytesRead < BYTES_AT_ONCE) return Buffer.concat(parts).toString('utf8');
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 /** Split at NUL; a process that gave itself a title, as under PM2 and npm, has put it there in one piece. */

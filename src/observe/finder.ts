@@ -1,8 +1,8 @@
 /** Who runs what, and who listens where: for Linux (/proc), macOS and the BSDs (ps, lsof), Windows (PowerShell). */
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { ProcessFinder, SeenProcess } from '../supervisors/contract.js';
+import { readCommandLine } from './command-line.js';
 import { listeningBeside, socketsOf } from './listening.js';
 import { runPowershell, type RunScript } from './powershell.js';
 import type { ProcessSource } from './processes.js';
@@ -69,7 +69,7 @@ export class LinuxFinder implements ProcessFinder {
     const looked = all.map((found): Remembered =>
       ({ ...found, commandLine: settledLine(found), isSettled: nowMs - found.startedAtMs > YOUNG_MS }));
     await eachOf(looked.filter(({ commandLine }) => commandLine === null), async (one) => {
-      const text = await readFile(`/proc/${one.pid}/cmdline`, 'utf8').catch(() => ''); // gone, hidden, or no descriptor to be had
+      const text = await readCommandLine(one.pid).catch(() => ''); // gone, hidden, or no descriptor to be had
       one.commandLine = text.replace(/\0+$/, '').replaceAll('\0', ' ') || null;
     });
     this.#seen = new Map(looked.map((one) => [one.pid, one]));

@@ -45,10 +45,8 @@ async function compare(scope: Scope, size: number, { runs, scrapes, exporter }: 
   for (const lean of [false, true]) contestants.push(await processExporter(scope, exporter, argv, { lean, pidOfOne: pids[0]! }));
   const signal = (contestant: Contestant, name: NodeJS.Signals) => process.kill(contestant.pid, name);
   scope.teardown(() => contestants.forEach((contestant) => signal(contestant, 'SIGCONT')));
-  for (const contestant of contestants) {
-    await warmUp(contestant);
-    signal(contestant, 'SIGSTOP');
-  }
+  await Promise.all(contestants.map((contestant) => warmUp(contestant, scope.signal)));
+  for (const contestant of contestants) signal(contestant, 'SIGSTOP');
   const turns: Record<string, Turn[]> = Object.fromEntries(contestants.map(({ name }) => [name, []]));
   const sampling: SamplingFigures[] = [];
   let all = 0;

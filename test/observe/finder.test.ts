@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import t, { type Test } from 'tap';
+import { readCommandLine } from '../../src/observe/command-line.js';
 import { LinuxFinder, parseCommandLines, parsePids, processFinder, PsFinder } from '../../src/observe/finder.js';
 import { plainNode, processes, run, said } from './support.js';
 
@@ -40,6 +41,21 @@ t.test('command lines', async (t) => {
   t.match(all.get(child.pid), { pid: child.pid, parent: process.pid, startedAtMs: Number, start: Number });
   t.equal(all.get(child.pid)!.commandLine, `${process.execPath} -e console.log(1); setInterval(() => {}, 1e6) -- a  b`);
   t.strictSame((await finder.processes()).get(child.pid)!.start, all.get(child.pid)!.start);
+});
+
+t.test('a command line is told whole, however long it is', async (t) => {
+  const script = 'echo; while :; do sleep 1; done';
+  const before = `sh -c ${script} `;
+  // With the NUL at its end, around one read and two, and far beyond a page of memory; é is two bytes.
+  for (const bytes of [2046, 2047, 2048, 4095, 100_001]) {
+    const rest = bytes - before.length;
+    const word = `${'x'.repeat(rest % 2)}${'é'.repeat(Math.floor(rest / 2))}`;
+    const child = run(t, 'sh', '-c', script, word);
+    await said(child);
+    const text = (await new LinuxFinder(processes).withCommandLines()).get(child.pid)!.commandLine!;
+    t.ok(text === `${before}${word}`, `${Buffer.byteLength(text)} bytes of ${bytes}`);
+  }
+  await t.rejects(readCommandLine(2 ** 22 + 1), { code: 'ENOENT' });
 });
 
 t.test('a program that takes the place of a shell', async (t) => {

@@ -51,12 +51,19 @@ export async function takeTurn(contestant: Contestant, scrapes: number, signal: 
   return { cpuMs, idleCpuMs, wallMs: percentile(walls, 0.5), page: pageFacts(text, markOfOne) };
 }
 
-const WARM_UP_MS = 10_000;
+const WARM_UP_MS = 60_000;
 
-/** Scrapes that nobody counts: what a program has run a few times only, it does not run as fast as it can. */
-export async function warmUp({ url }: Contestant, scrapes = 100): Promise<void> {
+/**
+ * Scrapes and looks that nobody counts: what a program has run a few times only, it does not run as fast as it can, and
+ * a warden runs for weeks. `scrapes` without a pause, and then one with each look until the time is over. Rejects with the signal's
+ * reason where that aborts.
+ */
+export async function warmUp({ url }: Contestant, signal: AbortSignal, scrapes = 100): Promise<void> {
   const until = performance.now() + WARM_UP_MS;
-  for (let i = 0; i < scrapes && performance.now() < until; i++) await scrape(url);
+  for (let i = 0; performance.now() < until; i++) {
+    await scrape(url);
+    if (i >= scrapes) await sleep(SAMPLE_INTERVAL_MS, undefined, { signal });
+  }
 }
 
 /** On a connection of its own. */
