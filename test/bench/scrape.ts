@@ -19,7 +19,7 @@ import { factsList, growthTable, judge, renderingTable, samplingTable, scrapeTab
 import { measureSampling, type SamplingFigures } from './scrape/sampling.js';
 import { promiseList } from './table.js';
 
-const USAGE = `npm run bench:scrape -- [flags]   (some 8 minutes; Linux)
+const USAGE = `npm run bench:scrape -- [flags]   (some 10 minutes; Linux)
   --sizes=10,100,1000         watched processes, at most 1000
   --series=1000,10000,40000   series of the pages that are rendered
   --runs=3                    turns of each contestant at each size

@@ -55,8 +55,8 @@ const WARM_UP_MS = 60_000;
 
 /**
  * Scrapes and looks that nobody counts: what a program has run a few times only, it does not run as fast as it can, and
- * a warden runs for weeks. `scrapes` without a pause, and then one with each look until the time is over. Rejects with the signal's
- * reason where that aborts.
+ * a warden runs for weeks. `scrapes` without a pause, and then one with each look until the time is over. Rejects with
+ * the signal's reason where that aborts.
  */
 export async function warmUp({ url }: Contestant, signal: AbortSignal, scrapes = 100): Promise<void> {
   const until = performance.now() + WARM_UP_MS;
