@@ -17,7 +17,6 @@ const BOUND = [
   'commands/doctor/processes.ts',
   'observe/cgroup.ts',
   'observe/command-line.ts',
-  'observe/finder.ts',
   'observe/inner-pid.ts',
   'observe/inspector-open.ts',
   'observe/kept-files.ts',
