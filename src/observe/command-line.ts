@@ -14,6 +14,8 @@ export async function commandLineOf(pid: number): Promise<CommandLine> {
 
 /** Most command lines are shorter: one read tells all, and its bytes come out of Node's pool of buffers. */
 const BYTES_AT_ONCE = 2048;
+/** execve(2) takes 6 MiB at most; prctl(2) lets a process say that its own is longer than our memory. */
+const MOST_READS = 4096;
 
 /**
  * The text of /proc/PID/cmdline, a NUL behind each word. Of a file without a size, fs.readFile reads into 64 KiB each
@@ -27,7 +29,7 @@ export async function readCommandLine(pid: number): Promise<string> {
       const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(BYTES_AT_ONCE), 0, BYTES_AT_ONCE, null);
       parts.push(buffer.subarray(0, bytesRead));
       // The kernel gives as much of it as there is room for (fs/proc/base.c, get_mm_cmdline).
-      if (bytesRead < BYTES_AT_ONCE) return Buffer.concat(parts).toString('utf8');
+      if (bytesRead < BYTES_AT_ONCE || parts.length === MOST_READS) return Buffer.concat(parts).toString('utf8');
     }
   } finally {
     await file.close();

@@ -44,7 +44,8 @@ export function parseProcStat(line: string | Uint8Array): ProcStat | null {
   const state = bytes[nameEnd + 2]!;
   const isWhole = bytes[nameEnd + 1] === SPACE && bytes[nameEnd + 3] === SPACE && bytes[bytes.length - 1] === NEWLINE;
   if (!isWhole || state <= SPACE) return null;
-  let [parent, flags, majorFaults, cpu, waitedCpu, threads, start, virtualBytes, residentPages] = [0, 0, 0, 0, 0, 0, 0, 0, 0];
+  let [parent, flags, majorFaults, cpu, waitedCpu] = [0, 0, 0, 0, 0];
+  let [threads, start, virtualBytes, residentPages] = [0, 0, 0, 0];
   at = nameEnd + 4;
   for (let field = 4; field <= LAST_FIELD; field++, at++) {
     const isNegative = bytes[at] === MINUS;
@@ -139,7 +140,11 @@ export class LinuxProcesses implements ProcessSource {
   }
 
   async snapshot(): Promise<ReadonlyMap<number, ProcessFacts>> {
-    return this.#looks.look('with memory', () => this.#all(({ virtualBytes }) => virtualBytes > 0));
+    return this.#looks.look('with memory', () => {
+      const pids = this.#pids();
+      this.#kernelThreads.leaveOut(pids);
+      return this.#all(pids, ({ virtualBytes }) => virtualBytes > 0);
+    });
   }
 
   async identify(pid: number): Promise<ProcessId | null> {
@@ -148,7 +153,7 @@ export class LinuxProcesses implements ProcessSource {
   }
 
   async tree(root: ProcessId): Promise<ProcessId[]> {
-    const all = await this.#looks.look('all', () => this.#all(() => true));
+    const all = await this.#looks.look('all', () => this.#all(this.#pids(), () => true));
     return treeOf(root, all).map(({ pid, start }) => ({ pid, start }));
   }
 
@@ -195,16 +200,18 @@ export class LinuxProcesses implements ProcessSource {
     this.#files.close();
   }
 
-  async #all(wanted: (stat: ProcStat) => boolean): Promise<Map<number, ProcessFacts>> {
-    const pids = this.#pids(); // first: short of descriptors, it makes room for the others
-    this.#kernelThreads.leaveOut(pids);
+  /** `pids` are those that are listed, which comes first: short of descriptors, it makes room for the others. */
+  async #all(pids: Set<number>, wanted: (stat: ProcStat) => boolean): Promise<Map<number, ProcessFacts>> {
     const [units, bootMs] = await Promise.all([this.#readUnits(), this.#readBoot()]);
     const all = new Map<number, ProcessFacts>();
     const slices = new Slices();
     for (const pid of pids) {
       const stat = this.#read(pid, true);
-      if (stat && isKernelThread(stat.flags)) this.#kernelThreads.add(pid);
-      else if (stat && wanted(stat)) all.set(pid, factsOf(stat, units, bootMs));
+      if (stat && wanted(stat)) all.set(pid, factsOf(stat, units, bootMs));
+      if (stat && isKernelThread(stat.flags)) {
+        this.#kernelThreads.add(pid);
+        pids.delete(pid); // its file is not kept open
+      }
       if (slices.isOver()) await slices.next();
     }
     this.#files.keepOnly(pids);
@@ -218,7 +225,7 @@ export class LinuxProcesses implements ProcessSource {
     return stat && DEAD.has(stat.state) ? null : stat;
   }
 
-  /** At once: to ask a thread for the list takes as long as a hundred names of it. */
+  /** At once: to ask a thread for the list takes as long as a hundred names of it, of which 10,000 take some 5 ms. */
   #pids(): Set<number> {
     try {
       const pids = new Set<number>();

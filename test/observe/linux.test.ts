@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import t from 'tap';
 import { KernelThreads, isKernelThread } from '../../src/observe/kernel-threads.js';
 import { LinuxProcesses, bootTimeMs, parseClockTicks, parsePageBytes, parseProcStat } from '../../src/observe/linux.js';
+import { openFiles } from '../open-files.js';
 import { cannotRun } from '../parts/index.js';
 import { endOf, isAlive, mustIdentify, plainNode, processes, run, said, until } from './support.js';
 
@@ -226,31 +227,39 @@ t.test('the tree of a process, with those who left its session', async (t) => {
 
 t.test('kernel threads have no memory, and are not in the picture', async (t) => {
   if (!/^kthreadd$/m.test(readFileSync('/proc/2/comm', 'latin1'))) return cannotRun(t, 'pid 2 is a process of its own here');
-  t.ok(await processes.identify(2));
-  t.notOk((await processes.snapshot()).has(2));
-  t.notOk((await processes.tree({ pid: 2, start: 0 })).length);
+  const kthreadd = await mustIdentify(2);
+  const table = new LinuxProcesses();
+  t.teardown(() => table.close());
+  t.notOk((await table.snapshot()).has(2));
+  t.notOk(openFiles().includes('/proc/2/stat'), 'its file is not kept open');
+  t.ok((await table.tree(kthreadd)).length > 1, 'who asks for a tree is told all of it');
+  t.ok((await table.snapshot()).has(process.pid), 'nor are the others left out');
 });
 
-t.test('a thread of the kernel is read of once in sixteen looks', (t) => {
+t.test('a thread of the kernel is not read of for a minute, while looks are seconds apart', (t) => {
   t.ok(isKernelThread(0x0020_8040), 'kthreadd, by Linux 6.18');
   t.notOk(isKernelThread(4194560));
   t.ok(isKernelThread(0xffff_ffff), 'the highest flag is no sign');
-  const threads = new KernelThreads();
-  threads.add(2);
-  threads.add(3);
+  let now = 1000;
+  const threads = new KernelThreads(() => now);
   const read = (...pids: number[]) => {
     const left = new Set(pids);
     threads.leaveOut(left);
     return [...left];
   };
+  t.strictSame(read(1, 2, 3), [1, 2, 3]);
+  threads.add(2);
+  threads.add(3);
   t.strictSame(read(1, 2, 3, 4), [1, 4]);
   t.strictSame(read(1, 2, 4), [1, 4]);
   t.strictSame(read(1, 2, 3, 4), [1, 3, 4], 'it had gone, so its pid may be a process now');
-  for (let look = 4; look < 16; look++) t.strictSame(read(1, 2), [1]);
-  t.strictSame(read(1, 2), [1, 2]);
-  t.strictSame(read(1, 2), [1, 2], 'until it is told again');
+  for (now = 11_000; now <= 61_000; now += 10_000) t.strictSame(read(1, 2), [1]);
+  t.strictSame(read(1, 2), [1, 2], 'after a minute');
   threads.add(2);
+  now += 10_000;
   t.strictSame(read(1, 2), [1]);
+  now += 10_001;
+  t.strictSame(read(1, 2), [1, 2], 'after a gap in which pids may have gone round');
   t.end();
 });
 

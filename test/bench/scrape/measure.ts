@@ -61,6 +61,7 @@ const WARM_UP_MS = 60_000;
 export async function warmUp({ url }: Contestant, signal: AbortSignal, scrapes = 100): Promise<void> {
   const until = performance.now() + WARM_UP_MS;
   for (let i = 0; performance.now() < until; i++) {
+    signal.throwIfAborted();
     await scrape(url);
     if (i >= scrapes) await sleep(SAMPLE_INTERVAL_MS, undefined, { signal });
   }
