@@ -140,7 +140,7 @@ export class LinuxProcesses implements ProcessSource {
   }
 
   async snapshot(): Promise<ReadonlyMap<number, ProcessFacts>> {
-    return this.#looks.look('with memory', () => {
+    return this.#looks.look('with memory', async () => {
       const pids = this.#pids();
       this.#kernelThreads.leaveOut(pids);
       return this.#all(pids, ({ virtualBytes }) => virtualBytes > 0);
@@ -153,7 +153,7 @@ export class LinuxProcesses implements ProcessSource {
   }
 
   async tree(root: ProcessId): Promise<ProcessId[]> {
-    const all = await this.#looks.look('all', () => this.#all(this.#pids(), () => true));
+    const all = await this.#looks.look('all', async () => this.#all(this.#pids(), () => true));
     return treeOf(root, all).map(({ pid, start }) => ({ pid, start }));
   }
 
