@@ -205,6 +205,7 @@ export class LinuxProcesses implements ProcessSource {
     const [units, bootMs] = await Promise.all([this.#readUnits(), this.#readBoot()]);
     const all = new Map<number, ProcessFacts>();
     const slices = new Slices();
+    await slices.next(); // nothing else here waits: who looks again and again would keep all timers from running
     for (const pid of pids) {
       const stat = this.#read(pid, true);
       if (stat && wanted(stat)) all.set(pid, factsOf(stat, units, bootMs));

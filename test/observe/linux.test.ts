@@ -263,6 +263,17 @@ t.test('a thread of the kernel is not read of for a minute, while looks are seco
   t.end();
 });
 
+t.test('who looks again and again lets timers run', async (t) => {
+  for (const look of [() => processes.snapshot(), async () => processes.tree(await mustIdentify(process.pid))]) {
+    await look(); // the first one reads files by a thread
+    const ranAt: number[] = [];
+    const from = performance.now();
+    setTimeout(() => ranAt.push(performance.now()), 1);
+    while (ranAt.length === 0 && performance.now() - from < 2000) await look();
+    t.equal(ranAt.length, 1);
+  }
+});
+
 t.test('too many open files are a failure, not the death of all processes', (t) => {
   const script = fileURLToPath(new URL('../apps/child-starved.mts', import.meta.url));
   const [program, ...args] = plainNode('--import', 'tsx', script);
