@@ -1,25 +1,26 @@
 import { readFile } from 'node:fs/promises';
 import { HeapwardenError, messageOf } from '../errors.js';
+import { bearerFor, StrangerListens } from '../http/bearer.js';
 import type { Access } from '../http/client.js';
-import { readToken } from '../http/token.js';
 import { USER_VARIABLE } from '../http/who.js';
 import { readConfig } from './config.js';
 import type { ClientOptions } from './options.js';
 
-type WhereAndWho = Pick<ClientOptions, 'basicAuth' | 'tls'> & Partial<Pick<ClientOptions, 'tokenFile' | 'configFile'>>;
+type WhereAndWho = Pick<ClientOptions, 'url' | 'basicAuth' | 'tls'> & Partial<Pick<ClientOptions, 'tokenFile' | 'configFile'>>;
 
 /**
  * How the running warden is called by those who only read: as the user of the URL or the environment, else with the token
  * of --token.file, else as nobody, and with the config's token where that is not enough. Throws HeapwardenError
- * REQUEST_FAILED for a certificate, and TOKEN_UNREADABLE for a named token, that cannot be read.
+ * REQUEST_FAILED for a certificate, and as bearerFor does for a named token.
  */
 export async function accessOf(options: WhereAndWho, env: NodeJS.ProcessEnv = process.env): Promise<Access> {
-  const { basicAuth, tokenFile, configFile = null } = options;
+  const { url, basicAuth, tokenFile, configFile = null } = options;
   const user = basicAuth ?? env[USER_VARIABLE];
   const tls = await tlsOf(options);
-  if (user) return { ...tls, authorization: `Basic ${Buffer.from(user).toString('base64')}` };
-  if (tokenFile) return { ...tls, authorization: `Bearer ${await readToken(tokenFile)}` };
-  return { ...tls, onUnauthorized: () => bearerOf(configFile) };
+  if (user) return { ...tls, authorization: async () => `Basic ${Buffer.from(user).toString('base64')}` };
+  if (!tokenFile) return { ...tls, onUnauthorized: () => bearerOf(configFile, url) };
+  await bearerFor(url, tokenFile);
+  return { ...tls, authorization: () => bearerFor(url, tokenFile) };
 }
 
 /** Of those who change something: they bring the token themselves. */
@@ -28,11 +29,12 @@ export async function tlsOf({ tls }: Pick<ClientOptions, 'tls'>): Promise<Pick<A
   return files.length === 0 ? {} : { tls: Object.fromEntries(await Promise.all(files)) as NonNullable<Access['tls']> };
 }
 
-/** null where the config, or its token, cannot be read: whoever only reads may be somebody else. */
-async function bearerOf(configFile: string | null): Promise<string | null> {
+/** null where the config, or its token, cannot be read: whoever only reads may be somebody else. Throws StrangerListens. */
+async function bearerOf(configFile: string | null, url: string): Promise<string | null> {
   try {
-    return `Bearer ${await readToken((await readConfig(configFile)).auth.token_file)}`;
-  } catch {
+    return await bearerFor(url, (await readConfig(configFile)).auth.token_file);
+  } catch (error) {
+    if (error instanceof StrangerListens) throw error;
     return null;
   }
 }

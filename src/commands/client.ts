@@ -1,6 +1,6 @@
 import { HeapwardenError, fetchFailure } from '../errors.js';
+import { bearerFor } from '../http/bearer.js';
 import { call, jsonOf, type Answer, type Call } from '../http/client.js';
-import { readToken } from '../http/token.js';
 import { asksWho } from '../http/who.js';
 import { accessOf, tlsOf } from './access.js';
 import { readConfig } from './config.js';
@@ -20,7 +20,7 @@ export interface Reply {
 /** Asks the running warden to do something. Throws HeapwardenError REQUEST_FAILED where it cannot be asked. */
 export async function post(options: ClientOptions, path: string, body: object, limitMs = CHANGE_MS): Promise<Reply> {
   const tokenFile = options.tokenFile ?? (await readConfig(options.configFile)).auth.token_file;
-  const headers = { authorization: `Bearer ${await readToken(tokenFile)}`, 'content-type': 'application/json' };
+  const headers = { authorization: await bearerFor(options.url, tokenFile), 'content-type': 'application/json' };
   const reply = await send(options, path, { method: 'POST', headers, body: JSON.stringify(body) }, limitMs);
   if (reply.status !== 401) return reply;
   throw failed(
@@ -52,6 +52,7 @@ async function send(options: ClientOptions, path: string, request: Call, limitMs
     answer = await call(new URL(path, url.replace(/\/?$/, '/')), access, { ...request, signal });
     body = await jsonOf(answer);
   } catch (error) {
+    if (error instanceof HeapwardenError) throw error;
     const why = signal.aborted ? tooLate(request, limitMs) : fetchFailure(error);
     throw failed(`no heapwarden answers at ${url} (${why}). Is it running? Name its address with --url`);
   }

@@ -5,8 +5,8 @@ import { constants, createGunzip } from 'node:zlib';
 
 /** How a warden is called that is protected by a web config. */
 export interface Access {
-  /** The Authorization header of those who only read. */
-  authorization?: string;
+  /** The Authorization header of those who only read, asked for before each request. Rejects where it is not to be sent. */
+  authorization?(): Promise<string>;
   /** After a 401: that header for one more try; null where there is none. */
   onUnauthorized?(): Promise<string | null>;
   /** In PEM; Node.js's own authorities (NODE_EXTRA_CA_CERTS among them) where there is no `ca`. */
@@ -29,14 +29,18 @@ export interface Answer {
 
 /** A request, on a connection of its own; redirects are answers. Rejects where none comes, or the signal aborts. */
 export async function call(url: URL, access: Access, request: Call = {}): Promise<Answer> {
-  const answer = await callOnce(url, access, request);
-  const authorization = answer.status === 401 ? await access.onUnauthorized?.() : null;
-  if (!authorization) return answer;
+  const answer = await callOnce(url, access.tls, await access.authorization?.(), request);
+  if (answer.status !== 401 || !access.onUnauthorized) return answer;
+  const authorization = await access.onUnauthorized().catch((error: unknown) => {
+    answer.body.destroy();
+    throw error;
+  });
+  if (authorization === null) return answer;
   answer.body.destroy();
-  return callOnce(url, { ...access, authorization }, request);
+  return callOnce(url, access.tls, authorization, request);
 }
 
-function callOnce(url: URL, { authorization, tls }: Access, request: Call): Promise<Answer> {
+function callOnce(url: URL, tls: Access['tls'], authorization: string | undefined, request: Call): Promise<Answer> {
   const { method = 'GET', headers, body, signal } = request;
   return new Promise((resolve, reject) => {
     const isSecure = url.protocol === 'https:';

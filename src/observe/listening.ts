@@ -5,6 +5,10 @@ import { readFile, readdir, readlink } from 'node:fs/promises';
 export interface Listening {
   /** Of the socket: no other has it while this one is open. */
   inode: string;
+  /** Of its maker, as the reader's user namespace numbers it. */
+  uid: number;
+  /** 0.0.0.0 is every IPv4 address, :: every one of IPv6 and, mostly, of IPv4. */
+  address: string;
   /** Where to connect to reach it from this machine. */
   host: string;
   port: number;
@@ -30,19 +34,21 @@ export async function listeningBeside(pid: number): Promise<Listening[]> {
  * as the machine's own 32-bit words, here little-endian ones.
  */
 export function parseListening(table: string): Listening[] {
-  const line = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:0000 0A \S+ \S+ \S+ +\d+ +\d+ (\d+) /gm;
-  return [...table.matchAll(line)].map(([, address, port, inode]) => ({
-    inode: inode!,
-    host: hostOf(Buffer.from(address!, 'hex')),
-    port: parseInt(port!, 16),
-  }));
+  const line = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:0000 0A \S+ \S+ \S+ +(\d+) +\d+ (\d+) /gm;
+  return [...table.matchAll(line)].map(([, words, port, uid, inode]) => {
+    const address = addressOf(Buffer.from(words!, 'hex'));
+    return { inode: inode!, uid: Number(uid), address, host: reachedAt(address), port: parseInt(port!, 16) };
+  });
 }
 
-/** Where to connect to: of an unspecified address, the loopback one of its family. */
-function hostOf(words: Buffer): string {
+/** What the kernel connects to: for an unspecified address, the loopback one of its family. */
+export const reachedAt = (address: string): string => LOOPBACK[address] ?? address;
+const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+
+function addressOf(words: Buffer): string {
   const bytes = words.swap32();
-  if (bytes.length === 4) return bytes.every((byte) => byte === 0) ? '127.0.0.1' : bytes.join('.');
-  if (bytes.every((byte) => byte === 0)) return '::1';
+  if (bytes.length === 4) return bytes.join('.');
+  if (bytes.every((byte) => byte === 0)) return '::';
   return Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16)).join(':');
 }
 
