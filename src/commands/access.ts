@@ -1,40 +1,38 @@
 import { readFile } from 'node:fs/promises';
 import { HeapwardenError, messageOf } from '../errors.js';
-import { bearerFor, StrangerListens } from '../http/bearer.js';
-import type { Access } from '../http/client.js';
+import { bearerOf, ownBearerOf } from '../http/bearer.js';
+import type { Access, Credentials } from '../http/client.js';
 import { USER_VARIABLE } from '../http/who.js';
 import { readConfig } from './config.js';
 import type { ClientOptions } from './options.js';
 
-type WhereAndWho = Pick<ClientOptions, 'url' | 'basicAuth' | 'tls'> & Partial<Pick<ClientOptions, 'tokenFile' | 'configFile'>>;
+type WhereAndWho = Pick<ClientOptions, 'basicAuth' | 'tls'> & Partial<Pick<ClientOptions, 'tokenFile' | 'configFile'>>;
 
 /**
  * How the running warden is called by those who only read: as the user of the URL or the environment, else with the token
  * of --token.file, else as nobody, and with the config's token where that is not enough. Throws HeapwardenError
- * REQUEST_FAILED for a certificate, and as bearerFor does for a named token.
+ * REQUEST_FAILED for a certificate, and TOKEN_UNREADABLE for a named token, that cannot be read.
  */
 export async function accessOf(options: WhereAndWho, env: NodeJS.ProcessEnv = process.env): Promise<Access> {
-  const { url, basicAuth, tokenFile, configFile = null } = options;
+  const { basicAuth, tokenFile, configFile = null } = options;
   const user = basicAuth ?? env[USER_VARIABLE];
   const tls = await tlsOf(options);
-  if (user) return { ...tls, authorization: async () => `Basic ${Buffer.from(user).toString('base64')}` };
-  if (!tokenFile) return { ...tls, onUnauthorized: () => bearerOf(configFile, url) };
-  await bearerFor(url, tokenFile);
-  return { ...tls, authorization: () => bearerFor(url, tokenFile) };
+  if (user) return { ...tls, credentials: { authorization: `Basic ${Buffer.from(user).toString('base64')}` } };
+  if (tokenFile) return { ...tls, credentials: await bearerOf(tokenFile) };
+  return { ...tls, onUnauthorized: () => configured(configFile) };
 }
 
-/** Of those who change something: they bring the token themselves. */
+/** Throws HeapwardenError REQUEST_FAILED. */
 export async function tlsOf({ tls }: Pick<ClientOptions, 'tls'>): Promise<Pick<Access, 'tls'>> {
   const files = Object.entries(tls ?? {}).map(async ([part, file]) => [part, await read(part, file)]);
   return files.length === 0 ? {} : { tls: Object.fromEntries(await Promise.all(files)) as NonNullable<Access['tls']> };
 }
 
-/** null where the config, or its token, cannot be read: whoever only reads may be somebody else. Throws StrangerListens. */
-async function bearerOf(configFile: string | null, url: string): Promise<string | null> {
+/** null where the config, or its token, cannot be read: whoever only reads may be somebody else. */
+async function configured(configFile: string | null): Promise<Credentials | null> {
   try {
-    return await bearerFor(url, (await readConfig(configFile)).auth.token_file);
-  } catch (error) {
-    if (error instanceof StrangerListens) throw error;
+    return await ownBearerOf((await readConfig(configFile)).auth.token_file);
+  } catch {
     return null;
   }
 }

@@ -1,6 +1,6 @@
 import { HeapwardenError, fetchFailure } from '../errors.js';
-import { bearerFor } from '../http/bearer.js';
-import { call, jsonOf, type Answer, type Call } from '../http/client.js';
+import { bearerOf, ownBearerOf } from '../http/bearer.js';
+import { call, jsonOf, type Access, type Answer, type Call } from '../http/client.js';
 import { asksWho } from '../http/who.js';
 import { accessOf, tlsOf } from './access.js';
 import { readConfig } from './config.js';
@@ -20,8 +20,10 @@ export interface Reply {
 /** Asks the running warden to do something. Throws HeapwardenError REQUEST_FAILED where it cannot be asked. */
 export async function post(options: ClientOptions, path: string, body: object, limitMs = CHANGE_MS): Promise<Reply> {
   const tokenFile = options.tokenFile ?? (await readConfig(options.configFile)).auth.token_file;
-  const headers = { authorization: await bearerFor(options.url, tokenFile), 'content-type': 'application/json' };
-  const reply = await send(options, path, { method: 'POST', headers, body: JSON.stringify(body) }, limitMs);
+  const credentials = await (options.tokenFile === null ? ownBearerOf(tokenFile) : bearerOf(tokenFile));
+  const access = { ...(await tlsOf(options)), credentials }; // a user may only read
+  const headers = { 'content-type': 'application/json' };
+  const reply = await send(options, path, access, { method: 'POST', headers, body: JSON.stringify(body) }, limitMs);
   if (reply.status !== 401) return reply;
   throw failed(
     `the heapwarden at ${options.url} does not know the token in ${tokenFile}. Name its own with --token.file, ` +
@@ -31,7 +33,7 @@ export async function post(options: ClientOptions, path: string, body: object, l
 
 /** Throws HeapwardenError REQUEST_FAILED, also where the answer is not a good one. */
 export async function get(options: ClientOptions, path: string, limitMs = READ_MS): Promise<Reply['body']> {
-  const reply = await send(options, path, {}, limitMs);
+  const reply = await send(options, path, await accessOf(options), {}, limitMs);
   if (reply.status === 401) throw failed(asksWho(options.url));
   if (reply.status !== 200) throw refused(options, reply);
   return reply.body;
@@ -41,10 +43,7 @@ export function refused({ url }: ClientOptions, { status, body }: Reply): Heapwa
   return failed(`heapwarden at ${url} said: ${typeof body['message'] === 'string' ? body['message'] : `HTTP ${status}`}`);
 }
 
-async function send(options: ClientOptions, path: string, request: Call, limitMs: number): Promise<Reply> {
-  const { url } = options;
-  // What changes something comes with the token; a user may only read.
-  const access = await (request.method === 'POST' ? tlsOf(options) : accessOf(options));
+async function send({ url }: ClientOptions, path: string, access: Access, request: Call, limitMs: number): Promise<Reply> {
   const signal = AbortSignal.timeout(limitMs);
   let answer: Answer;
   let body: unknown;

@@ -1,21 +1,22 @@
-import { HeapwardenError } from '../errors.js';
-import { strangerAt } from './port-holder.js';
+import { stat } from 'node:fs/promises';
+import type { Credentials } from './client.js';
 import { readToken } from './token.js';
 
-/** Somebody else has the warden's port. */
-export class StrangerListens extends HeapwardenError {}
+const OTHERS_READ = 0o044;
+
+/** A token wherever it is sent. Throws HeapwardenError TOKEN_UNREADABLE. */
+export async function bearerOf(tokenFile: string): Promise<Credentials> {
+  return { authorization: `Bearer ${await readToken(tokenFile)}` };
+}
 
 /**
- * The Authorization header for a warden. Throws HeapwardenError TOKEN_UNREADABLE, and StrangerListens where it would go to
- * a program on this machine whose user may not know it.
+ * A warden's own token: on this machine it goes to root, this user, and the owner of its file alone, as whoever holds the
+ * warden's port while it is down would be sent it. Not told apart are the users of a file that a group may read (access
+ * control lists show as one), nor those of other systems than Linux. Throws HeapwardenError TOKEN_UNREADABLE.
  */
-export async function bearerFor(url: string, tokenFile: string): Promise<string> {
-  const token = await readToken(tokenFile);
-  const uid = await strangerAt(url, tokenFile);
-  if (uid === null) return `Bearer ${token}`;
-  throw new StrangerListens(
-    'REQUEST_FAILED',
-    `what listens at ${url} is a program of user ${uid}, who may not read ${tokenFile}: the token was not sent. ` +
-      'ss -ltnp tells which; if heapwarden runs as that user, the file should be its own',
-  );
+export async function ownBearerOf(tokenFile: string): Promise<Credentials> {
+  const bearer = await bearerOf(tokenFile);
+  if (process.platform !== 'linux') return bearer;
+  const { uid, mode } = await stat(tokenFile);
+  return mode & OTHERS_READ ? bearer : { ...bearer, knownTo: [0, process.geteuid!(), uid] };
 }

@@ -2,13 +2,20 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Readable } from 'node:stream';
 import { constants, createGunzip } from 'node:zlib';
+import { connectToKnown } from './known-peer.js';
+
+export interface Credentials {
+  /** The header. */
+  authorization: string;
+  /** Uids: over plain HTTP, on this machine, only programs of these users are sent it (Linux). Absent: all are. */
+  knownTo?: readonly number[];
+}
 
 /** How a warden is called that is protected by a web config. */
 export interface Access {
-  /** The Authorization header of those who only read, asked for before each request. Rejects where it is not to be sent. */
-  authorization?(): Promise<string>;
-  /** After a 401: that header for one more try; null where there is none. */
-  onUnauthorized?(): Promise<string | null>;
+  credentials?: Credentials;
+  /** After a 401: what one more try goes with; null where there is nothing. */
+  onUnauthorized?(): Promise<Credentials | null>;
   /** In PEM; Node.js's own authorities (NODE_EXTRA_CA_CERTS among them) where there is no `ca`. */
   tls?: { ca?: Buffer; cert?: Buffer; key?: Buffer };
 }
@@ -27,32 +34,34 @@ export interface Answer {
   body: Readable;
 }
 
-/** A request, on a connection of its own; redirects are answers. Rejects where none comes, or the signal aborts. */
+/**
+ * A request, on a connection of its own; redirects are answers. Rejects where none comes, the signal aborts, or the
+ * credentials are not to be sent.
+ */
 export async function call(url: URL, access: Access, request: Call = {}): Promise<Answer> {
-  const answer = await callOnce(url, access.tls, await access.authorization?.(), request);
+  const answer = await callOnce(url, access, request);
   if (answer.status !== 401 || !access.onUnauthorized) return answer;
-  const authorization = await access.onUnauthorized().catch((error: unknown) => {
-    answer.body.destroy();
-    throw error;
-  });
-  if (authorization === null) return answer;
+  answer.body.on('error', () => {}); // whoever reads it is told again
+  const credentials = await access.onUnauthorized();
+  if (!credentials) return answer;
   answer.body.destroy();
-  return callOnce(url, access.tls, authorization, request);
+  return callOnce(url, { ...access, credentials }, request);
 }
 
-function callOnce(url: URL, tls: Access['tls'], authorization: string | undefined, request: Call): Promise<Answer> {
+async function callOnce(url: URL, { credentials, tls }: Access, request: Call): Promise<Answer> {
   const { method = 'GET', headers, body, signal } = request;
+  const isSecure = url.protocol === 'https:';
+  const socket = credentials?.knownTo && !isSecure ? await connectToKnown(url, credentials.knownTo, signal) : null;
   return new Promise((resolve, reject) => {
-    const isSecure = url.protocol === 'https:';
     const sent = (isSecure ? https : http).request(url, {
       method,
       headers: {
         'accept-encoding': 'gzip',
-        ...(authorization === undefined ? {} : { authorization }),
+        ...(credentials && { authorization: credentials.authorization }),
         ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
         ...headers,
       },
-      agent: false,
+      ...(socket ? { createConnection: () => socket } : { agent: false }),
       ...(signal ? { signal } : {}),
       ...(isSecure ? tls : {}),
     });

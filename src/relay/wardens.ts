@@ -3,7 +3,7 @@ import { Agent } from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { isGroup, type Group } from '../config/merge.js';
 import { HeapwardenError, messageOf } from '../errors.js';
-import { bearerFor } from '../http/bearer.js';
+import { readToken } from '../http/token.js';
 import type { RelayedAlert } from './queue.js';
 import { NoAnswer, request, type HttpAnswer } from './request.js';
 import type { WardensConfig } from './schema.js';
@@ -75,7 +75,7 @@ export class Wardens {
 
   async #headers(target: Target): Promise<Record<string, string>> {
     try {
-      return { authorization: await bearerFor(target.origin, tokenFileOf(this.#config.token_file, target.labels)) };
+      return { authorization: `Bearer ${await readToken(tokenFileOf(this.#config.token_file, target.labels))}` };
     } catch (error) {
       throw new NoAnswer(`it was not asked: ${messageOf(error)}`, false);
     }

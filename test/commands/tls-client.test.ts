@@ -91,9 +91,9 @@ t.test('whoever reads finds the token through the config, too, where it is asked
 
 t.test('a user of the environment', async (t) => {
   const { url, tls } = await serving(t);
-  const access = await accessOf({ url, tls }, { HEAPWARDEN_BASIC_AUTH: 'ada:lovelace' });
+  const access = await accessOf({ tls }, { HEAPWARDEN_BASIC_AUTH: 'ada:lovelace' });
   t.match(await ask(url, 'api/v1/apps', access), { value: { status: 200 } });
-  t.match(await ask(url, 'api/v1/apps', await accessOf({ url, tls }, { HEAPWARDEN_BASIC_AUTH: 'ada:x' })), { value: { status: 401 } });
+  t.match(await ask(url, 'api/v1/apps', await accessOf({ tls }, { HEAPWARDEN_BASIC_AUTH: 'ada:x' })), { value: { status: 401 } });
 });
 
 t.test('a certificate that nobody vouches for, and one that is demanded', async (t) => {

@@ -27,6 +27,7 @@ const BOUND = [
   'observe/oom-kills.ts',
   'observe/own-handler.ts',
   'observe/signs.ts',
+  'observe/tcp-table.ts',
   'supervisors/cgroup.ts',
   'supervisors/child-run.ts',
   'supervisors/docker-process.ts',
