@@ -13,6 +13,8 @@ export const AGENT = fileURLToPath(new URL('../../../dist/agent/index.cjs', impo
 /** As often as the agent sends its figures, and as deploy/prometheus.yml scrapes. */
 export const SCRAPE_MS = 5000;
 const STOP_MS = 5000;
+/** Others start beside it, more than there are CPUs. */
+const FIRST_ANSWER_MS = 10_000;
 
 export interface Side {
   name: string;
@@ -97,7 +99,12 @@ export class RunningSide {
     const [first] = (await Promise.race([once(child.stdio[3] as Readable, 'data'), gone])) as [Buffer];
     gone.catch(() => {}); // from here on it is meant to end
     const running = new RunningSide(side, child, Number(String(first)));
-    await ask(running.port);
+    try {
+      await ask(running.port, '/', FIRST_ANSWER_MS);
+    } catch (error) {
+      await running.stop(); // who calls has nothing to stop it by
+      throw error;
+    }
     return running;
   }
 
