@@ -22,13 +22,13 @@ import { promiseList } from './table.js';
 const USAGE = `npm run bench:agent -- [flags]
   --restarts=N   how often each side is started anew under load, with a bare app (default 16; 0: leave this part out)
   --rounds=N     bursts of a second on each side a restart, in turn with as many on the bare app (default 5)
-  --idle=N       the same of the idle part, four at once, which takes some 70 s (default 16; 0: leave this part out)
+  --idle=N       the same of the idle part, twelve at once, which takes some 4 min (default 12; 0: leave this part out)
   --node=MAJOR   of the Node.js versions among the tests' parts (${NODE_MAJORS.join(', ')}); default: the one that runs this
   --only=TEXT    only sides whose name holds this, and the bare app with its control
   --json=FILE    every measurement, as JSON`;
 
 const IDLE_MS = 20_000;
-const SETS_AT_ONCE = 4;
+const SETS_AT_ONCE = 12;
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -49,7 +49,7 @@ async function main(): Promise<number> {
     options: {
       restarts: { type: 'string', default: '16' },
       rounds: { type: 'string', default: '5' },
-      idle: { type: 'string', default: '16' },
+      idle: { type: 'string', default: '12' },
       node: { type: 'string' },
       only: { type: 'string', default: '' },
       json: { type: 'string' },
@@ -100,7 +100,7 @@ medians of the restarts, and between which values they lie (95 %)\n`);
     console.log(`16 connections, ${cpu === null ? 'apps and load share all CPUs' : 'all apps on one CPU, the load on another'}; \
 bursts of a second, ${rounds} a restart, in turn with as many on the bare app\n\n${throughputTable(turns)}\n`);
   }
-  if (resting.length > 0) console.log(`idle for ${IDLE_MS / 1000} s after a second of requests, a garbage collection and 20 s of rest; figures read every ${SCRAPE_MS / 1000} s\n\n${idleTable(resting, bare.name)}\n`);
+  if (resting.length > 0) console.log(`idle for ${IDLE_MS / 1000} s after a second of requests, a garbage collection and 2 min of rest; figures read every ${SCRAPE_MS / 1000} s\n\n${idleTable(resting, bare.name)}\n`);
   for (const what of missing) console.log(`NOT MEASURED  ${what}`);
   const agents = chosen.filter(({ name }) => name.startsWith('heapwarden'));
   const verdicts = agents.flatMap(({ name }) =>

@@ -10,8 +10,11 @@ import type { Hammer } from './throughput.js';
  * what the load has left.
  */
 const ASKED_MS = 1000;
-/** V8 gives memory back when nothing has been asked of it for 8 s and more (src/heap/memory-reducer.h). */
-const SETTLE_MS = 20_000;
+/**
+ * V8 gives memory back when little has been asked of it for 8 s, and again and again (src/heap/memory-reducer.h). After
+ * 40 s the heaps of some processes of one side are 6 MB larger than those of others; after 2 min they are alike.
+ */
+const SETTLE_MS = 120_000;
 
 export interface Idle extends Memory {
   side: string;
