@@ -20,9 +20,11 @@ export async function connectToKnown(url: URL, uids: readonly number[], signal?:
     port: Number(url.port || 80),
     ...(signal && { signal }),
   });
+  socket.on('error', () => {}); // one that breaks meanwhile is noticed below
   try {
     await once(socket, 'connect');
     if (isOnThisMachine(socket)) await assertKnown(socket, url, uids, signal);
+    if (socket.destroyed) throw socket.errored ?? new Error('the connection was closed');
     return socket;
   } catch (error) {
     socket.destroy();
@@ -32,12 +34,12 @@ export async function connectToKnown(url: URL, uids: readonly number[], signal?:
 
 /** To reach an address of its own, the kernel uses the same one at this end; for all that is 127.0.0.0/8, 127.0.0.1. */
 function isOnThisMachine({ remoteAddress = '', localAddress }: Socket): boolean {
-  return remoteAddress === localAddress || isIn(LOOPBACK, remoteAddress);
+  return remoteAddress === localAddress || isIn(LOOPBACK, remoteAddress.replace(ZONE, ''));
 }
 
 async function assertKnown(socket: Socket, url: URL, uids: readonly number[], signal: AbortSignal | undefined): Promise<void> {
   const deadline = performance.now() + ONE_SIDED_MS;
-  for (;;) {
+  while (!socket.destroyed) {
     const other = (await tcpSockets('self', 'established')).find((one) => isOtherEnd(one, socket));
     // Until somebody has accepted it, it is nobody's, and older kernels call that 0, which is root.
     if (other && other.inode !== '0') {
@@ -56,10 +58,12 @@ function notSent(why: string): HeapwardenError {
 
 function isOtherEnd({ local, remote }: TcpSocket, socket: Socket): boolean {
   const isAt = ({ address, port }: Endpoint, wanted = '', wantedPort?: number): boolean =>
-    port === wantedPort && isIn(only(wanted), address);
+    port === wantedPort && isIn(only(wanted.replace(ZONE, '')), address);
   return isAt(local, socket.remoteAddress, socket.remotePort) && isAt(remote, socket.localAddress, socket.localPort);
 }
 
+/** Of a link-local IPv6 address, as Node tells it: fe80::1%eth0. */
+const ZONE = /%.*/;
 const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet('127.0.0.0', 8);
 LOOPBACK.addAddress('::1', 'ipv6');
