@@ -71,7 +71,10 @@ function cpuSeconds({ child }: WardenProcess): number {
   return (Number(user) + Number(system)) / 100;
 }
 
-/** Scrapes until it is told to stop; resolves with what was seen then. */
+/** How long a restart that is on record may take to be seen in the apps, in milliseconds. */
+const SEEN_MS = 5000;
+
+/** Scrapes until it is told to stop and has seen so many processes of each worker, or will not; resolves with what it saw. */
 export function watch(warden: WardenProcess) {
   const pids = new Map(WORKERS.map((worker) => [worker, new Set<number>()]));
   const seen = { scrapes: 0, slowestMs: 0, lagSeconds: 0, pids };
@@ -93,12 +96,14 @@ export function watch(warden: WardenProcess) {
       await round();
       await sleep(100);
     }
-    return seen;
   })();
   watching.catch(() => {}); // told to whoever stops it
-  return (): Promise<typeof seen> => {
+  return async (processes: number): Promise<typeof seen> => {
     stop.abort();
-    return watching;
+    await watching;
+    const isMissing = (): boolean => [...pids.values()].some(({ size }) => size < processes);
+    for (const end = performance.now() + SEEN_MS; isMissing() && performance.now() < end; await sleep(100)) await round();
+    return seen;
   };
 }
 
@@ -142,7 +147,7 @@ export async function sendAll(t: Test, warden: WardenProcess, what: string, bodi
 
 /** That it was a warden all the time, and as many processes as restarts were seen. */
 export async function endWatch(t: Test, warden: WardenProcess, stopWatching: ReturnType<typeof watch>, restarts: number): Promise<void> {
-  const { scrapes, slowestMs, lagSeconds, pids } = await stopWatching();
+  const { scrapes, slowestMs, lagSeconds, pids } = await stopWatching(restarts + 1);
   t.comment(
     `${scrapes} scrapes, the slowest ${seconds(slowestMs)}; longest lag of the warden's event loop ${lagSeconds.toFixed(2)} s; ` +
       `peak ${(peakBytes(warden) / MIB).toFixed(0)} MiB; ${warden.log.length} bytes of log`,
