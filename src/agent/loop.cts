@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay, performance, type EventLoopUtilization, type IntervalHistogram } from 'node:perf_hooks';
 import type { LoopWindow } from './protocol.cjs';
 import { quietly } from './quietly.cjs';
-import { clearInterval, clearTimeout, setInterval, setTimeout } from './timers.cjs';
+import { clearImmediate, clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from './timers.cjs';
 
 /** How often Node samples the delay. Coarser is cheaper (most of what an idle app pays), and blind to shorter delays. */
 const RESOLUTION_MS = 30;
@@ -9,9 +9,10 @@ const RESOLUTION_MS = 30;
 /**
  * Event-loop delay in windows of `windowMs`.
  *
- * Node's monitor measures from tick to tick of its own timer, and a reset makes it forget the last tick: it does not see
- * a block that a window ends in, nor one before its first tick in the next. Those two show in how late timers of ours
- * are, and count in the greatest delay. A second monitor that ticks meanwhile would see them too, for 0.4 MB.
+ * Node's monitor measures from tick to tick of its own timer, and a reset makes it forget the last tick. A window ends in
+ * an immediate, so that a tick that is due comes before it: what has blocked the loop until then is in it. What comes
+ * between, and before the first tick of the next window, the monitor does not see. It shows in how late we ourselves
+ * are, and counts in the greatest delay. A second monitor that ticks meanwhile would see it too, for 0.4 MB.
  */
 export class LoopMeter {
   /** The last whole window; null before the first one, or where the last one has no sample. */
@@ -20,29 +21,48 @@ export class LoopMeter {
   readonly #turn: NodeJS.Timeout;
   readonly #windowMs: number;
   #seam: NodeJS.Timeout | undefined;
+  #end: NodeJS.Immediate | undefined;
   /** Seconds; the longest delay in this window that the monitor may not have seen. */
   #unseen = 0;
   #startMs = performance.now();
+  /** When the timer was due that ends this window, and when it is due again. */
+  #dueMs = NaN;
+  #nextMs: number;
   #utilization = performance.eventLoopUtilization();
 
   constructor(windowMs: number) {
     this.#windowMs = windowMs;
+    this.#nextMs = this.#startMs + windowMs;
     this.#monitor.enable();
-    this.#turn = setInterval(quietly(() => this.#endWindow()), windowMs).unref();
+    const end = quietly(() => this.#endWindow());
+    this.#turn = setInterval(quietly(() => this.#turnWith(end)), windowMs).unref();
+  }
+
+  /** A window ends in this turn of the loop, by an immediate of ours. */
+  get isEnding(): boolean {
+    return this.#end !== undefined;
   }
 
   close(): void {
     clearInterval(this.#turn);
     clearTimeout(this.#seam);
+    clearImmediate(this.#end);
     this.#monitor.disable();
   }
 
+  #turnWith(end: () => void): void {
+    this.#dueMs = this.#nextMs;
+    this.#nextMs = performance.now() + this.#windowMs;
+    this.#end = setImmediate(end);
+  }
+
   #endWindow(): void {
+    this.#end = undefined;
     const nowMs = performance.now();
     const utilization = performance.eventLoopUtilization();
     const busy = performance.eventLoopUtilization(utilization, this.#utilization);
     const lengthMs = nowMs - this.#startMs;
-    this.#missed(lengthMs - this.#windowMs);
+    this.#missed(nowMs - this.#dueMs);
     this.window = summarize(this.#monitor, this.#unseen, lengthMs / 1000, busy);
     this.#monitor.reset();
     this.#startMs = nowMs;

@@ -30,7 +30,7 @@ export function createMeter({ windowMs = WINDOW_MS }: MeterOptions = {}): Meter 
         heap_live: gc.heapLive,
         gc: { major: copy(major), minor: copy(minor), incremental: copy(incremental), weakcb: copy(weakcb) },
         loop: loop.window,
-        active_resources: countResources({ ownImmediates: deliveryQueued ? 1 : 0 }),
+        active_resources: countResources({ ownImmediates: Number(deliveryQueued) + Number(loop.isEnding) }),
       };
     },
     close() {

@@ -63,6 +63,6 @@ t.test('no block is lost between two windows', async (t) => {
     const seen = longest.filter((seconds) => seconds > 0.065).length;
     t.ok(blocks >= 3, `${blocks} blocks`);
     // The last is in a window that has not ended; where the order turned round, two are in one.
-    t.ok(seen >= blocks / 2, `${blocks} blocks of 0.1 s ${order} each turn: ${longest.join(', ')}`);
+    t.ok(seen >= blocks - 2, `${blocks} blocks of 0.1 s ${order} each turn: ${longest.join(', ')}`);
   }
 });
