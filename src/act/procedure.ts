@@ -36,6 +36,8 @@ export interface ProcedureParts extends FactParts {
   observer: Pick<Observer, 'workers' | 'remeasure'>;
   /** Whether an agent of this process, or of one below it, has reported. */
   hasReported(process: ProcessId): Promise<boolean>;
+  /** Whether this process, or one below it, was asked by a warden before this one to take no new connections. */
+  wasDrained(process: ProcessId): Promise<boolean>;
   evidence: Pick<Evidence, 'collect'>;
   /** From 0 to 1, for the jitter. */
   random(): number;
@@ -85,28 +87,33 @@ export class Procedure {
   }
 
   /**
-   * A restart that another warden began: touches nothing, and waits for what the supervisor may still be at. A process
-   * that was frozen and has said nothing since is the exception: nobody but this record knows that it is.
+   * A restart that another warden began: touches nothing, and waits for what the supervisor may still be at. The
+   * exception is a process that serves nobody, of which nobody but this record knows.
    */
   async revisit(incident: Incident, closing: AbortSignal): Promise<Found> {
     const app = this.#parts.app(incident.app);
     const supervisor = this.#parts.supervisors.get(incident.app);
     if (!app || !supervisor) return { error: { code: null, message: NOT_CONFIGURED }, interrupted: true };
     // The app's other restarts wait for it.
-    const agentMs = incident.asked === 'freeze' ? AGENT_BACK_MS : 0;
+    const agentMs = incident.asked === 'freeze' || app.restart.mode === 'graceful' ? AGENT_BACK_MS : 0;
     const patienceMs = Math.max(app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS, agentMs);
     const upAt = await this.#comesUp(incident, app, null, patienceMs, closing);
-    const isFrozen = upAt === null && (await this.#isFrozenStill(incident, closing)) && limitOf(app, 'freeze', 'restart') !== null;
-    if (!isFrozen || this.#forbiddenByNow(incident, app) !== null) return { ready: upAt !== null, interrupted: true };
+    const isLost = upAt === null && !closing.aborted && (await this.#servesNobody(incident, app));
+    if (!isLost) return { ready: upAt !== null, interrupted: true };
     return { ...(await this.#replace(incident, app, supervisor, closing)), interrupted: true };
   }
 
   /** Its agent would have come back to this warden by now. */
-  async #isFrozenStill({ app, worker, asked, before }: Incident, closing: AbortSignal): Promise<boolean> {
-    if (asked !== 'freeze' || before === null || closing.aborted) return false;
-    const { observer, hasReported } = this.#parts;
-    const reading = (await observer.remeasure(app, worker))?.reading;
-    return sameProcess(reading?.root, before) && !(await hasReported(before));
+  async #servesNobody(incident: Incident, app: AppConfig): Promise<boolean> {
+    const { before, asked } = incident;
+    const { observer, hasReported, wasDrained } = this.#parts;
+    if (before === null || app.dry_run) return false;
+    const reading = (await observer.remeasure(incident.app, incident.worker))?.reading;
+    if (!sameProcess(reading?.root, before)) return false;
+    // Drained, it is past the point from which a restart is not to be cancelled.
+    if (await wasDrained(before)) return true;
+    const isFrozen = asked === 'freeze' && limitOf(app, 'freeze', 'restart') !== null && !(await hasReported(before));
+    return isFrozen && this.#forbiddenByNow(incident, app) === null;
   }
 
   /** Keeps the evidence of the old process, and has the supervisor put a new one in its place. */

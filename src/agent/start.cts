@@ -35,10 +35,14 @@ export function start(told?: Told): void {
     return new Evidence(threads);
   });
   let wasProfiled = false;
+  let isDraining = false;
   const source: AgentSource = {
-    hello: () => hello(app),
+    hello: () => ({ ...hello(app), ...(isDraining ? { draining: true } : {}) }),
     stats: () => meter.read(),
-    drain: (timeoutMs) => drainage().drain(timeoutMs),
+    drain: (timeoutMs) => {
+      isDraining = true;
+      return drainage().drain(timeoutMs);
+    },
     arm: (timeoutMs) => signals().arm(timeoutMs),
     profile: (on) => {
       if (on || wasProfiled) evidence().profile(on);

@@ -22,6 +22,8 @@ export interface AgentReport {
   app: string;
   /** The agent's own version; absent where it is older than that word. */
   version?: string;
+  /** It came to this warden as one that takes no new connections: see HelloFrame. */
+  wasDrained?: true;
   connectedAt: number;
   /** The last time the loop is known to have turned. */
   heartbeatAt: number;
@@ -234,8 +236,9 @@ export class AgentConnection {
       this.#saidHello = true;
       clearTimeout(this.#helloTimer);
       const begin = ({ pid, statsIntervalMs }: Introduction) => {
-        const { node, app, agent } = frame;
-        const who = { pid, node, app, ...(agent === undefined ? {} : { version: agent }) };
+        const { node, app, agent, draining } = frame;
+        const version = agent === undefined ? {} : { version: agent };
+        const who = { pid, node, app, ...version, ...(draining ? { wasDrained: draining } : {}) };
         this.report = { ...who, connectedAt: now, ...heard, inspectorPort: null, stats: null, statsAt: null };
         this.welcome(statsIntervalMs);
       };

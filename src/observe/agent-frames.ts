@@ -33,6 +33,7 @@ export function parseAgentFrame(line: string): AgentFrame | null {
         ...(frame['agent'] === undefined ? {} : { agent: text(frame, 'agent', MAX_VERSION_LENGTH) }),
         ...(frame['pid_namespace'] === undefined ? {} : { pid_namespace: count(frame, 'pid_namespace') }),
         ...(frame['start'] === undefined ? {} : { start: count(frame, 'start') }),
+        ...(frame['draining'] === undefined || !flag(frame, 'draining') ? {} : { draining: true }),
       };
     case 'beat':
       return {

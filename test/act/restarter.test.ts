@@ -825,7 +825,32 @@ t.test('an interrupted restart of a frozen process is carried out where it is fr
     t.strictSame(await revisited('freeze', false, keys), { restarts: 0, result: 'failed', ...done }, `no more since: ${keys}`);
   }
   const sooner = { restarts: 0, result: 'failed', interrupted: true, waited: false };
-  t.strictSame(await revisited('rss', false, 'limits: { rss: { restart: 1GB } }, restart: { stop_timeout: 2s }'), sooner, 'memory is measured again by the guard');
+  t.strictSame(await revisited('rss', false, 'limits: { rss: { restart: 1GB } }, restart: { mode: stop_first, stop_timeout: 2s }'), sooner, 'memory is measured again by the guard');
+});
+
+t.test('so is one of a process that was drained for it, for nothing else takes that back', async (t) => {
+  const unknown = { heapUsedBytes: null, heapLimitBytes: null, heartbeatAtMs: null };
+  const before = { pid: 100, start: 1, startedAtMs: NOW - HOUR, rssBytes: 600 * MB, ...unknown };
+  const revisited = async (keys: string, wasDrained = true) => {
+    const dir = t.testdir();
+    const world = new World(appOf(`limits: { rss: { restart: 1GB } }, ${keys}`));
+    const { journal } = await Journal.open(dir);
+    await journal.record(incidentOf({ id: 'cut', before, outcome: null }));
+    await journal.note('shop', { pause: { atMs: NOW, untilMs: null }, freshSinceMs: null, schedule: null });
+    await journal.close();
+    world.put({ stats: null });
+    world.wasDrained = wasDrained;
+    const opened = await world.open(dir);
+    await opened.restarter.finishInterrupted();
+    await opened.journal.close();
+    return { restarts: world.restarts.length, ...incidentsIn(dir)[0]!.outcome!, waitedMs: world.clock.nowMs - NOW };
+  };
+  const graceful = await revisited('restart: { mode: graceful, stop_timeout: 2s }');
+  t.match(graceful, { restarts: 1, result: 'recovered', interrupted: true }, 'below its limit and paused by now: it has begun');
+  t.ok(graceful.waitedMs >= 15 * SECOND, 'its agent had time to come back');
+  t.match(await revisited('restart: { mode: graceful }', false), { restarts: 0, result: 'failed', interrupted: true }, 'it serves');
+  t.match(await revisited('restart: { mode: graceful }, dry_run: true'), { restarts: 0, result: 'failed' }, 'nothing is touched');
+  t.match(await revisited('restart: { mode: stop_first }'), { restarts: 1, result: 'recovered' }, 'the config has changed since');
 });
 
 t.test('an interrupted restart of an app that is no longer configured', async (t) => {

@@ -68,6 +68,7 @@ export class World {
   journalErrors = 0;
   nextPid = 200;
   agentReports = true;
+  wasDrained = false;
   release: string | null = 'r1';
   evidence: EvidenceReport | null = null;
   /** Called while evidence is collected. */
@@ -135,6 +136,7 @@ export class World {
       journal,
       history: this.history,
       hasReported: async () => this.agentReports,
+      wasDrained: async () => this.wasDrained,
       releaseOf: async () => this.release,
       outlook: () => this.outlook,
       gain: () => this.gain,

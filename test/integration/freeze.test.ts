@@ -17,7 +17,7 @@ apps:
   });
   await warden.ready();
   const beat = () => warden.metric('heapwarden_nodejs_eventloop_heartbeat_timestamp_seconds', { app: 'frozen', worker: '0' });
-  await waitFor('the agent', () => warden.metric('heapwarden_agent_up', { app: 'frozen' }));
+  await waitFor('the agent', async () => (await warden.metric('heapwarden_agent_up', { app: 'frozen' })) === 1);
   const heartbeat = await waitFor('a heartbeat', beat);
   const age = Date.now() / 1000 - heartbeat;
   t.ok(age < 15, `it turned ${age.toFixed(1)} s ago`);

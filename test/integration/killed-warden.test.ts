@@ -1,14 +1,17 @@
 /** The warden dies by SIGKILL in the middle of a restart; the next one completes the record and restarts nothing twice. */
-import { existsSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Recorded } from '../../src/act/incident.js';
 import { parseJournal } from '../../src/act/journal-lines.js';
 import { LinuxProcesses } from '../../src/observe/linux.js';
 import { needParts } from '../parts/index.js';
+import { freePort } from '../parts/prometheus.js';
 import { realPm2 } from '../parts/pm2.js';
+import { reportFolder } from '../supervisors/child-support.js';
 import { never, waitFor } from './wait.js';
-import { WardenProcess, appFile } from './warden-process.js';
+import { CLI, WardenProcess, appFile } from './warden-process.js';
 
 const settings = (limits: string) => `
     limits: { rss: { ${limits}, for: 0s } }
@@ -97,4 +100,47 @@ ${settings(limits)}`;
   t.match(incident, { before: { pid: before }, outcome: { interrupted: true, result: 'recovered', after: { pid: after } } });
   t.equal(await next.metric('heapwarden_restart_budget_remaining', { app: 'slow' }), 2);
   await never('it is restarted again', async () => (await pm2.list('slow'))[0]?.pid !== after, 3000);
+});
+
+t.test('an app that something else runs: drained for the restart, it takes no connections, and the next warden replaces it', async (t) => {
+  const folder = await reportFolder(t);
+  const port = await freePort();
+  const server = join(folder, 'server.cjs');
+  // With what would keep it alive for good, as a connection to a database does.
+  writeFileSync(server, `
+const answer = (request, response) => request.url === '/slow' || response.end(String(process.pid));
+require('node:http').createServer(answer).listen(${port}, '127.0.0.1');
+setInterval(() => {}, 1e6);`);
+  const agent = join(CLI, '../agent/index.cjs');
+  const shell = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', '/bin/sh', '-c', 'while :; do "$@"; sleep 0.1; done', 'sh',
+    process.execPath, `--require=${agent}`, server], {
+    env: { ...process.env, REPORT_DIR: folder, HEAPWARDEN_SOCKET: join(folder, 'agent.sock'), HEAPWARDEN_APP: 'shop' }, stdio: 'ignore',
+  });
+  t.teardown(() => shell.kill('SIGKILL')); // the app is reportFolder's
+  const config = `
+sample_interval: 300ms
+agent_socket: ${folder}/agent.sock
+apps:
+  - name: shop
+    supervisor: { external: { match: '^\\S*node \\S+ ${server.replaceAll('.', '\\.')}$', restart: { signal: SIGTERM } } }
+    restart: { mode: graceful, startup_grace: 0s, cooldown: 1h, stop_timeout: 8s }
+`;
+  const serving = () => fetch(`http://127.0.0.1:${port}/`).then(async (response) => Number(await response.text()), () => null);
+  const warden = await WardenProcess.start(t, { config });
+  await warden.ready();
+  const old = await waitFor('the app', serving);
+  await waitFor('its agent', async () => (await warden.metric('heapwarden_agent_up', { app: 'shop' })) === 1);
+  const slow = fetch(`http://127.0.0.1:${port}/slow`).catch(() => null);
+  t.equal((await warden.post('/api/v1/apps/shop/restart', {})).status, 202);
+  await killInTheMiddle(warden, async () => (await serving()) === null);
+  t.ok(await new LinuxProcesses().identify(old), 'it runs, and nobody stops it');
+
+  const next = await WardenProcess.start(t, { config, dir: warden.dir });
+  await next.ready();
+  await next.finishedRestart(60_000);
+  const [incident, ...others] = await next.restarts();
+  t.strictSame(others, []);
+  t.match(incident, { id: journal(next.dir)[0]!.id, before: { pid: old }, outcome: { interrupted: true, result: 'recovered', stop: 'exited' } });
+  t.equal(await waitFor('the app', serving), incident!.outcome!.after!.pid);
+  await slow;
 });

@@ -20,7 +20,7 @@ export const appFile = (name: string): string => fileURLToPath(new URL(`../apps/
 const STOP_MS = 40_000;
 
 export interface WardenSetup {
-  /** heapwarden.yml; `agent_socket` is put before it, and `state_dir` where it has none of its own. */
+  /** heapwarden.yml; `state_dir` and `agent_socket` are put before it where it has none of its own. */
   config: string;
   env?: Record<string, string>;
   args?: string[];
@@ -66,7 +66,9 @@ export class WardenProcess {
   }
 
   static writeConfig(dir: string, config: string): void {
-    writeFileSync(join(dir, 'heapwarden.yml'), `${/^state_dir:/m.test(config) ? '' : 'state_dir: .\n'}agent_socket: ./agent.sock\n${config}`);
+    const places = { state_dir: '.', agent_socket: './agent.sock' };
+    const unsaid = Object.entries(places).filter(([key]) => !new RegExp(`^${key}:`, 'm').test(config));
+    writeFileSync(join(dir, 'heapwarden.yml'), `${unsaid.map(([key, place]) => `${key}: ${place}\n`).join('')}${config}`);
   }
 
   get url(): string {
