@@ -39,6 +39,17 @@ t.test('figures of the own process', async (t) => {
   t.equal(meter.read().gc.major.count, second.gc.major.count, 'closed');
 });
 
+t.test('a block of a timer that ends as its window is due is in it', async (t) => {
+  const loop = new LoopMeter(300);
+  const dueMs = performance.now() + 300;
+  // Node runs what is due by then in the same go, before its monitor's tick.
+  setTimeout(() => block(dueMs + 2 - performance.now()), 200);
+  while (loop.window === null) await sleep(5);
+  loop.close();
+  t.ok(loop.window.max_seconds > 0.065, `a block of 0.1 s, of which ${loop.window.max_seconds} s are told`);
+  t.ok(loop.window.window_seconds < 0.4, 'the window is no longer than it is');
+});
+
 t.test('no block is lost between two windows', async (t) => {
   // Timers of one duration fire in the order in which they were made: right before the window's own, and right after;
   // mostly, for a millisecond between them can turn it round.
