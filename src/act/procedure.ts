@@ -1,7 +1,7 @@
 import { underAny } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { AppConfig, ReadyCheck } from '../config/schema.js';
-import { isByPerson } from '../decide/decision.js';
+import { isByPerson, type Wish } from '../decide/decision.js';
 import { isPaused, isTimely, tooFewOthers } from '../decide/gates.js';
 import { limitOf } from '../decide/measure.js';
 import { notBreaching } from '../decide/policy.js';
@@ -73,14 +73,14 @@ export class Procedure {
   }
 
   /**
-   * Its turn has come. `isForced`: by a person, who may have come after it was decided. `onBegin` is called before
+   * Its turn has come. `wish`: it may be a person's by now, who came after it was decided. `onBegin` is called before
    * anything is touched: from then on it is not to be cancelled.
    */
-  async carryOut(incident: Incident, isForced: boolean, signals: Signals, onBegin: () => void): Promise<Found> {
+  async carryOut(incident: Incident, wish: Wish, signals: Signals, onBegin: () => void): Promise<Found> {
     const app = this.#parts.app(incident.app);
     const supervisor = this.#parts.supervisors.get(incident.app);
     if (!app || !supervisor) return { needless: `for ${NOT_CONFIGURED}` };
-    const needless = await this.#needlessByNow(incident, isForced, app, signals);
+    const needless = await this.#needlessByNow(incident, wish, app, signals);
     if (needless !== null) return { needless, interrupted: needless === STOPPED };
     onBegin();
     return this.#replace(incident, app, supervisor, signals.closing);
@@ -149,7 +149,7 @@ export class Procedure {
   /** It may have waited: why nothing is to be done any more; null where it still is. */
   async #needlessByNow(
     incident: Incident,
-    isForced: boolean,
+    wish: Wish,
     app: AppConfig,
     { cancelled, closing }: Signals,
   ): Promise<string | null> {
@@ -159,13 +159,13 @@ export class Procedure {
     if (cancelled.aborted) return String(cancelled.reason);
     if (closing.aborted) return STOPPED;
     if (!worker) return NO_WORKER;
-    if (isForced) return this.#forbiddenByNow(incident, app, isForced);
+    if (wish.force) return this.#forbiddenByNow(incident, app, wish.force);
     const { reading } = worker;
     if (reading && !sameProcess(reading.root, incident.before)) return REPLACED;
     // Somebody may have stopped it: only a person starts what does not run.
     const isGone = !reading && !stateOf(observer.workers, incident)?.reading; // not a look that failed
-    if (isGone && incident.before && !isByPerson({ ...incident, reason: incident.asked })) return 'for its process has ended';
-    return (reading && notBreaching(incident.asked, app, worker)) ?? this.#forbiddenByNow(incident, app, isForced);
+    if (isGone && incident.before && !isByPerson(wish)) return 'for its process has ended';
+    return (reading && notBreaching(wish.reason, app, worker)) ?? this.#forbiddenByNow(incident, app, wish.force);
   }
 
   /** What forbids it that may have come since it was decided; null where nothing does. */

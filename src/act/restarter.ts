@@ -1,4 +1,4 @@
-import { endsWith, isByPerson, type AlertRef, type Ask } from '../decide/decision.js';
+import { endsWith, isByPerson, type AlertRef, type Ask, type Wish } from '../decide/decision.js';
 import { describeLeak, type Outlook } from '../decide/forecast.js';
 import { describeGain, type Gain } from '../decide/gain.js';
 import { decide, type Judgement } from '../decide/policy.js';
@@ -34,8 +34,8 @@ interface Waiting {
   cancel: AbortController;
   /** Ends its jitter. */
   hurry: AbortController;
-  /** By whoever asked for it, or by a person who found it waiting. */
-  isForced: boolean;
+  /** Of whoever asked for it, or of a person who found it waiting. */
+  wish: Wish;
 }
 
 /** The one hand that restarts: every ask goes through here, whoever asks. */
@@ -82,7 +82,7 @@ export class Restarter {
 
   /** The alert is over: cancels what waits because of it. Returns the incidents that it cancels. */
   cancel(resolved: AlertRef): string[] {
-    const isOver = ({ incident, isForced }: Waiting) => !isForced && endsWith(incident.alert, resolved);
+    const isOver = ({ incident, wish }: Waiting) => !isByPerson(wish) && endsWith(incident.alert, resolved);
     const over = [...this.#waiting.values()].filter(isOver);
     for (const { cancel } of over) cancel.abort('for its alert was resolved while it waited');
     return over.map(({ incident }) => incident.id);
@@ -111,11 +111,12 @@ export class Restarter {
   }
 
   /** A person asks for what waits already, and is told so: it has to be what their own would have been. */
-  #hurry({ app, worker, force }: Ask): void {
+  #hurry({ app, worker, origin, reason, force }: Ask): void {
     const waiting = this.#waiting.get(workerKey(app, worker));
     if (!waiting) return;
     waiting.hurry.abort();
-    waiting.isForced ||= force;
+    waiting.wish = { origin, reason, force: force || waiting.wish.force };
+    waiting.cancel = new AbortController(); // its alert may have been resolved already
   }
 
   async #refuse(ask: Ask, judgement: Judgement, asked: Incident, worker: WorkerState | null): Promise<Answer> {
@@ -145,7 +146,8 @@ export class Restarter {
   async #reserve(incident: Incident): Promise<Waiting> {
     const { journal, history } = this.#parts;
     const key = workerKey(incident.app, incident.worker);
-    const waiting = { incident, cancel: new AbortController(), hurry: new AbortController(), isForced: incident.force };
+    const wish = { origin: incident.origin, reason: incident.asked, force: incident.force };
+    const waiting = { incident, cancel: new AbortController(), hurry: new AbortController(), wish };
     this.#busy.add(key);
     this.#waiting.set(key, waiting);
     history.add(incident);
@@ -186,11 +188,11 @@ export class Restarter {
     return done;
   }
 
-  async #carryOut({ incident, cancel, isForced }: Waiting): Promise<void> {
+  async #carryOut({ incident, cancel, wish }: Waiting): Promise<void> {
     const noLonger = () => void this.#waiting.delete(workerKey(incident.app, incident.worker));
     try {
       const signals = { cancelled: cancel.signal, closing: this.#closing.signal };
-      await this.#finish(incident, await this.#procedure.carryOut(incident, isForced, signals, noLonger));
+      await this.#finish(incident, await this.#procedure.carryOut(incident, wish, signals, noLonger));
     } finally {
       noLonger();
     }

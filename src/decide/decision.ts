@@ -59,7 +59,10 @@ export interface Ask {
   dueAtMs: number | null;
 }
 
+/** Who wants it, and how much. */
+export type Wish = Pick<Ask, 'origin' | 'reason' | 'force'>;
+
 /** A person's word, or a program's that speaks for one: it claims no limit, or passes over all gates. */
-export function isByPerson({ origin, reason, force }: Pick<Ask, 'origin' | 'reason' | 'force'>): boolean {
+export function isByPerson({ origin, reason, force }: Wish): boolean {
   return force || (origin === 'api' && reason === 'manual');
 }

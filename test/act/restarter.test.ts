@@ -364,6 +364,18 @@ t.test('in its jitter', async (t) => {
     };
     return { world, restarter, first: await restarter.ask(askOf()) };
   };
+  /** `shop/0` is being restarted until `hold` aborts. */
+  const queued = async (t: Test) => {
+    const { world, restarter } = await leaking(t);
+    world.put({ ...LEAKING, worker: '1' });
+    const hold = new AbortController();
+    world.onRestart = async (...args) => {
+      if (!hold.signal.aborted) await new Promise<void>((resolve) => hold.signal.addEventListener('abort', () => resolve()));
+      return replace(...args);
+    };
+    await restarter.ask(askOf());
+    return { world, restarter, hold };
+  };
   const byPerson = { origin: 'api', reason: 'manual' } as const;
 
   t.test('it holds up no other worker, until a person asks for it', async (t) => {
@@ -375,6 +387,23 @@ t.test('in its jitter', async (t) => {
     t.match(await restarter.ask(askOf(byPerson)), { reason: 'in_progress' });
     t.match(await world.outcomeOf(first), { result: 'recovered' });
     t.strictSame(world.restarts, ['shop/1', 'shop/0']);
+  });
+
+  t.test('what a person asks for needs no limit crossed any more, and no alert', async (t) => {
+    const { world, restarter, first } = await jittering(t);
+    world.put({});
+    t.match(await restarter.ask(askOf(byPerson)), { reason: 'in_progress' });
+    t.match(await world.outcomeOf(first), { result: 'recovered' }, 'its memory has fallen since');
+
+    const alert = { fingerprint: 'f1', startsAtMs: NOW - MINUTE, endsAtMs: null };
+    for (const order of ['resolved, then asked', 'asked, then resolved']) {
+      const { world, restarter, hold } = await queued(t);
+      const second = await restarter.ask(askOf({ worker: '1', origin: 'alertmanager', alert }));
+      const steps = [() => restarter.cancel({ ...alert, endsAtMs: NOW }), () => restarter.ask(askOf({ ...byPerson, worker: '1' }))];
+      for (const step of order.startsWith('asked') ? steps.toReversed() : steps) await step();
+      hold.abort();
+      t.match(await world.outcomeOf(second), { result: 'recovered' }, order);
+    }
   });
 
   t.test('a person who forces it has their will, whatever has come since', async (t) => {
