@@ -1,19 +1,15 @@
 import { underAny } from '../abort.js';
-import type { Clock } from '../clock.js';
 import type { AppConfig, ReadyCheck } from '../config/schema.js';
-import { isByPerson, type Wish } from '../decide/decision.js';
-import { isPaused, isTimely, tooFewOthers } from '../decide/gates.js';
 import { limitOf } from '../decide/measure.js';
-import { notBreaching } from '../decide/policy.js';
 import { HeapwardenError, messageOf } from '../errors.js';
 import { sameProcess } from '../observe/identity.js';
-import type { Observer } from '../observe/observer.js';
 import type { Reading } from '../observe/sampler.js';
 import type { ProcessId, ReadyTarget, RestartReport, Supervisor } from '../supervisors/contract.js';
 import { CommandFailed } from '../supervisors/external-command.js';
 import type { Evidence } from './evidence/collect.js';
-import { othersUp, stateOf, type FactParts } from './facts.js';
+import { stateOf } from './facts.js';
 import type { Incident } from './incident.js';
+import { NO_WORKER, Objections, REPLACED, STOPPED, type ObjectionParts, type Waiting } from './objections.js';
 import type { Findings } from './outcome.js';
 import { waitUntilReady } from './ready.js';
 
@@ -25,30 +21,18 @@ const INTERRUPTED_PATIENCE_MS = 5000;
 const POLL_MS = 100;
 /** In which an agent that can speak is back with the warden that came after: it tries every 10 s at the longest. */
 const AGENT_BACK_MS = 15_000;
-const REPLACED = 'for another process has taken its place already';
-const STOPPED = 'for heapwarden was stopped before its turn came';
 const NOT_CONFIGURED = 'its app is no longer configured';
 const RECONFIGURED = 'for what runs it has changed in the config';
-const NO_WORKER = 'for the app has no such worker any more';
 
-export interface ProcedureParts extends FactParts {
+export interface ProcedureParts extends ObjectionParts {
   supervisors: ReadonlyMap<string, Supervisor>;
-  observer: Pick<Observer, 'workers' | 'remeasure'>;
   /** Whether an agent of this process, or of one below it, has reported. */
   hasReported(process: ProcessId): Promise<boolean>;
-  /** Whether this process, or one below it, was asked by a warden before this one to take no new connections. */
+  /** Whether an agent of this process, or of one below it, came as one that takes no new connections any more. */
   wasDrained(process: ProcessId): Promise<boolean>;
   evidence: Pick<Evidence, 'collect'>;
   /** From 0 to 1, for the jitter. */
   random(): number;
-  clock: Clock;
-}
-
-export interface Signals {
-  /** Its reason has gone while it waited; the reason of the signal says why, as a part of a sentence. */
-  cancelled: AbortSignal;
-  /** heapwarden closes. */
-  closing: AbortSignal;
 }
 
 export type Found = Partial<Findings>;
@@ -56,9 +40,11 @@ export type Found = Partial<Findings>;
 /** One restart, from the decision to what came of it. */
 export class Procedure {
   readonly #parts: ProcedureParts;
+  readonly #objections: Objections;
 
   constructor(parts: ProcedureParts) {
     this.#parts = parts;
+    this.#objections = new Objections(parts);
   }
 
   /**
@@ -73,17 +59,17 @@ export class Procedure {
   }
 
   /**
-   * Its turn has come. `wish`: it may be a person's by now, who came after it was decided. `onBegin` is called before
-   * anything is touched: from then on it is not to be cancelled.
+   * Its turn has come. `onVerdict` is called when it is clear whether it will be done, before anything is touched: from
+   * then on it is neither to be cancelled nor to be made anybody's.
    */
-  async carryOut(incident: Incident, wish: Wish, signals: Signals, onBegin: () => void): Promise<Found> {
+  async carryOut(waiting: Waiting, closing: AbortSignal, onVerdict: () => void): Promise<Found> {
+    const { incident } = waiting;
     const app = this.#parts.app(incident.app);
     const supervisor = this.#parts.supervisors.get(incident.app);
-    if (!app || !supervisor) return { needless: `for ${NOT_CONFIGURED}` };
-    const needless = await this.#needlessByNow(incident, wish, app, signals);
-    if (needless !== null) return { needless, interrupted: needless === STOPPED };
-    onBegin();
-    return this.#replace(incident, app, supervisor, signals.closing);
+    const needless = app && supervisor ? await this.#objections.byNow(waiting, app, closing) : `for ${NOT_CONFIGURED}`;
+    onVerdict();
+    if (needless !== null || !app || !supervisor) return { needless, interrupted: needless === STOPPED };
+    return this.#replace(incident, app, supervisor, closing);
   }
 
   /**
@@ -95,8 +81,8 @@ export class Procedure {
     const supervisor = this.#parts.supervisors.get(incident.app);
     if (!app || !supervisor) return { error: { code: null, message: NOT_CONFIGURED }, interrupted: true };
     // The app's other restarts wait for it.
-    const agentMs = incident.asked === 'freeze' || app.restart.mode === 'graceful' ? AGENT_BACK_MS : 0;
-    const patienceMs = Math.max(app.restart.stop_timeout + INTERRUPTED_PATIENCE_MS, agentMs);
+    const { stop_timeout } = app.restart;
+    const patienceMs = Math.max(commandMs(app) + stop_timeout + INTERRUPTED_PATIENCE_MS, AGENT_BACK_MS);
     const upAt = await this.#comesUp(incident, app, null, patienceMs, closing);
     const isLost = upAt === null && !closing.aborted && (await this.#servesNobody(incident, app));
     if (!isLost) return { ready: upAt !== null, interrupted: true };
@@ -110,10 +96,10 @@ export class Procedure {
     if (before === null || app.dry_run) return false;
     const reading = (await observer.remeasure(incident.app, incident.worker))?.reading;
     if (!sameProcess(reading?.root, before)) return false;
-    // Drained, it is past the point from which a restart is not to be cancelled.
+    // It is past the point from which a restart is not to be cancelled, and has no more to lose.
     if (await wasDrained(before)) return true;
     const isFrozen = asked === 'freeze' && limitOf(app, 'freeze', 'restart') !== null && !(await hasReported(before));
-    return isFrozen && this.#forbiddenByNow(incident, app) === null;
+    return isFrozen && this.#objections.forbidden({ ...incident, reason: asked }, incident, app) === null;
   }
 
   /** Keeps the evidence of the old process, and has the supervisor put a new one in its place. */
@@ -144,48 +130,6 @@ export class Procedure {
     const upAt = await this.#comesUp(incident, app, report.ready, NEW_PROCESS_TIMEOUT_MS, closing);
     const { stop, command = null } = report;
     return { ready: upAt !== null, stop, downtimeMs: downtime(report, upAt), command, evidence };
-  }
-
-  /** It may have waited: why nothing is to be done any more; null where it still is. */
-  async #needlessByNow(
-    incident: Incident,
-    wish: Wish,
-    app: AppConfig,
-    { cancelled, closing }: Signals,
-  ): Promise<string | null> {
-    const { observer } = this.#parts;
-    if (cancelled.aborted) return String(cancelled.reason);
-    const worker = await observer.remeasure(incident.app, incident.worker);
-    if (cancelled.aborted) return String(cancelled.reason);
-    if (closing.aborted) return STOPPED;
-    if (!worker) return NO_WORKER;
-    if (wish.force) return this.#forbiddenByNow(incident, app, wish.force);
-    const { reading } = worker;
-    if (reading && !sameProcess(reading.root, incident.before)) return REPLACED;
-    // Somebody may have stopped it: only a person starts what does not run.
-    const isGone = !reading && !stateOf(observer.workers, incident)?.reading; // not a look that failed
-    if (isGone && incident.before && !isByPerson(wish)) return 'for its process has ended';
-    return (reading && notBreaching(wish.reason, app, worker)) ?? this.#forbiddenByNow(incident, app, wish.force);
-  }
-
-  /** What forbids it that may have come since it was decided; null where nothing does. */
-  #forbiddenByNow(incident: Incident, app: AppConfig, isForced = incident.force): string | null {
-    if (app.dry_run) return 'for dry_run was set meanwhile';
-    if (isForced) return null;
-    const { history, clock } = this.#parts;
-    const nowMs = clock.now();
-    if (isPaused(history.stateOf(app.name).pause, nowMs)) return 'for the app was paused meanwhile';
-    if (!isTimely(incident.asked, app, nowMs)) return 'for its maintenance window has closed';
-    return this.#lackByNow(incident, app);
-  }
-
-  /** What the restarts that this one waited for have left of min_available; null where it suffices. */
-  #lackByNow(incident: Incident, app: AppConfig): string | null {
-    const { observer, history } = this.#parts;
-    const worker = stateOf(observer.workers, incident);
-    const waitedMs = history.age(incident);
-    const lack = worker && tooFewOthers(app, worker, othersUp(app, incident.worker, { observer, history }, { waitedMs }));
-    return lack && `for ${lack}`;
   }
 
   /** When the slot's new process was ready, provided that it then lives for SETTLE_MS; null where it was not in time. */
@@ -238,6 +182,11 @@ export class Procedure {
     }
     return false;
   }
+}
+
+/** For how long the app's own restart command, which outlives heapwarden, may be at work. */
+function commandMs({ supervisor: { external } }: AppConfig): number {
+  return external && Array.isArray(external.restart) ? external.timeout : 0;
 }
 
 /** 0 where the new process was ready before the old one was stopped; null where it is not known. */

@@ -1,4 +1,4 @@
-import { endsWith, isByPerson, type AlertRef, type Ask, type Wish } from '../decide/decision.js';
+import { endsWith, isByPerson, type AlertRef, type Ask } from '../decide/decision.js';
 import { describeLeak, type Outlook } from '../decide/forecast.js';
 import { describeGain, type Gain } from '../decide/gain.js';
 import { decide, type Judgement } from '../decide/policy.js';
@@ -8,6 +8,7 @@ import { workerKey, type WorkerState } from '../observe/tracker.js';
 import { factsOf } from './facts.js';
 import { newId, type Incident, type Outcome } from './incident.js';
 import type { Journal } from './journal.js';
+import type { Waiting } from './objections.js';
 import { judgeOutcome, measurementOf } from './outcome.js';
 import { Procedure, type Found, type ProcedureParts } from './procedure.js';
 import { RefusalRecord } from './refusal-record.js';
@@ -27,16 +28,6 @@ export interface RestarterParts extends ProcedureParts {
 }
 
 export type Answer = Judgement & { app: string; worker: string; incident: string | null };
-
-/** A restart whose turn has not come. */
-interface Waiting {
-  incident: Incident;
-  cancel: AbortController;
-  /** Ends its jitter. */
-  hurry: AbortController;
-  /** Of whoever asked for it, or of a person who found it waiting. */
-  wish: Wish;
-}
 
 /** The one hand that restarts: every ask goes through here, whoever asks. */
 export class Restarter {
@@ -64,13 +55,16 @@ export class Restarter {
    */
   async ask(ask: Ask): Promise<Answer> {
     const { observer, clock } = this.#parts;
-    if (isByPerson(ask) && !ask.dryRun) this.#hurry(ask);
+    const isInEarnest = isByPerson(ask) && !ask.dryRun;
+    if (isInEarnest) this.#hurry(ask);
     const worker = await observer.remeasure(ask.app, ask.worker);
     // From here to the reservation nothing is awaited: two asks for one worker cannot both pass.
     const nowMs = clock.now();
     const isBusy = (app: string, name: string) => this.isBusy(app, name);
     const judgement = decide(ask, factsOf(ask, worker, isBusy, this.#parts), nowMs);
     const incident = newIncident(ask, judgement, worker && measurementOf(worker, this.#parts.app(ask.app)), nowMs);
+    // What was decided during the look, too.
+    if (isInEarnest && judgement.reason === 'in_progress') this.#hurry(ask);
     if (judgement.action === 'refuse') return this.#refuse(ask, judgement, incident, worker);
     const waiting = await this.#reserve(this.#withOutlook(incident, worker));
     this.#refusals.forget(ask);
@@ -80,12 +74,12 @@ export class Restarter {
     return { ...judgement, app: ask.app, worker: ask.worker, incident: waiting.incident.id };
   }
 
-  /** The alert is over: cancels what waits because of it. Returns the incidents that it cancels. */
+  /** The alert is over: cancels what waits because of it, and of nobody else. Returns the incidents that it cancels. */
   cancel(resolved: AlertRef): string[] {
-    const isOver = ({ incident, wish }: Waiting) => !isByPerson(wish) && endsWith(incident.alert, resolved);
+    const isOver = ({ incident }: Waiting) => !incident.force && endsWith(incident.alert, resolved);
     const over = [...this.#waiting.values()].filter(isOver);
     for (const { cancel } of over) cancel.abort('for its alert was resolved while it waited');
-    return over.map(({ incident }) => incident.id);
+    return over.flatMap(({ incident, person }) => (person ? [] : incident.id));
   }
 
   /**
@@ -115,8 +109,7 @@ export class Restarter {
     const waiting = this.#waiting.get(workerKey(app, worker));
     if (!waiting) return;
     waiting.hurry.abort();
-    waiting.wish = { origin, reason, force: force || waiting.wish.force };
-    waiting.cancel = new AbortController(); // its alert may have been resolved already
+    waiting.person = { origin, reason, force: force || (waiting.person?.force ?? false) };
   }
 
   async #refuse(ask: Ask, judgement: Judgement, asked: Incident, worker: WorkerState | null): Promise<Answer> {
@@ -146,8 +139,7 @@ export class Restarter {
   async #reserve(incident: Incident): Promise<Waiting> {
     const { journal, history } = this.#parts;
     const key = workerKey(incident.app, incident.worker);
-    const wish = { origin: incident.origin, reason: incident.asked, force: incident.force };
-    const waiting = { incident, cancel: new AbortController(), hurry: new AbortController(), wish };
+    const waiting = { incident, cancel: new AbortController(), hurry: new AbortController(), person: null };
     this.#busy.add(key);
     this.#waiting.set(key, waiting);
     history.add(incident);
@@ -188,11 +180,11 @@ export class Restarter {
     return done;
   }
 
-  async #carryOut({ incident, cancel, wish }: Waiting): Promise<void> {
+  async #carryOut(waiting: Waiting): Promise<void> {
+    const { incident } = waiting;
     const noLonger = () => void this.#waiting.delete(workerKey(incident.app, incident.worker));
     try {
-      const signals = { cancelled: cancel.signal, closing: this.#closing.signal };
-      await this.#finish(incident, await this.#procedure.carryOut(incident, wish, signals, noLonger));
+      await this.#finish(incident, await this.#procedure.carryOut(waiting, this.#closing.signal, noLonger));
     } finally {
       noLonger();
     }

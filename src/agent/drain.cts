@@ -19,6 +19,8 @@ const REQUEST_START = 'http.server.request.start';
 
 /** Stops to accept, lets what has begun come to its end, and closes what is idle; nothing of it costs until then. */
 export class Drainage {
+  /** It has closed a server, which cannot be taken back. */
+  isDeaf = false;
   readonly #servers: Servers;
   #running: Promise<boolean> | null = null;
 
@@ -46,6 +48,7 @@ export class Drainage {
     subscribe(REQUEST_START, sayClose);
     // Not http's own close(), which since Node 19 cuts idle connections, whatever is on its way on them.
     for (const server of servers) Server.prototype.close.call(server);
+    this.isDeaf = servers.length > 0;
     for (;;) {
       const elapsedMs = performance.now() - startedAt;
       const isOver = elapsedMs >= timeoutMs;

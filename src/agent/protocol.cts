@@ -81,7 +81,7 @@ export interface HelloFrame {
   pid_namespace?: number;
   /** Linux: when this process started, in clock ticks since boot (field 22 of /proc/PID/stat). */
   start?: number;
-  /** It was asked to drain, which cannot be taken back: by a warden that went away before it had it replaced. */
+  /** It has closed its servers since a warden asked it to drain, which cannot be taken back. */
   draining?: true;
 }
 

@@ -35,13 +35,14 @@ export function start(told?: Told): void {
     return new Evidence(threads);
   });
   let wasProfiled = false;
-  let isDraining = false;
+  let isDeaf = false;
   const source: AgentSource = {
-    hello: () => ({ ...hello(app), ...(isDraining ? { draining: true } : {}) }),
+    hello: () => ({ ...hello(app), ...(isDeaf ? { draining: true } : {}) }),
     stats: () => meter.read(),
     drain: (timeoutMs) => {
-      isDraining = true;
-      return drainage().drain(timeoutMs);
+      const done = drainage().drain(timeoutMs);
+      ({ isDeaf } = drainage());
+      return done;
     },
     arm: (timeoutMs) => signals().arm(timeoutMs),
     profile: (on) => {

@@ -22,7 +22,7 @@ export interface AgentReport {
   app: string;
   /** The agent's own version; absent where it is older than that word. */
   version?: string;
-  /** It came to this warden as one that takes no new connections: see HelloFrame. */
+  /** When this connection began it took no new connections any more: HelloFrame.draining. */
   wasDrained?: true;
   connectedAt: number;
   /** The last time the loop is known to have turned. */

@@ -352,16 +352,21 @@ t.test('jitter: automatic restarts wait, each for a time of its own, a person do
 });
 
 t.test('in its jitter', async (t) => {
-  /** `shop/0` waits for ten minutes that do not pass. */
-  const jittering = async (t: Test) => {
-    const { world, restarter } = await leaking(t, `${LIMITS}, restart: { startup_grace: 0s, cooldown: 0s, jitter: 10m }`);
-    world.put({ ...LEAKING, worker: '1' });
+  /** The jitter is of ten minutes that do not pass. */
+  const stalled = async (t: Test, keys = LIMITS) => {
+    const { world, restarter } = await leaking(t, `${keys}, restart: { startup_grace: 0s, cooldown: 0s, jitter: 10m }`);
     world.randomness = 1;
     const sleep = world.clock.sleep.bind(world.clock);
     world.clock.sleep = async (ms, signal) => {
       if (ms !== 10 * MINUTE) return sleep(ms, signal);
-      await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
+      if (!signal?.aborted) await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
     };
+    return { world, restarter };
+  };
+  /** `shop/0` waits for them. */
+  const jittering = async (t: Test) => {
+    const { world, restarter } = await stalled(t);
+    world.put({ ...LEAKING, worker: '1' });
     return { world, restarter, first: await restarter.ask(askOf()) };
   };
   /** `shop/0` is being restarted until `hold` aborts. */
@@ -403,6 +408,35 @@ t.test('in its jitter', async (t) => {
       for (const step of order.startsWith('asked') ? steps.toReversed() : steps) await step();
       hold.abort();
       t.match(await world.outcomeOf(second), { result: 'recovered' }, order);
+    }
+  });
+
+  t.test('a person may come at any moment until then', async (t) => {
+    const together = await stalled(t);
+    const [first, second] = await Promise.all([together.restarter.ask(askOf()), together.restarter.ask(askOf(byPerson))]);
+    t.match([first, second], [{ action: 'restart' }, { reason: 'in_progress' }]);
+    t.match(await together.world.outcomeOf(first), { result: 'recovered' }, 'right when it is decided');
+
+    const late = await leaking(t);
+    const answer = await late.restarter.ask(askOf());
+    late.world.beforeLook = () => {
+      late.world.beforeLook = () => {};
+      late.world.put({});
+      void late.restarter.ask(askOf(byPerson));
+    };
+    t.match(await late.world.outcomeOf(answer), { result: 'recovered' }, 'in the look that is to tell whether it still breaches');
+  });
+
+  t.test('what a person could not have asked for by themselves is not done for them', async (t) => {
+    const keys = 'limits: { freeze: { restart: 5s } }, windows: [{ cron: "0 0 1 1 *", duration: 1m }], outside_windows: freeze';
+    for (const thaws of [false, true]) {
+      const { world, restarter } = await stalled(t, keys);
+      world.put({ heartbeatAtMs: NOW - MINUTE });
+      const first = await restarter.ask(askOf({ reason: 'freeze' }));
+      t.match(first, { action: 'restart' });
+      if (thaws) world.put({ heartbeatAtMs: NOW + HOUR });
+      t.match(await restarter.ask(askOf(byPerson)), { reason: 'in_progress' });
+      t.match(await world.outcomeOf(first), { result: thaws ? 'cancelled' : 'recovered' });
     }
   });
 
@@ -853,16 +887,16 @@ t.test('an interrupted restart of a frozen process is carried out where it is fr
   for (const keys of ['limits: { freeze: { restart: 15s } }, dry_run: true', 'limits: { rss: { restart: 1GB } }']) {
     t.strictSame(await revisited('freeze', false, keys), { restarts: 0, result: 'failed', ...done }, `no more since: ${keys}`);
   }
-  const sooner = { restarts: 0, result: 'failed', interrupted: true, waited: false };
-  t.strictSame(await revisited('rss', false, 'limits: { rss: { restart: 1GB } }, restart: { mode: stop_first, stop_timeout: 2s }'), sooner, 'memory is measured again by the guard');
+  const rss = 'limits: { rss: { restart: 1GB } }, restart: { stop_timeout: 2s }';
+  t.strictSame(await revisited('rss', false, rss), { restarts: 0, result: 'failed', ...done }, 'memory is measured again by the guard');
 });
 
 t.test('so is one of a process that was drained for it, for nothing else takes that back', async (t) => {
   const unknown = { heapUsedBytes: null, heapLimitBytes: null, heartbeatAtMs: null };
   const before = { pid: 100, start: 1, startedAtMs: NOW - HOUR, rssBytes: 600 * MB, ...unknown };
-  const revisited = async (keys: string, wasDrained = true) => {
+  const revisited = async (keys: string, wasDrained = true, supervisor = appOf().supervisor) => {
     const dir = t.testdir();
-    const world = new World(appOf(`limits: { rss: { restart: 1GB } }, ${keys}`));
+    const world = new World({ ...appOf(`limits: { rss: { restart: 1GB } }, ${keys}`), supervisor });
     const { journal } = await Journal.open(dir);
     await journal.record(incidentOf({ id: 'cut', before, outcome: null }));
     await journal.note('shop', { pause: { atMs: NOW, untilMs: null }, freshSinceMs: null, schedule: null });
@@ -879,7 +913,12 @@ t.test('so is one of a process that was drained for it, for nothing else takes t
   t.ok(graceful.waitedMs >= 15 * SECOND, 'its agent had time to come back');
   t.match(await revisited('restart: { mode: graceful }', false), { restarts: 0, result: 'failed', interrupted: true }, 'it serves');
   t.match(await revisited('restart: { mode: graceful }, dry_run: true'), { restarts: 0, result: 'failed' }, 'nothing is touched');
-  t.match(await revisited('restart: { mode: stop_first }'), { restarts: 1, result: 'recovered' }, 'the config has changed since');
+  const changed = await revisited('restart: { mode: stop_first, stop_timeout: 1s }');
+  t.match(changed, { restarts: 1, result: 'recovered' }, 'the config has changed since');
+  t.ok(changed.waitedMs >= 15 * SECOND);
+  const { supervisor } = configOf('apps: [{ name: shop, supervisor: { external: { port: 80, restart: [deploy], timeout: 2m } } }]').apps[0]!;
+  const byCommand = await revisited('restart: { mode: graceful, stop_timeout: 10s }', true, supervisor);
+  t.ok(byCommand.waitedMs >= 135 * SECOND, 'its command may be at work');
 });
 
 t.test('an interrupted restart of an app that is no longer configured', async (t) => {

@@ -34,6 +34,7 @@ interface Server {
   app: RunningApp;
   hub: AgentHub;
   url: string;
+  socket: string;
 }
 
 async function serve(t: Test, node: string, source = PLAIN): Promise<Server> {
@@ -44,7 +45,7 @@ async function serve(t: Test, node: string, source = PLAIN): Promise<Server> {
   const app = runApp(t, node, ['--require', builtAgent(folder), script], { HEAPWARDEN_SOCKET: socket });
   const url = `http://127.0.0.1:${await app.ask('listen')}/`;
   await untilStats(hub, app.pid);
-  return { app, hub, url };
+  return { app, hub, url, socket };
 }
 
 const untilBegun = (url: string, count: number): Promise<boolean> =>
@@ -105,6 +106,22 @@ t.test('what has no end is waited for until the time is over', async (t) => {
   t.ok(ms() >= 1500 && ms() < 4900, `${ms()} ms: the server itself closes what is idle after 5 s`);
   await t.rejects(get(url, idle), 'the idle connection was closed then');
   t.notOk(endless.destroyed, 'the endless one was not');
+});
+
+t.test('the next warden is told, where a server was closed', async (t) => {
+  const lasting = (source: string) => `setInterval(() => {}, 1e6); ${source}`;
+  const mute = "process.stdin.once('data', () => console.log(1));";
+  const toldNext = async (source: string) => {
+    const { app, hub, socket } = await serve(t, process.execPath, lasting(source));
+    t.notOk(hub.report(app.pid)?.wasDrained);
+    t.equal(await hub.drain(app.pid, 5000), true);
+    await hub.close();
+    const next = await openHub(t, socket);
+    await untilStats(next.hub, app.pid);
+    return next.hub.report(app.pid)!.wasDrained;
+  };
+  t.equal(await toldNext(PLAIN), true);
+  t.equal(await toldNext(mute), undefined, 'one without a server goes on as it was');
 });
 
 t.test('idle connections are closed when their clients count on them no longer', async (t) => {

@@ -73,8 +73,13 @@ apps:
   t.ok(startsIn(folder).length > 2, 'its supervisor has tried it again and again');
   t.match(warden.log, /broken\/0 exited with code 3 after/);
   t.equal(await warden.metric('heapwarden_restarts_total', { app: 'broken', reason: 'manual', result: 'not_ready' }), 1);
+  // The outcome is told a moment before it is on disk, and until then the worker is busy.
+  const answer = await waitFor('it to be over', async () => {
+    const now = await warden.post('/api/v1/apps/broken/restart', {});
+    return JSON.stringify(now).includes('"in_progress"') ? null : now;
+  });
   const refused = { status: 409, body: { decisions: [{ action: 'refuse', reason: 'cooldown' }] } };
-  t.match(await warden.post('/api/v1/apps/broken/restart', {}), refused, 'one more restart would not mend it');
+  t.match(answer, refused, 'one more restart would not mend it');
 
   rmSync(join(folder, 'broken'));
   t.equal((await warden.post('/api/v1/apps/broken/restart', { force: true })).status, 202);

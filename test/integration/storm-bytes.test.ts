@@ -12,7 +12,7 @@ t.test('a storm of bytes', { timeout: 170_000 }, async (t) => {
   const random = randomOf(seed);
   t.comment(`seed ${seed}`);
   const warden = await leakyWarden(t);
-  const stopWatching = watch(warden);
+  const stopWatching = await watch(warden);
   const real = WORKERS.map((worker) => alertOf('leaky', worker, `real-${worker}`, Date.now()));
 
   const label = Buffer.alloc(1e6, 'x');

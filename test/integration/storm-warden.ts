@@ -74,8 +74,11 @@ function cpuSeconds({ child }: WardenProcess): number {
 /** How long a restart that is on record may take to be seen in the apps, in milliseconds. */
 const SEEN_MS = 5000;
 
-/** Scrapes until it is told to stop and has seen so many processes of each worker, or will not; resolves with what it saw. */
-export function watch(warden: WardenProcess) {
+/**
+ * Scrapes until it is told to stop and has seen so many processes of each worker, or will not; that resolves with what it
+ * saw. Has seen the first of them when it resolves itself: in a storm a worker is replaced before an answer comes.
+ */
+export async function watch(warden: WardenProcess) {
   const pids = new Map(WORKERS.map((worker) => [worker, new Set<number>()]));
   const seen = { scrapes: 0, slowestMs: 0, lagSeconds: 0, pids };
   const stop = new AbortController();
@@ -91,6 +94,7 @@ export function watch(warden: WardenProcess) {
       if (pid !== null) pids.get(worker)?.add(pid);
     }
   };
+  await round();
   const watching = (async () => {
     while (!stop.signal.aborted) {
       await round();
@@ -146,7 +150,7 @@ export async function sendAll(t: Test, warden: WardenProcess, what: string, bodi
 }
 
 /** That it was a warden all the time, and as many processes as restarts were seen. */
-export async function endWatch(t: Test, warden: WardenProcess, stopWatching: ReturnType<typeof watch>, restarts: number): Promise<void> {
+export async function endWatch(t: Test, warden: WardenProcess, stopWatching: Awaited<ReturnType<typeof watch>>, restarts: number): Promise<void> {
   const { scrapes, slowestMs, lagSeconds, pids } = await stopWatching(restarts + 1);
   t.comment(
     `${scrapes} scrapes, the slowest ${seconds(slowestMs)}; longest lag of the warden's event loop ${lagSeconds.toFixed(2)} s; ` +

@@ -13,7 +13,7 @@ t.test('a storm of alerts', { timeout: 170_000 }, async (t) => {
   const random = randomOf(seed);
   t.comment(`seed ${seed}`);
   const warden = await leakyWarden(t);
-  const stopWatching = watch(warden);
+  const stopWatching = await watch(warden);
   const realAlerts = () => WORKERS.map((worker) => alertOf('leaky', worker, `real-${worker}`, Date.now()));
 
   const first = realAlerts();

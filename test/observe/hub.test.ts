@@ -315,6 +315,7 @@ const BAD: Record<string, { first?: object; line: string | object }> = {
   'an app without a name': { line: { ...HELLO, app: '' } },
   'an app with a long name': { line: { ...HELLO, app: 'x'.repeat(201) } },
   'an app with a newline in its name': { line: { ...HELLO, app: 'a\nb' } },
+  'a draining that is no flag': { line: { ...HELLO, draining: 1 } },
   'no version': { line: { ...HELLO, node: undefined } },
   'no JSON': { first: HELLO, line: 'GET / HTTP/1.1' },
   'an array': { first: HELLO, line: '[]' },
