@@ -110,9 +110,9 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
   const lastWords = new LastWords(clock);
   const witness = new Witness({ hub, whyNoFiles, clock });
   const store = new EvidenceStore(state_dir);
-  const look = (pid: number, timeoutMs: number) => lookAtStack(pid, processes, timeoutMs);
   const evidence = new Evidence({
-    store, witness, lastWords, hub, whyNoFiles, lookAtStack: look, describe: incidentStatus, clock, log,
+    store, witness, lastWords, hub, whyNoFiles, describe: incidentStatus, clock, log,
+    lookAtStack: (pid, timeoutMs, signal) => lookAtStack(pid, processes, timeoutMs, signal),
   });
   const onWords: ChildParts['onOutput'] = (app, worker, stream, chunk) => {
     lastWords.push(app, worker, stream, chunk);

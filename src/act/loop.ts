@@ -87,6 +87,8 @@ export class ControlLoop {
     const isDue = (breach: Breach) =>
       trigger === 'embedded' || (this.#heldFor(breach, configs, now) >= fallback_after && !waiting.hasAlert(breach));
     const due = trigger === 'alertmanager' ? [] : breaches.filter(isDue);
+    // What falls due is on disk from then on as what has fallen due, and would never be asked for.
+    if (this.#closing.signal.aborted) return;
     // Kept before any of them is asked: what breaks off this round must not lose the rest.
     for await (const ask of schedules.due(apps, workers)) waiting.add(ask);
     waiting.drop((ask) => ask.origin === 'schedule' && !schedules.isStillDue(ask, configs.get(ask.app)));

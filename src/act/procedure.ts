@@ -74,7 +74,7 @@ export class Procedure {
 
   /**
    * A restart that another warden began: touches nothing, and waits for what the supervisor may still be at. The
-   * exception is a process that serves nobody, of which nobody but this record knows.
+   * exception is where nobody is served, and nobody but this record knows that it is to be mended.
    */
   async revisit(incident: Incident, closing: AbortSignal): Promise<Found> {
     const app = this.#parts.app(incident.app);
@@ -84,17 +84,20 @@ export class Procedure {
     const { stop_timeout } = app.restart;
     const patienceMs = Math.max(commandMs(app) + stop_timeout + INTERRUPTED_PATIENCE_MS, AGENT_BACK_MS);
     const upAt = await this.#comesUp(incident, app, null, patienceMs, closing);
-    const isLost = upAt === null && !closing.aborted && (await this.#servesNobody(incident, app));
+    const isLost = upAt === null && !closing.aborted && (await this.#isLeftDown(incident, app));
     if (!isLost) return { ready: upAt !== null, interrupted: true };
     return { ...(await this.#replace(incident, app, supervisor, closing)), interrupted: true };
   }
 
   /** Its agent would have come back to this warden by now. */
-  async #servesNobody(incident: Incident, app: AppConfig): Promise<boolean> {
+  async #isLeftDown(incident: Incident, app: AppConfig): Promise<boolean> {
     const { before, asked } = incident;
     const { observer, hasReported, wasDrained } = this.#parts;
     if (before === null || app.dry_run) return false;
-    const reading = (await observer.remeasure(incident.app, incident.worker))?.reading;
+    const worker = await observer.remeasure(incident.app, incident.worker);
+    const reading = worker?.reading ?? stateOf(observer.workers, incident)?.reading; // where the look failed
+    // The app's command may have died with heapwarden, to which it writes, between stop and start.
+    if (worker && !reading) return commandMs(app) > 0;
     if (!sameProcess(reading?.root, before)) return false;
     // It is past the point from which a restart is not to be cancelled, and has no more to lose.
     if (await wasDrained(before)) return true;
@@ -184,7 +187,7 @@ export class Procedure {
   }
 }
 
-/** For how long the app's own restart command, which outlives heapwarden, may be at work. */
+/** For how long the app's own restart command, which may outlive heapwarden, can be at work; 0 where there is none. */
 function commandMs({ supervisor: { external } }: AppConfig): number {
   return external && Array.isArray(external.restart) ? external.timeout : 0;
 }

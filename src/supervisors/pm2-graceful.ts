@@ -109,6 +109,8 @@ export class GracefulRestarts {
         return await removeStandIn(standIn.pmId, options, this.#parts);
       }
       log.warn(`${left}: the restart of pm_id ${other.pmId} is finished now`, { app: name });
+      // It may have been cut short before that.
+      await this.#drain(other, SWEEP_TIMEOUT_MS);
       const bus = new Pm2Bus(client, name);
       await restartByPm2(other, options, bus, this.#parts).finally(() => bus.close());
     } catch (error) {

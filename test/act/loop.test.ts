@@ -211,6 +211,16 @@ t.test('a loop that closes asks for nothing more', async (t) => {
   t.strictSame(await fixture.turnAt(NOW + MINUTE), ['shop/0 rss guard']);
 });
 
+t.test('what falls due while it closes is left to the next warden', async (t) => {
+  const six = new Date(2026, 2, 10, 6).getTime();
+  const fixture = new Fixture(configWith('', 'schedule: "0 6 * * *"'));
+  fixture.world.put({ startedAtMs: six - HOUR });
+  await fixture.turnAt(six - SECOND);
+  await fixture.loop.close();
+  t.strictSame(await fixture.turnAt(six + SECOND), []);
+  t.match(fixture.world.history.stateOf('shop').schedule, { dueAtMs: null }, 'nothing says that it has fallen due');
+});
+
 t.test('what was refused only for now is asked again each round', async (t) => {
   const fixture = new Fixture(configWith('trigger: alertmanager'));
   const alert = { fingerprint: 'f1', startsAtMs: NOW, endsAtMs: null };

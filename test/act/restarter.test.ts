@@ -894,14 +894,14 @@ t.test('an interrupted restart of a frozen process is carried out where it is fr
 t.test('so is one of a process that was drained for it, for nothing else takes that back', async (t) => {
   const unknown = { heapUsedBytes: null, heapLimitBytes: null, heartbeatAtMs: null };
   const before = { pid: 100, start: 1, startedAtMs: NOW - HOUR, rssBytes: 600 * MB, ...unknown };
-  const revisited = async (keys: string, wasDrained = true, supervisor = appOf().supervisor) => {
+  const revisited = async (keys: string, wasDrained = true, supervisor = appOf().supervisor, pid: number | null = 100) => {
     const dir = t.testdir();
-    const world = new World({ ...appOf(`limits: { rss: { restart: 1GB } }, ${keys}`), supervisor });
+    const world = new World({ ...appOf(`limits: { rss: { restart: 1GB } }${keys && `, ${keys}`}`), supervisor });
     const { journal } = await Journal.open(dir);
     await journal.record(incidentOf({ id: 'cut', before, outcome: null }));
     await journal.note('shop', { pause: { atMs: NOW, untilMs: null }, freshSinceMs: null, schedule: null });
     await journal.close();
-    world.put({ stats: null });
+    world.put({ stats: null, pid });
     world.wasDrained = wasDrained;
     const opened = await world.open(dir);
     await opened.restarter.finishInterrupted();
@@ -919,6 +919,8 @@ t.test('so is one of a process that was drained for it, for nothing else takes t
   const { supervisor } = configOf('apps: [{ name: shop, supervisor: { external: { port: 80, restart: [deploy], timeout: 2m } } }]').apps[0]!;
   const byCommand = await revisited('restart: { mode: graceful, stop_timeout: 10s }', true, supervisor);
   t.ok(byCommand.waitedMs >= 135 * SECOND, 'its command may be at work');
+  t.match(await revisited('', true, supervisor, null), { restarts: 1, result: 'recovered' }, 'or has died between stop and start');
+  t.match(await revisited('', true, undefined, null), { restarts: 0, result: 'not_ready' }, 'PM2 sees to its own');
 });
 
 t.test('an interrupted restart of an app that is no longer configured', async (t) => {

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import t from 'tap';
 import { systemClock } from '../../src/clock.js';
+import type { ProcessId } from '../../src/supervisors/contract.js';
 import { needParts } from '../parts/index.js';
 import { identify, lives, realPm2, running, supervisePm2, until } from '../parts/pm2.js';
 import { memoryLog } from './options.js';
@@ -52,13 +53,16 @@ t.test('a restart that a warden left undone', async (t) => {
   const old = await identify((await pm2.list('web'))[0]!.pid);
 
   const log = memoryLog();
-  const next = supervisePm2(t, pm2, 'web', { log, clock: { ...systemClock, now: () => Date.now() + 3_600_000 } });
+  const drained: number[] = [];
+  const drain = async ({ pid }: ProcessId) => drained.push(pid) > 0;
+  const next = supervisePm2(t, pm2, 'web', { log, drain, clock: { ...systemClock, now: () => Date.now() + 3_600_000 } });
   // The old one takes no request any more, so that it must go; its stand-in serves.
   await until('the next warden to finish it', async () => (await next.slots(), !(await lives(old))));
   await until('the stand-in to go', async () => (await next.slots(), (await pm2.list('web')).length === 1));
   const [after] = await running(next);
   t.not(after!.pid, old.pid);
   t.equal((await settingsOf(pm2))[0]!['restart_time'], 1, 'restarted once');
+  t.equal(drained[0], old.pid, 'nobody knows how far the dead warden had come');
   t.match(log.warnings, [/^a restart of "web" has left a stand-in \(pm_id 1\): the restart of pm_id 0 is finished now$/]);
 });
 

@@ -31,7 +31,7 @@ export interface EvidenceParts {
   hub: Pick<AgentHub, 'gather'>;
   /** As in app-user.ts. */
   whyNoFiles(pid: number): Promise<string | null>;
-  lookAtStack(pid: number, timeoutMs: number): Promise<Looks>;
+  lookAtStack(pid: number, timeoutMs: number, signal: AbortSignal): Promise<Looks>;
   /** As the API tells it. */
   describe(incident: Incident): object;
   clock: Clock;
@@ -44,6 +44,8 @@ const WRITE_UP_MS = 250;
 const STACK_WRITE_MS = 250;
 /** The same as a share of all the time, where that is more. */
 const STACK_WRITE_SHARE = 1 / 10;
+/** What heapwarden waits for where it closes meanwhile: an inspector that is open is closed in that time. */
+const LET_GO_MS = 1000;
 /** A loop that has not turned for so long will not answer within a moment either. */
 const SILENT_MS = 3000;
 /** Bytes of a profile that are read; some hundred kB are usual. */
@@ -87,10 +89,13 @@ export class Evidence {
       });
       isWhole = true;
     };
+    let working: Promise<void> | undefined;
     await underAny([time.signal, closing], async (signal) => {
-      await Promise.race([work(signal), clock.sleep(deadline - clock.monotonic(), signal)]);
+      working = work(signal);
+      await Promise.race([working, clock.sleep(deadline - clock.monotonic(), signal)]);
       time.abort();
     });
+    if (closing.aborted) await Promise.race([working, clock.sleep(LET_GO_MS)]);
     if (!isWhole) report.notes.push(`evidence.timeout (${formatDuration(timeout)}) was over before all of it was collected`);
     // What is still under way must not change what has been told.
     const told = structuredClone(report);
@@ -126,7 +131,7 @@ export class Evidence {
     const threads = new Threads(pid);
     // What the kernel says goes beside it, and takes no time.
     const writeMs = Math.max(STACK_WRITE_MS, evidence.timeout * STACK_WRITE_SHARE);
-    const { stacks, overMs, lack } = await lookAtStack(pid, Math.max(0, deadline - clock.monotonic() - writeMs));
+    const { stacks, overMs, lack } = await lookAtStack(pid, Math.max(0, deadline - clock.monotonic() - writeMs), signal);
     if (lack !== null) report.notes.push(lack);
     const holder = holderOf(stacks);
     if (holder) report.finding = `its event loop was held by ${described(holder)}`;

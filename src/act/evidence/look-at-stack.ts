@@ -38,9 +38,15 @@ interface Known {
 
 /**
  * Looks at the JavaScript stack of a process several times within a second, through its inspector, which is opened for
- * it and closed again; the process runs on in between and afterwards. Never rejects; takes about `timeoutMs` at most.
+ * it and closed again; the process runs on in between and afterwards. Never rejects; takes about `timeoutMs` at most, and
+ * where `signal` aborts, what it takes to close the inspector.
  */
-export async function lookAtStack(pid: number, processes: ProcessSource, timeoutMs: number): Promise<Looks> {
+export async function lookAtStack(
+  pid: number,
+  processes: ProcessSource,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<Looks> {
   const until = performance.now() + timeoutMs;
   const leftMs = (): number => Math.max(1, Math.ceil(until - performance.now()));
   const opened = await openInTime(pid, processes, leftMs);
@@ -60,7 +66,8 @@ export async function lookAtStack(pid: number, processes: ProcessSource, timeout
     });
     await client.call('Debugger.enable', {}, leftMs());
     // On a busy machine each of them takes its time, and the restart waits.
-    const isEnough = (): boolean => samples.length >= LOOKS || (samples.length >= LEAST_LOOKS && lastAt - firstAt >= OVER_MS);
+    const isWhole = (): boolean => samples.length >= LOOKS || (samples.length >= LEAST_LOOKS && lastAt - firstAt >= OVER_MS);
+    const isEnough = (): boolean => signal?.aborted === true || isWhole();
     while (!isEnough() && leftMs() > OVER_MS / LOOKS) {
       samples.push(await look({ client, scripts, known, leftMs }));
       lastAt = performance.now();

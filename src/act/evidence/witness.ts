@@ -2,7 +2,7 @@ import type { RuntimeStats } from '../../agent/protocol.cjs';
 import type { Clock } from '../../clock.js';
 import type { AppConfig } from '../../config/schema.js';
 import { limitOf, measure } from '../../decide/measure.js';
-import type { AgentHub } from '../../observe/hub.js';
+import type { AgentHub, AgentReport } from '../../observe/hub.js';
 import { sameProcess } from '../../observe/identity.js';
 import { sampleOf, type MemorySample } from '../../observe/series.js';
 import { workerKey, type Workers, type WorkerState } from '../../observe/tracker.js';
@@ -60,6 +60,8 @@ const CALM_MS = 60_000;
 export class Witness {
   readonly #parts: WitnessParts;
   readonly #known = new Map<string, Known>();
+  /** When their agents connected that were told to sample no more, since their apps are not in the config. */
+  readonly #toldOff = new Map<string, number>();
 
   constructor(parts: WitnessParts) {
     this.#parts = parts;
@@ -77,7 +79,16 @@ export class Witness {
       const app = configs.get(worker.app);
       const known = app && this.#remember(key, worker, app);
       if (known) this.#profile(known, worker, app);
+      if (!app && worker.agent) this.#tellOff(key, worker.agent);
     }
+    for (const key of this.#toldOff.keys()) if (!workers.has(key)) this.#toldOff.delete(key);
+  }
+
+  /** It may have been told to sample by a warden that died before its app left the config. */
+  #tellOff(key: string, { pid, connectedAt }: AgentReport): void {
+    if (this.#toldOff.get(key) === connectedAt) return;
+    this.#toldOff.set(key, connectedAt);
+    void this.#parts.hub.profile(pid, false);
   }
 
   /** Null where nothing is known of the process that is there now. */

@@ -144,6 +144,20 @@ t.test('not a moment longer than evidence.timeout', async (t) => {
   t.ok(performance.now() - startedAt < 5000, 'nor does it hold up a close');
 });
 
+t.test('a close waits for an open inspector', async (t) => {
+  const closing = new AbortController();
+  let isClosed = false;
+  const lookAtStack: EvidenceParts['lookAtStack'] = async (_pid, _timeoutMs, signal) => {
+    closing.abort();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    isClosed = signal.aborted;
+    return { stacks: [], overMs: 0, lack: null };
+  };
+  const { evidence, worker } = parts(t, { lookAtStack });
+  await evidence.collect(incident({ asked: 'freeze' }), worker, shop(), closing.signal);
+  t.ok(isClosed);
+});
+
 t.test('a folder that cannot be made, a disk that is full, an agent that fails', async (t) => {
   const { dir, evidence, worker, log } = parts(t);
   writeFileSync(join(dir, 'evidence'), 'in the way');

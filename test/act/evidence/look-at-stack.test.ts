@@ -7,6 +7,7 @@ import { Threads } from '../../../src/act/evidence/threads.js';
 import { NODE_MAJORS, needParts } from '../../parts/index.js';
 import { runApp, type RunningApp } from '../../agent/support.js';
 import { appFile } from '../../integration/warden-process.js';
+import { listeningOf } from '../../../src/observe/listening.js';
 import { processes, until } from '../../observe/support.js';
 
 const FREEZES = { loop: 'spinForEver', regex: 'checkAddress' } as const;
@@ -62,6 +63,18 @@ t.test('one long native call says nothing, and says so', async (t) => {
   const threads = new Threads(app.pid);
   await new Promise((resolve) => setTimeout(resolve, 300));
   t.match((await threads.use())?.[0], { id: app.pid, state: 'R' });
+});
+
+t.test('broken off, the inspector is closed at once', async (t) => {
+  const app = runApp(t, process.execPath, [appFile('freezes-by-name.cjs')], { FREEZE_BY: 'deep', FREEZE_AFTER_MS: '1000' });
+  await untilFrozen(app);
+  const stop = new AbortController();
+  const looking = lookAtStack(app.pid, processes, 60_000, stop.signal);
+  while ((await listeningOf(app.pid)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  stop.abort();
+  const { stacks } = await looking;
+  t.ok(stacks.length < 8, `${stacks.length} looks`);
+  await until('its inspector is closed again', async () => (await listeningOf(app.pid)).length === 0);
 });
 
 t.test('a process that has gone', async (t) => {

@@ -63,6 +63,21 @@ t.test('it starts above the line, and stops a minute after it has come below', a
   t.match(await look({ rssBytes: 150 * MB, pid: 101 }), { baseline: { rssBytes: 150 * MB } }, 'another process');
 });
 
+t.test('one whose app is not in the config is told to stop, once a connection', async (t) => {
+  const asked: [number, boolean][] = [];
+  const hub = { profile: async (pid: number, on: boolean) => (asked.push([pid, on]), true) };
+  const witness = new Witness({ clock: new FakeClock(), whyNoFiles: async () => null, hub });
+  const look = (connectedAt: number) => {
+    const worker = workerOf({ rssBytes: 150 * MB, supervisor: 'none' });
+    witness.look([], workersOf({ ...worker, agent: { ...worker.agent!, connectedAt } }));
+  };
+  for (const connectedAt of [1, 1, 2, 2]) look(connectedAt);
+  t.strictSame(asked, [[100, false], [100, false]]);
+  witness.look([], workersOf());
+  look(2);
+  t.equal(asked.length, 3, 'it is not remembered for good');
+});
+
 t.test('when another process comes to speak for the worker, the one before it is told to stop', async (t) => {
   const asked: [number, boolean][] = [];
   let file = Promise.resolve<string | null>(null);
