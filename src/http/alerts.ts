@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify';
 import Type, { type Static } from 'typebox';
 import { WebhookSchema, type Webhook } from '../decide/alerts.js';
 import type { Log } from '../log.js';
-import { AlertAnswer, GUARDED, answering, described } from './answers.js';
+import { AlertAnswer, BODY, answering, described } from './answers.js';
 import { guarded } from './auth.js';
 import { Gate, throughGate } from './gate.js';
 import { WITH_TOKEN } from './openapi.js';
@@ -47,7 +47,7 @@ export function alertsRoute(warden: Pick<WardenPort, 'token' | 'isReady'> & Aler
           summary: "Alertmanager's webhook, version 4, and Grafana's",
           body: WebhookSchema,
           querystring: Query,
-          response: answering(202, described('a decision for each alert', { alerts: Type.Array(AlertAnswer) }), GUARDED),
+          response: answering(202, described('a decision for each alert', { alerts: Type.Array(AlertAnswer) }), BODY),
         },
         bodyLimit: BODY_LIMIT,
         onRequest,

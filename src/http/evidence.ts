@@ -20,7 +20,7 @@ export function evidenceRoute(warden: WardenPort): FastifyPluginAsync {
           ...WITH_TOKEN,
           summary: 'a file of its evidence',
           params: Type.Object({ id: Type.String(), file: Type.String() }),
-          response: answering(200, content('text/plain', 'the file; application/json where it is not text'), [401, 404]),
+          response: answering(200, content('text/plain', 'the file; application/json where it is not text'), [404]),
         },
         onRequest: requireToken(() => warden.token()),
       },

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import Type, { type Static } from 'typebox';
 import { parseDuration } from '../units.js';
-import { GUARDED, PauseAnswer, answering } from './answers.js';
+import { BODY, PauseAnswer, answering } from './answers.js';
 import { guarded } from './auth.js';
 import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
@@ -13,7 +13,7 @@ const Body = Type.Object(
 
 const Params = Type.Object({ app: Type.String() });
 
-const RESPONSE = answering(200, PauseAnswer, [...GUARDED, 404]);
+const RESPONSE = answering(200, PauseAnswer, [...BODY, 404]);
 
 interface AppRoute {
   Params: { app: string };

@@ -4,7 +4,7 @@ import type { Answer } from '../act/restarter.js';
 import type { Clock } from '../clock.js';
 import { RESTART_REASONS, type RestartReason } from '../decide/decision.js';
 import type { Log } from '../log.js';
-import { GUARDED, RestartAnswer, answering, described } from './answers.js';
+import { BODY, RestartAnswer, answering, described } from './answers.js';
 import { guarded } from './auth.js';
 import { WITH_TOKEN } from './openapi.js';
 import type { WardenPort } from './port.js';
@@ -36,7 +36,7 @@ const RESTART = {
   summary: 'restart it: 202 where something is restarted, 409 where all is refused',
   params: Params,
   body: Body,
-  response: { ...answering(202, Decisions, [...GUARDED, 429]), 404: Decisions, 409: Decisions },
+  response: { ...answering(202, Decisions, BODY), 404: Decisions, 409: Decisions },
 };
 
 /** Requests for one app in any minute, rehearsals among them. */

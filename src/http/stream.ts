@@ -14,7 +14,7 @@ const EVENTS: readonly Change[] = ['status', 'apps', 'incidents'];
 const STREAM = {
   ...OPEN,
   summary: 'server-sent events: status, apps, incidents',
-  response: answering(200, content('text/event-stream', 'each event is the whole of what it is about, as JSON'), [503]),
+  response: answering(200, content('text/event-stream', 'each event is the whole of what it is about, as JSON')),
 };
 
 const MOST_CLIENTS = 64;

@@ -36,7 +36,8 @@ t.test('every route of the API is described, with who may call it', async (t) =>
     for (const [method, { summary, security, responses }] of Object.entries(methods)) {
       t.ok(summary, `${method} ${path} says what it is`);
       t.ok((responses['200'] ?? responses['202'])?.content, `${method} ${path} says what it answers`);
-      if (path.startsWith('/api/')) t.ok(responses['403'], `${method} ${path} may be called by a wrong name`);
+      t.ok(responses['403'], `${method} ${path} may be called by a wrong name`);
+      t.ok(responses['401'] && responses['429'], `${method} ${path} may want a user of the web config, or be asked too often`);
       if (method === 'post') t.ok(responses['413'] && responses['415'], `${path} does not take every body`);
       const url = path.replaceAll(/\{\w+\}/g, 'x');
       if (path === '/api/v1/stream') continue; // has no end
