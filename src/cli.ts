@@ -11,4 +11,7 @@ if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
 const { limitOwnHeap } = await import('./commands/own-heap.js');
 limitOwnHeap(process.argv.slice(2), import.meta.url);
 const { run } = await import('./commands/run.js');
-process.exit(await run(process.argv.slice(2)));
+const { standardStreamsFlushed } = await import('./output.js');
+const status = await run(process.argv.slice(2));
+await standardStreamsFlushed();
+process.exit(status);

@@ -33,6 +33,22 @@ export function openSink(fd: 1 | 2): Sink {
   return new DescriptorSink(fd, stream instanceof Socket && !isatty(fd));
 }
 
+/**
+ * Resolves when what was written to stdout and stderr by Node's own streams is out, or nobody reads it any more. What a
+ * pipe has no room for (64 KiB on Linux, pipe(7)) waits in the process, and would end with it.
+ */
+export async function standardStreamsFlushed(): Promise<void> {
+  await Promise.all([process.stdout, process.stderr].map(flushed));
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.writableLength === 0 || stream.destroyed) return resolve();
+    stream.on('error', () => resolve()); // such as EPIPE; without a listener it would be thrown
+    stream.write('', () => resolve());
+  });
+}
+
 class DescriptorSink implements Sink {
   readonly #fd: number;
   readonly #isPipe: boolean;
