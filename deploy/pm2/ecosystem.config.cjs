@@ -36,7 +36,7 @@ module.exports = {
       // waits listen_timeout twice for every restart.
       wait_ready: true,
       listen_timeout: 30_000,
-      // From SIGINT to SIGKILL: it is PM2 that stops the process, whatever stop_timeout in heapwarden.yml says.
+      // From SIGINT to SIGKILL by PM2; stop_timeout in heapwarden.yml ends it too, if that is shorter.
       kill_timeout: 10_000,
       // Not max_memory_restart, nor cron_restart: PM2 would restart as well, without evidence, all workers alike, and
       // with no word to heapwarden, which takes it for a crash. The limits are in heapwarden.yml.
