@@ -29,6 +29,7 @@ export interface AgentSource {
   stats(): RuntimeStats;
   /** See Drainage. */
   drain(timeoutMs: number): Promise<boolean>;
+  isDeaf(): boolean;
   /** See StopSignals. */
   arm(timeoutMs: number): void;
   /** See Evidence. */
@@ -127,7 +128,9 @@ export class Connection {
 
   #drain(request: number, timeoutMs: number): void {
     this.#tell({ type: 'heard', request });
-    const tell = quietly((complete: boolean) => this.#tell({ type: 'drained', request, complete }));
+    const tell = quietly((complete: boolean) => {
+      this.#tell({ type: 'drained', request, complete, ...(this.#source.isDeaf() ? { deaf: true } : {}) });
+    });
     void Promise.resolve()
       .then(() => this.#source.drain(timeoutMs))
       .then(tell, () => tell(false));

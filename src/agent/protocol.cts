@@ -93,8 +93,11 @@ export type AgentFrame =
   | { type: 'stats'; n: number; request?: number; stats: RuntimeStats }
   /** The `drain`, `arm`, `profile`, `collect` or `gather` of this number has been read: no frozen process says so. */
   | { type: 'heard'; request: number }
-  /** The end of a drain: `complete` where no connection was left; else its time was over, or it may not know of all. */
-  | { type: 'drained'; request: number; complete: boolean }
+  /**
+   * The end of a drain: `complete` where no connection was left; else its time was over, or it may not know of all.
+   * `deaf` where it has closed a server: from then on it took no new ones.
+   */
+  | { type: 'drained'; request: number; complete: boolean; deaf?: true }
   /** The end of a gather: what is not in the folder now, and why, in a sentence each. */
   | { type: 'gathered'; request: number; lacks: string[] };
 

@@ -44,6 +44,7 @@ export function start(told?: Told): void {
       ({ isDeaf } = drainage());
       return done;
     },
+    isDeaf: () => isDeaf,
     arm: (timeoutMs) => signals().arm(timeoutMs),
     profile: (on) => {
       if (on || wasProfiled) evidence().profile(on);

@@ -10,6 +10,8 @@ import {
   type WardenFrame,
 } from '../agent/protocol.cjs';
 import type { Clock } from '../clock.js';
+import type { Drained } from '../supervisors/contract.js';
+import { NOT_DRAINED } from '../supervisors/drain.js';
 import { BadFrame, parseAgentFrame } from './agent-frames.js';
 import { FrameBudget } from './frame-budget.js';
 import { KnownNames } from './known-names.js';
@@ -57,7 +59,7 @@ const LAST_WORD_MS = 500;
 interface Errand {
   heard: AbortController;
   over: AbortController;
-  complete: boolean;
+  drained: Drained;
   /** Of a gather. */
   lacks: string[] | null;
 }
@@ -146,12 +148,12 @@ export class AgentConnection {
    * where some are after `timeoutMs`, where the agent may not know of all, and at once where it does not hear, being
    * frozen.
    */
-  async drain(timeoutMs: number): Promise<boolean> {
+  async drain(timeoutMs: number): Promise<Drained> {
     const done = this.#send((request) => ({ type: 'drain', request, timeout_ms: timeoutMs }), async (errand) => {
       await this.#clock.sleep(timeoutMs + LAST_WORD_MS, errand.over.signal);
-      return errand.complete;
+      return errand.drained;
     });
-    return (await done) ?? false;
+    return (await done) ?? NOT_DRAINED;
   }
 
   /** Asks the process to drain, within `timeoutMs`, when a stop signal comes. True when it has heard. */
@@ -188,7 +190,7 @@ export class AgentConnection {
   ): Promise<T | null> {
     if (!this.#canTake()) return null;
     const request = (this.#lastRequest += 1);
-    const errand: Errand = { heard: new AbortController(), over: new AbortController(), complete: false, lacks: null };
+    const errand: Errand = { heard: new AbortController(), over: new AbortController(), drained: NOT_DRAINED, lacks: null };
     this.#errands.set(request, errand);
     this.#write(frame(request));
     await underAny([errand.heard.signal, errand.over.signal], (signal) => this.#clock.sleep(heardMs, signal));
@@ -255,7 +257,7 @@ export class AgentConnection {
     if (frame.type === 'heard') this.#errands.get(frame.request)?.heard.abort();
     if (frame.type === 'drained') {
       const errand = this.#errands.get(frame.request);
-      if (errand) errand.complete = frame.complete;
+      if (errand) errand.drained = { complete: frame.complete, deaf: frame.deaf === true };
       errand?.over.abort();
     }
     if (frame.type === 'gathered') {

@@ -51,7 +51,12 @@ export function parseAgentFrame(line: string): AgentFrame | null {
     case 'heard':
       return { type: 'heard', request: count(frame, 'request') };
     case 'drained':
-      return { type: 'drained', request: count(frame, 'request'), complete: flag(frame, 'complete') };
+      return {
+        type: 'drained',
+        request: count(frame, 'request'),
+        complete: flag(frame, 'complete'),
+        ...(frame['deaf'] === undefined || !flag(frame, 'deaf') ? {} : { deaf: true }),
+      };
     case 'gathered':
       return { type: 'gathered', request: count(frame, 'request'), lacks: sentences(frame, 'lacks') };
     default:

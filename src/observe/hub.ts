@@ -3,6 +3,8 @@ import type { HelloFrame } from '../agent/protocol.cjs';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import { SparseLog } from '../sparse-log.js';
+import type { Drained } from '../supervisors/contract.js';
+import { NOT_DRAINED } from '../supervisors/drain.js';
 import { AgentConnection, type AgentReport, type GatherOrder, type Introduction } from './agent-connection.js';
 import { BadFrame } from './agent-frames.js';
 import { listenOnSocket } from './agent-socket.js';
@@ -114,11 +116,11 @@ export class AgentHub {
   }
 
   /**
-   * Asks a process to take no new connections and to finish its requests; see contract.ts's Drain. False at once where
+   * Asks a process to take no new connections and to finish its requests; see contract.ts's Drain. At once where
    * no agent is connected, and after half a second where the process does not turn its loop.
    */
-  async drain(pid: number, timeoutMs: number): Promise<boolean> {
-    return (await this.#byPid.get(pid)?.drain(timeoutMs)) ?? false;
+  async drain(pid: number, timeoutMs: number): Promise<Drained> {
+    return (await this.#byPid.get(pid)?.drain(timeoutMs)) ?? NOT_DRAINED;
   }
 
   /**

@@ -8,6 +8,7 @@ import { backoffMs, CRASH_LOOP_EXITS, STABLE_AFTER_MS } from './backoff.js';
 import { notSharing, watchDoor, whyNotReady } from './child-ready.js';
 import { ChildRun, whyNot, type ChildSpec, type OutputStream } from './child-run.js';
 import type { Drain, Ending, ProcessId, ProcessTable, RestartOptions, RestartReport, SlotState } from './contract.js';
+import { NOT_DRAINED } from './drain.js';
 import { markedEnvironment } from './leftovers.js';
 import type { SharedPort } from './shared-port.js';
 
@@ -182,15 +183,14 @@ export class ChildWorker {
 
   async #stopFirst({ stopTimeoutMs, signal }: RestartOptions): Promise<RestartReport> {
     const run = this.#run;
-    if (run && this.#parts.port()) {
-      const drainMs = Math.min(stopTimeoutMs / 2, PAUSED_DRAIN_MS);
-      await underAny([signal, this.#closing.signal], (either) => this.#drain(run, drainMs, either));
-    }
+    const drainMs = Math.min(stopTimeoutMs / 2, PAUSED_DRAIN_MS);
+    const drain = (either: AbortSignal) => (run && this.#parts.port() ? this.#drain(run, drainMs, either) : null);
+    const deafSince = await underAny([signal, this.#closing.signal], async (either) => drain(either));
     const gone = await this.#stop(stopTimeoutMs);
     this.#crashes = 0;
     if (!signal.aborted) await this.#start();
     const pid = this.id?.pid ?? null;
-    return { stop: gone?.outcome ?? 'gone', pid, goneAt: gone?.goneAt ?? this.#parts.clock.monotonic(), ready: null };
+    return { stop: gone?.outcome ?? 'gone', pid, goneAt: deafSince ?? gone?.goneAt ?? this.#parts.clock.monotonic(), ready: null };
   }
 
   /** The new process takes the slot when it is ready; where it does not become so, the old one has never lost it. */
@@ -247,16 +247,20 @@ export class ChildWorker {
     return new HeapwardenError('NOT_READY', `${this.#name}: the new process ${why}; ${still}`);
   }
 
-  async #drain(run: ChildRun, timeoutMs: number, signal: AbortSignal): Promise<void> {
-    if (!run.id) return;
+  /** When it began to take no new connections, by the clock that never jumps; null where that is not known. */
+  async #drain(run: ChildRun, timeoutMs: number, signal: AbortSignal): Promise<number | null> {
+    if (!run.id) return null;
     run.expectEnd();
-    const drained = await unlessAborted(signal, this.#parts.drain(run.id, timeoutMs), false);
-    if (drained || run.ending !== null || !run.listens) return;
+    const startedAt = this.#parts.clock.monotonic();
+    const { complete, deaf } = await unlessAborted(signal, this.#parts.drain(run.id, timeoutMs), NOT_DRAINED);
+    const deafSince = deaf ? startedAt : null;
+    if (complete || run.ending !== null || !run.listens) return deafSince;
     this.#parts.log.info(
       `${this.#name}: process ${run.id.pid} is stopped with connections open (WebSockets, requests of more than ` +
         `${formatElapsed(timeoutMs)}), or it does not answer`,
       this.#fields,
     );
+    return deafSince;
   }
 
   /** Stops the process with its children and leaves the slot empty; null where it was. */

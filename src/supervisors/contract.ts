@@ -89,7 +89,10 @@ export interface RestartReport {
   stop: StopOutcome;
   /** Pid of the new process, or null where the supervisor has not named one yet. */
   pid: number | null;
-  /** By the clock that never jumps, when the old process had gone; null where the new one was ready before that. */
+  /**
+   * By the clock that never jumps, when the old process had gone, or is known to have taken no connections any more; null
+   * where the new one was ready before that.
+   */
   goneAt: number | null;
   /** Whether the new process is known to be ready, or not to have become so in time; null: nobody has asked yet. */
   ready: boolean | null;
@@ -103,12 +106,15 @@ export interface ReadyTarget {
   socketPath: string | null;
 }
 
-/**
- * Asks the agent inside a process to take no new connections and to finish the requests it has; true when it has, false
- * where there is no agent, it does not answer, it may not know of all, or `timeoutMs` have gone by. observe/ provides
- * it.
- */
-export type Drain = (process: ProcessId, timeoutMs: number) => Promise<boolean>;
+/** Asks the agent inside a process to take no new connections and to finish the requests it has. observe/ provides it. */
+export type Drain = (process: ProcessId, timeoutMs: number) => Promise<Drained>;
+
+export interface Drained {
+  /** False where there is no agent, it does not answer, it may not know of all, or `timeoutMs` have gone by. */
+  complete: boolean;
+  /** It is known to have closed a server, at the beginning; nobody takes that back. */
+  deaf: boolean;
+}
 
 /** The end of a worker's process that heapwarden had not asked for. */
 export interface Ending {

@@ -7,6 +7,7 @@ import type { Drain, ProcessId, ProcessTable, RestartOptions, RestartReport, Sto
 import type { Container } from './docker-container.js';
 import { eventsOf } from './docker-death.js';
 import type { DockerEngine } from './docker-engine.js';
+import { drainTree } from './drain.js';
 
 /** How long requests may take to end before the stop, in milliseconds, and at most half of stop_timeout, as for child. */
 const DRAIN_MS = 5000;
@@ -50,7 +51,8 @@ export async function restartContainer(
   signal.throwIfAborted();
   const mayBeDeaf = root !== null && mode === 'graceful';
   // Not waited for where `signal` aborts: a heapwarden that is slow to stop is killed, before it has asked Docker.
-  if (mayBeDeaf) await unlessAborted(signal, drainAll(root, Math.min(stopTimeoutMs / 2, DRAIN_MS), parts), null);
+  const draining = mayBeDeaf ? drainTree(root, Math.min(stopTimeoutMs / 2, DRAIN_MS), parts) : Promise.resolve(null);
+  const deafSince = await unlessAborted(signal, draining, null);
 
   const seconds = Math.ceil(stopTimeoutMs / 1000);
   const timeoutMs = seconds * 1000 + START_MARGIN_MS + engine.timeoutMs;
@@ -69,13 +71,7 @@ export async function restartContainer(
   const stop = root ? await outcome(container, askedAtMs, seconds, parts) : 'gone';
   const now = await parts.inspect(container.id, signal);
   const ready = parts.asksHealth() && now?.health != null ? await isHealthy(now, signal, parts) : null;
-  return { stop, pid: now?.pid ?? null, goneAt: await gone, ready };
-}
-
-/** The agent may be in a child: `--init` and npm are first processes that only pass signals on. */
-async function drainAll(root: ProcessId, timeoutMs: number, { processes, drain }: DockerRestartParts): Promise<void> {
-  const tree = await processes.tree(root);
-  await Promise.all(tree.map((member) => drain(member, timeoutMs)));
+  return { stop, pid: now?.pid ?? null, goneAt: deafSince ?? (await gone), ready };
 }
 
 /** When it had gone, by the clock that never jumps; `over` aborts when Docker is done. Null where that was not seen. */

@@ -9,6 +9,7 @@ import { DockerEngine } from './docker-engine.js';
 import { pidSeenHere } from './docker-process.js';
 import { restartContainer, type DockerRestartParts } from './docker-restart.js';
 import { placeContainers } from './docker-slots.js';
+import { NOT_DRAINED } from './drain.js';
 
 /** What Docker would fail at, or do what nobody wants: in words, with what to do. */
 const BUSY: Record<string, string> = {
@@ -55,7 +56,7 @@ export class DockerSupervisor implements Supervisor {
   constructor(options: DockerOptions) {
     this.#options = options;
     const inspect = (id: string, signal?: AbortSignal) => this.#inspect(id, signal);
-    this.#parts = { drain: async () => false, asksHealth: () => true, ...options, inspect };
+    this.#parts = { drain: async () => NOT_DRAINED, asksHealth: () => true, ...options, inspect };
   }
 
   /** Starts nothing: Docker and its containers are their owner's. Tells the log where there is nothing to watch yet. */

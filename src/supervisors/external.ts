@@ -7,6 +7,7 @@ import { isAlive } from './alive.js';
 import type {
   CommandReport, Drain, ProcessFinder, ProcessId, ProcessTable, RestartOptions, RestartReport, Slot, Supervisor,
 } from './contract.js';
+import { drainTree } from './drain.js';
 import { CommandFailed, describeFailure, runCommand, whyNotStarted } from './external-command.js';
 import { commandEnvironment } from './external-env.js';
 import { findExternal } from './external-find.js';
@@ -14,6 +15,7 @@ import { placeProcesses, type Place } from './external-slots.js';
 import { stopTree } from './stop.js';
 
 const POLL_MS = 100;
+const UNDRAINED: { deafSince: number | null; mayBeDeaf: boolean } = { deafSince: null, mayBeDeaf: false };
 /** For the new process to be seen; who restarts the app may take longer than that, and is waited for elsewhere. */
 const SUCCESSOR_MS = 10_000;
 
@@ -122,11 +124,11 @@ export class ExternalSupervisor implements Supervisor {
     if (!(await this.#mayBeSignalled(old))) {
       throw this.#refused(`process ${old.pid} is another user's, and heapwarden may not signal it; run it as that user, or as root`);
     }
-    await this.#drain(old, options);
+    const { deafSince } = await this.#drain(old, options);
     const { stopTimeoutMs } = options;
     const stop = await stopTree(old, { processes, clock, stopSignal, stopTimeoutMs, ownsGroup: false });
     if (await isAlive(old, processes)) throw this.#refused(`process ${old.pid} outlives SIGKILL`);
-    return { stop, pid: null, goneAt: stop === 'gone' ? null : clock.monotonic(), ready: null };
+    return { stop, pid: null, goneAt: deafSince ?? (stop === 'gone' ? null : clock.monotonic()), ready: null };
   }
 
   async #byCommand(argv: readonly string[], { worker, process: old }: Place, options: RestartOptions): Promise<RestartReport> {
@@ -134,7 +136,7 @@ export class ExternalSupervisor implements Supervisor {
     const commandEnv = commandEnvironment({ app, worker: String(worker), pid: old?.pid ?? null }, env);
     const impossible = whyNotStarted(argv[0] ?? '', commandEnv);
     if (impossible !== null) throw this.#refused(`its restart command cannot be started: ${impossible}`);
-    const isDeaf = old !== null && (await this.#drain(old, options));
+    const { deafSince, mayBeDeaf } = old ? await this.#drain(old, options) : UNDRAINED;
     const watch = new AbortController();
     const gone = old ? this.#goneAt(old, watch.signal).catch(() => null) : null;
     try {
@@ -142,11 +144,11 @@ export class ExternalSupervisor implements Supervisor {
       // Cut off in the middle, it could leave the app stopped: it is seen through even where heapwarden closes.
       const { holdsPipe, ...report } = await runCommand(argv, { env: commandEnv, timeoutMs, processes, clock });
       if (holdsPipe) log.warn(`${app}: ${STILL_WRITES}`, { app });
-      const deaf = isDeaf && (await isAlive(old, processes)) ? `. ${DEAF}` : '';
+      const deaf = old && mayBeDeaf && (await isAlive(old, processes)) ? `. ${DEAF}` : '';
       const failure = describeFailure(report, timeoutMs);
       if (failure !== null) throw this.#failed(`its restart command ${failure}${deaf}`, report);
       if (old) await this.#mustGo(old, options, report, deaf);
-      return { stop: old ? 'exited' : 'gone', pid: null, goneAt: gone && (await gone), ready: null, command: report };
+      return { stop: old ? 'exited' : 'gone', pid: null, goneAt: deafSince ?? (gone && (await gone)), ready: null, command: report };
     } finally {
       watch.abort();
     }
@@ -166,16 +168,14 @@ export class ExternalSupervisor implements Supervisor {
     }
   }
 
-  /** Whether the process may have been told to take no new connections, which cannot be taken back. */
-  async #drain(old: ProcessId, { mode, stopTimeoutMs }: RestartOptions): Promise<boolean> {
-    if (mode !== 'graceful') return false;
-    const { processes, drain, clock } = this.#options;
+  /** `mayBeDeaf`: it may have been told to take no new connections, which cannot be taken back. */
+  async #drain(old: ProcessId, { mode, stopTimeoutMs }: RestartOptions): Promise<typeof UNDRAINED> {
+    if (mode !== 'graceful') return UNDRAINED;
+    const { clock } = this.#options;
     const startedAt = clock.monotonic();
-    // The agent may be in a wrapper's child, or in each of a cluster's workers.
-    const tree = await processes.tree(old);
-    const answers = await Promise.all(tree.map((member) => drain(member, stopTimeoutMs)));
+    const deafSince = await drainTree(old, stopTimeoutMs, this.#options);
     // Where there is no agent, the answer comes at once.
-    return answers.includes(true) || clock.monotonic() - startedAt >= stopTimeoutMs;
+    return { deafSince, mayBeDeaf: deafSince !== null || clock.monotonic() - startedAt >= stopTimeoutMs };
   }
 
   async #goneAt(old: ProcessId, signal: AbortSignal): Promise<number | null> {

@@ -171,7 +171,7 @@ export class GracefulRestarts {
     const { processes, drain, log, name } = this.#parts;
     const old = pid === null ? null : await processes.identify(pid);
     this.#drained = pid;
-    if (!old || (await drain(old, stopTimeoutMs))) return;
+    if (!old || (await drain(old, stopTimeoutMs)).complete) return;
     const why = 'its agent is not there or came too late to know its servers, or they take longer than stop_timeout';
     log.warn(`"${name}" (pm_id ${pmId}) is stopped though its requests may not be done: ${why}`, { app: name, pid });
   }

@@ -6,6 +6,7 @@ import type {
   Drain, Ending, ProcessTable, RestartOptions, RestartReport, Slot, SlotState, Supervisor,
 } from './contract.js';
 import { placeSlots } from './place-slots.js';
+import { NOT_DRAINED } from './drain.js';
 import { Pm2Bus } from './pm2-bus.js';
 import { Pm2Endings } from './pm2-endings.js';
 import { GracefulRestarts } from './pm2-graceful.js';
@@ -61,8 +62,8 @@ export interface Pm2Options {
  * Of PM2's ways, these matter to whoever reads its figures:
  * - A restart asked of PM2 counts in its restart column, and sets `unstable_restarts` and the restart delay back to
  *   zero: it ends a crash loop, and PM2's own max_restarts does not see ours.
- * - PM2 stops a process with SIGINT and kills it after its own `kill_timeout` (1.6 s unless configured), whatever
- *   stopTimeoutMs says; stopTimeoutMs is what we add on top. Raise kill_timeout in PM2 to give an app longer.
+ * - PM2 stops a process with SIGINT and kills it after its own `kill_timeout` (1.6 s unless configured); we do after
+ *   stopTimeoutMs. The shorter of the two ends it: to give an app longer, raise both.
  * - Its `max_memory_restart` acts on its own, every 30 s, and its restarts are not ours.
  */
 export class Pm2Supervisor implements Supervisor {
@@ -80,7 +81,7 @@ export class Pm2Supervisor implements Supervisor {
     this.#client = options.client ?? new Pm2Client(options);
     this.#endings = new Pm2Endings(options);
     const own = { client: this.#client, endings: this.#endings };
-    this.#parts = { drain: async () => false, readyMessageMs: () => null, ...options, ...own };
+    this.#parts = { drain: async () => NOT_DRAINED, readyMessageMs: () => null, ...options, ...own };
     this.#graceful = new GracefulRestarts(this.#parts);
   }
 

@@ -5,6 +5,7 @@ import type { Log } from '../log.js';
 import { formatElapsed } from '../units.js';
 import { isAlive } from './alive.js';
 import type { Drain, ProcessId, ProcessTable, RestartOptions, RestartReport } from './contract.js';
+import { drainTree } from './drain.js';
 import type { Systemctl } from './systemctl.js';
 import { saysWhenReady, type Unit } from './systemd-unit.js';
 
@@ -44,7 +45,7 @@ export async function restartUnit(unit: Unit, options: RestartOptions, parts: Re
   await systemctl.resetFailed(unit.id, signal);
   const root = unit.mainPid === null ? null : await processes.identify(unit.mainPid);
   const mayBeDeaf = root !== null && mode === 'graceful' && unit.activeState === 'active';
-  if (mayBeDeaf) await finishRequests(root, options, parts);
+  const deafSince = mayBeDeaf ? await finishRequests(root, options, parts) : null;
   const over = new AbortController();
   const askedAt = clock.monotonic();
   const gone = root ? goneAt(root, over.signal, parts) : Promise.resolve(null);
@@ -68,7 +69,7 @@ export async function restartUnit(unit: Unit, options: RestartOptions, parts: Re
   return {
     stop: root === null ? 'gone' : wasKilled ? 'killed' : 'exited',
     pid: now?.mainPid ?? null,
-    goneAt: rootGoneAt,
+    goneAt: deafSince ?? rootGoneAt,
     ready: failure !== null ? false : await isUp(now, { isReady }, processes),
   };
 }
@@ -80,10 +81,10 @@ export async function restartUnit(unit: Unit, options: RestartOptions, parts: Re
 async function finishRequests(
   root: ProcessId,
   { stopTimeoutMs, signal }: RestartOptions,
-  { drain }: RestartParts,
-): Promise<void> {
+  parts: RestartParts,
+): Promise<number | null> {
   signal.throwIfAborted();
-  await unlessAborted(signal, drain(root, Math.min(stopTimeoutMs / 2, DRAIN_MS)), false);
+  return unlessAborted(signal, drainTree(root, Math.min(stopTimeoutMs / 2, DRAIN_MS), parts), null);
 }
 
 /** When the process had gone, by the clock that never jumps; null where it outlives `signal`. */

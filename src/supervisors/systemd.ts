@@ -5,6 +5,7 @@ import { processesIn } from './cgroup.js';
 import type {
   Death, Drain, ProcessTable, RestartOptions, RestartReport, Slot, Supervisor,
 } from './contract.js';
+import { NOT_DRAINED } from './drain.js';
 import { placeSlots } from './place-slots.js';
 import type { Systemctl, Systemctls } from './systemctl.js';
 import { Deaths } from './systemd-deaths.js';
@@ -87,7 +88,7 @@ export class SystemdSupervisor implements Supervisor {
 
   async restart(worker: string, options: RestartOptions): Promise<RestartReport> {
     options.signal.throwIfAborted();
-    const { app, drain = async () => false, processes, clock, log } = this.#options;
+    const { app, drain = async () => NOT_DRAINED, processes, clock, log } = this.#options;
     const found = await this.#find();
     const unit = found.get(worker);
     if (!unit) {

@@ -11,6 +11,7 @@ const SOURCE: AgentSource = {
   hello: () => ({}) as never,
   stats: () => ({}) as never,
   drain: async () => true,
+  isDeaf: () => false,
   arm: () => {},
   profile: () => {},
   collect: () => {},

@@ -34,11 +34,11 @@ const frame: fc.Arbitrary<AgentFrame> = fc.oneof(
   fc.record({ type: fc.constant('beat' as const), n: count, inspector_port: count }, { requiredKeys: ['type', 'n'], noNullPrototype: true }),
   fc.record({ type: fc.constant('stats' as const), n: count, request: count, stats }, { requiredKeys: ['type', 'n', 'stats'], noNullPrototype: true }),
   fc.record({ type: fc.constant('heard' as const), request: count }),
-  fc.record({ type: fc.constant('drained' as const), request: count, complete: fc.boolean() }),
+  fc.record({ type: fc.constant('drained' as const), request: count, complete: fc.boolean(), deaf: fc.constantFrom(true, undefined) }),
   fc.record({ type: fc.constant('gathered' as const), request: count, lacks }),
 ) as fc.Arbitrary<AgentFrame>;
 
-const KEYS = ['type', 'protocol', 'pid', 'node', 'app', 'n', 'stats', 'request', 'gc', 'loop', 'heap_used', 'buckets', 'major', 'lacks', 'complete', '__proto__'];
+const KEYS = ['type', 'protocol', 'pid', 'node', 'app', 'n', 'stats', 'request', 'gc', 'loop', 'heap_used', 'buckets', 'major', 'lacks', 'complete', 'deaf', '__proto__'];
 const TYPES = ['hello', 'beat', 'stats', 'heard', 'drained', 'gathered', 'toString', 'constructor'];
 
 const SAMPLES = fc.sample(frame, { numRuns: 200, seed: 1 }).map((one) => JSON.stringify(one));

@@ -244,10 +244,10 @@ t.test('asks for stats now', async (t) => {
 t.test('asks to drain, and gives up at once where nobody hears', async (t) => {
   const fixture = await listening(t);
   const { hub } = fixture;
-  t.equal(await hub.drain(PID, 60_000), false, 'nobody to ask');
+  t.match(await hub.drain(PID, 60_000), { complete: false }, 'nobody to ask');
   const client = await welcomed(t, fixture);
   const startedAt = performance.now();
-  t.equal(await hub.drain(PID, 60_000), false, 'an older agent, or a frozen process');
+  t.match(await hub.drain(PID, 60_000), { complete: false }, 'an older agent, or a frozen process');
   t.equal(await hub.arm(PID, 60_000), false);
   t.ok(performance.now() - startedAt < 5000);
   t.same(await client.hear(2), [
@@ -257,14 +257,14 @@ t.test('asks to drain, and gives up at once where nobody hears', async (t) => {
   const both = [hub.drain(PID, 60_000), hub.drain(PID, 60_000)];
   await client.hear(2);
   client.say({ type: 'heard', request: 3 }, { type: 'heard', request: 4 }, { type: 'drained', request: 4, complete: false });
-  t.equal(await both[1], false, 'its time was over');
-  client.say({ type: 'drained', request: 99, complete: true }, { type: 'drained', request: 3, complete: true });
-  t.equal(await both[0], true);
+  t.strictSame(await both[1], { complete: false, deaf: false }, 'its time was over');
+  client.say({ type: 'drained', request: 99, complete: true }, { type: 'drained', request: 3, complete: true, deaf: true });
+  t.strictSame(await both[0], { complete: true, deaf: true });
 
   const silent = hub.drain(PID, 100);
   await client.hear();
   client.say({ type: 'heard', request: 5 });
-  t.equal(await silent, false, 'no last word');
+  t.match(await silent, { complete: false }, 'no last word');
   const armed = hub.arm(PID, 100);
   await client.hear();
   client.say({ type: 'heard', request: 6 });
@@ -273,7 +273,7 @@ t.test('asks to drain, and gives up at once where nobody hears', async (t) => {
   await client.hear();
   client.say({ type: 'heard', request: 7 });
   client.socket.end();
-  t.equal(await gone, false, 'it has ended meanwhile');
+  t.match(await gone, { complete: false }, 'it has ended meanwhile');
 });
 
 /** What a Unix socket holds for a reader that is late; the machine's to set. */
@@ -344,6 +344,7 @@ const BAD: Record<string, { first?: object; line: string | object }> = {
   'a key that is too long': { first: HELLO, line: wrongStats({ active_resources: { ['x'.repeat(65)]: 1 } }) },
   'an inspector port that is none': { first: HELLO, line: { type: 'beat', n: 1, inspector_port: 'all' } },
   'a drain that says not how it ended': { first: HELLO, line: { type: 'drained', request: 1, complete: 1 } },
+  'a deafness that is no flag': { first: HELLO, line: { type: 'drained', request: 1, complete: true, deaf: 1 } },
   'what has been heard, without its number': { first: HELLO, line: { type: 'heard' } },
   'a request that is none': { first: HELLO, line: { type: 'stats', n: 1, request: 'all', stats: STATS } },
 };

@@ -9,6 +9,7 @@ import type { Test } from 'tap';
 import { systemClock, type Clock } from '../../src/clock.js';
 import { ChildSupervisor, type ChildParts } from '../../src/supervisors/child.js';
 import type { ProcessId } from '../../src/supervisors/contract.js';
+import { NOT_DRAINED } from '../../src/supervisors/drain.js';
 import { Leftovers } from '../../src/supervisors/leftovers.js';
 import { MemoryLog, plainNode, processes, until } from '../observe/support.js';
 import { killIfThere } from '../parts/kill.js';
@@ -105,7 +106,7 @@ export async function supervise(t: Test, settings: Settings = {}): Promise<Super
     stopTimeoutMs: () => 5000,
     processes,
     leftovers: await Leftovers.open(join(folder, 'children'), { processes, clock, log }),
-    drain: async () => false,
+    drain: async () => NOT_DRAINED,
     clock,
     log,
     onOutput: (app, worker, stream, chunk) => void output.push(`${app}/${worker} ${stream}: ${chunk}`),

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { systemClock } from '../../src/clock.js';
-import type { ProcessTable } from '../../src/supervisors/contract.js';
+import type { Drained, ProcessTable } from '../../src/supervisors/contract.js';
 import { parseContainer } from '../../src/supervisors/docker-container.js';
 import type { DockerEngine } from '../../src/supervisors/docker-engine.js';
 import { restartContainer } from '../../src/supervisors/docker-restart.js';
@@ -26,7 +26,7 @@ function graceful(closing: AbortController, onLook = () => {}) {
   const drain = ({ pid }: { pid: number }) => {
     told.push(`drain ${pid}`);
     setImmediate(() => closing.abort(new Error('heapwarden closes')));
-    return new Promise<boolean>(() => {}); // its requests take longer
+    return new Promise<Drained>(() => {}); // its requests take longer
   };
   const inspect = async (_id: string, signal?: AbortSignal) => {
     signal?.throwIfAborted();

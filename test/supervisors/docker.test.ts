@@ -86,7 +86,7 @@ t.test('containers of a real Docker', async (t) => {
   await t.test('one that does not hear its stop signal, and agents that are asked to drain', async (t) => {
     await docker.run(app('deaf', 'deaf'));
     const asked: [number, number][] = [];
-    const drain: DockerOptions['drain'] = async ({ pid }, ms) => asked.push([pid, ms]) > 0;
+    const drain: DockerOptions['drain'] = async ({ pid }, ms) => ({ complete: asked.push([pid, ms]) > 0, deaf: false });
     const deaf = supervise(t, docker, 'deaf', { drain });
     const [before] = await running(deaf);
     const since = performance.now();

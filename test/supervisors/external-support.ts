@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import { systemClock } from '../../src/clock.js';
 import type { ExternalConfig } from '../../src/config/schema.js';
 import { processFinder } from '../../src/observe/finder.js';
+import { NOT_DRAINED } from '../../src/supervisors/drain.js';
 import { ExternalSupervisor, type ExternalOptions } from '../../src/supervisors/external.js';
 import { MemoryLog, processes, until } from '../observe/support.js';
 import { CHILD_APP, reportFolder, runningIn } from './child-support.js';
@@ -25,7 +26,7 @@ export function external(config: Partial<ExternalConfig>, options: Partial<Exter
     config: { restart: { signal: 'SIGTERM' }, timeout: 20_000, ...config },
     processes,
     finder: processFinder(processes),
-    drain: async () => false,
+    drain: async () => NOT_DRAINED,
     clock: systemClock,
     log,
     ownPid: NOBODY,

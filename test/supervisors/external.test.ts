@@ -12,6 +12,7 @@ import { external, runner, runningPids, type External } from './external-support
 import { stopFirst } from './options.js';
 
 const signal = new AbortController().signal;
+const DRAIN_MS = 300;
 const options = (more: Partial<Parameters<typeof stopFirst>[0]> = {}) => stopFirst({ stopTimeoutMs: 15_000, signal, ...more });
 const messages = ({ log }: External, level: 'warn') => log.entries.filter((entry) => entry.level === level).map(({ message }) => message);
 
@@ -197,7 +198,8 @@ t.test('drained first where it is asked for', async (t) => {
   const drained: number[] = [];
   const drain = async (process: ProcessId) => {
     t.ok(await isAlive(process), 'before it is stopped');
-    return drained.push(process.pid) > 0;
+    await sleep(DRAIN_MS);
+    return { complete: drained.push(process.pid) > 0, deaf: true };
   };
   const failing = external({ match: app.match, restart: ['false'] }, { drain });
   await t.rejects(failing.supervisor.restart('0', options()), { message: 'its restart command ended with status 1' });
@@ -209,8 +211,10 @@ t.test('drained first where it is asked for', async (t) => {
   });
   t.strictSame(drained, [pid]);
   const shop = external({ match: app.match }, { drain });
-  await shop.supervisor.restart('0', options({ mode: 'graceful' }));
+  const begun = performance.now();
+  const { goneAt } = await shop.supervisor.restart('0', options({ mode: 'graceful' }));
   t.strictSame(drained, [pid, pid]);
+  t.ok(goneAt! - begun < DRAIN_MS, 'it serves nobody from when it begins to drain');
 });
 
 t.test('a process that changes while it is looked at is not signalled', async (t) => {

@@ -106,7 +106,7 @@ t.test('a daemon that freezes while a stand-in is there', async (t) => {
   await pm2.start({ name: 'shop', exec_mode: 'cluster', instances: 1, listen_timeout: 300 });
   const log = memoryLog();
   let thaw = () => {};
-  const drain = async () => ((thaw = freeze(t, pm2)), true);
+  const drain = async () => ((thaw = freeze(t, pm2)), { complete: true, deaf: true });
   const shop = supervisePm2(t, pm2, 'shop', { timeoutMs: 1000, log, drain });
   await t.rejects(shop.restart('0', graceful()), unreachable);
   t.match(log.warnings.slice(-1), [/a restart was cut short; the stand-in for "shop" \(pm_id 1\) stays until "shop" is back/]);

@@ -15,7 +15,7 @@ t.test('all but the process stays as it was, while a stand-in serves', async (t)
   const watch = [join(pm2.reports, 'watched')];
   await webCluster(pm2, { cron_restart: '0 0 1 1 *', max_memory_restart: '1G', max_restarts: 7, watch });
   const drained: number[] = [];
-  const web = supervisePm2(t, pm2, 'web', { drain: async ({ pid }) => drained.push(pid) > 0 });
+  const web = supervisePm2(t, pm2, 'web', { drain: async ({ pid }) => ({ complete: drained.push(pid) > 0, deaf: true }) });
   const [zero, one] = await running(web);
   const before = await settingsOf(pm2);
   const old = await identify(zero!.pid);

@@ -18,9 +18,9 @@ t.test('where the second start fails, the stand-in goes on serving', async (t) =
   const later = { ...systemClock, now: () => Date.now() + 3_600_000 };
   // The old one's alone: when the stand-in drains at the end, what it stood in for may be loading still.
   const willBreak = ['exits'];
-  const drain = async (): Promise<true> => {
+  const drain = async () => {
     for (const how of willBreak.splice(0)) writeFileSync(breaks, how);
-    return true;
+    return { complete: true, deaf: true };
   };
   const web = supervisePm2(t, pm2, 'web', { log, clock: later, drain });
   const report = await web.restart('0', graceful());
@@ -54,7 +54,7 @@ t.test('a restart that a warden left undone', async (t) => {
 
   const log = memoryLog();
   const drained: number[] = [];
-  const drain = async ({ pid }: ProcessId) => drained.push(pid) > 0;
+  const drain = async ({ pid }: ProcessId) => ({ complete: drained.push(pid) > 0, deaf: true });
   const next = supervisePm2(t, pm2, 'web', { log, drain, clock: { ...systemClock, now: () => Date.now() + 3_600_000 } });
   // The old one takes no request any more, so that it must go; its stand-in serves.
   await until('the next warden to finish it', async () => (await next.slots(), !(await lives(old))));

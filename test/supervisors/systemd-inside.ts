@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { NOT_DRAINED } from '../../src/supervisors/drain.js';
 import { waitFor } from '../integration/wait.js';
 import { stopFirst } from './options.js';
 import { APP, HEAPWARDEN, processes, run, STRANGER, supervise, systemctl, systemctlAs, writeUnits } from './systemd-units.js';
@@ -81,7 +82,7 @@ t.test("the unit's own TimeoutStopSec= says when it is killed", async (t) => {
 t.test('a graceful restart lets the agent finish its requests first', async (t) => {
   systemctl('start', 'simple');
   const drained: { pid: number; ms: number }[] = [];
-  const drain = async ({ pid }: { pid: number }, ms: number) => drained.push({ pid, ms }) > 0;
+  const drain = async ({ pid }: { pid: number }, ms: number) => ({ complete: drained.push({ pid, ms }) > 0, deaf: false });
   const { supervisor } = supervise('simple.service', { drain });
   const [{ pid } = { pid: null }] = await supervisor.slots();
   await supervisor.restart('0', { ...options, mode: 'graceful' });
@@ -93,7 +94,7 @@ t.test('a graceful restart lets the agent finish its requests first', async (t) 
   t.equal(drained.length, 1, 'nor is a process drained for a restart that is refused');
 
   const closing = new AbortController();
-  const whileClosing = async () => (closing.abort(), sleep(60_000, false, { ref: false }));
+  const whileClosing = async () => (closing.abort(), sleep(60_000, NOT_DRAINED, { ref: false }));
   const closed = supervise('simple.service', { drain: whileClosing }).supervisor;
   const [deaf] = await closed.slots();
   const report = await closed.restart('0', { ...options, mode: 'graceful', signal: closing.signal });

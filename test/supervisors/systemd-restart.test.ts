@@ -1,10 +1,13 @@
 import t from 'tap';
 import { systemClock } from '../../src/clock.js';
-import type { ProcessTable } from '../../src/supervisors/contract.js';
+import type { Drained, ProcessTable } from '../../src/supervisors/contract.js';
+import { NOT_DRAINED } from '../../src/supervisors/drain.js';
 import type { Systemctl } from '../../src/supervisors/systemctl.js';
 import { restartUnit } from '../../src/supervisors/systemd-restart.js';
 import { parseUnits } from '../../src/supervisors/systemd-unit.js';
 import { memoryLog, stopFirst } from './options.js';
+
+const DRAIN_MS = 200;
 
 const [UNIT] = parseUnits('Id=shop.service\nType=simple\nActiveState=active\nMainPID=55\nTimeoutStopUSec=1min 30s\n');
 
@@ -24,9 +27,9 @@ function graceful(restart: Systemctl['restart'], closing: AbortController, onLoo
   const drain = () => {
     told.push('drain');
     setImmediate(() => closing.abort(new Error('heapwarden closes')));
-    return new Promise<boolean>(() => {}); // its requests take longer
+    return new Promise<Drained>(() => {}); // its requests take longer
   };
-  const processes = { identify } as unknown as ProcessTable;
+  const processes = { identify, tree: async () => [{ pid: 55, start: 1 }] } as unknown as ProcessTable;
   const parts = { app: 'shop', systemctl, processes, drain, clock: systemClock, log: memoryLog() };
   const options = stopFirst({ stopTimeoutMs: 60_000, signal: closing.signal, mode: 'graceful' });
   return { told, restart: restartUnit(UNIT!, options, parts) };
@@ -73,7 +76,32 @@ t.test('no descriptors left while systemd restarts a unit: only its downtime is 
     restart: () => starved.then(() => null),
     show: async () => [{ ...UNIT!, mainPid: 56 }],
   } as unknown as Systemctl;
-  const parts = { app: 'shop', systemctl, processes, drain: async () => false, clock: systemClock, log: memoryLog() };
+  const parts = { app: 'shop', systemctl, processes, drain: async () => NOT_DRAINED, clock: systemClock, log: memoryLog() };
   const options = stopFirst({ stopTimeoutMs: 1000, signal: new AbortController().signal });
   t.strictSame(await restartUnit(UNIT!, options, parts), { stop: 'exited', pid: 56, goneAt: null, ready: null });
+});
+
+t.test('what npm runs is drained, too, and is away from then on', async (t) => {
+  const drained: number[] = [];
+  const drain = async ({ pid }: { pid: number }) => {
+    drained.push(pid);
+    await systemClock.sleep(DRAIN_MS);
+    return { complete: true, deaf: pid === 57 };
+  };
+  let isGone = false;
+  const systemctl = {
+    timeoutMs: 5000,
+    resetFailed: async () => {},
+    restart: async () => ((isGone = true), null),
+    show: async () => [{ ...UNIT!, mainPid: 60 }],
+  } as unknown as Systemctl;
+  const root = { pid: 55, start: 1 };
+  const identify = async () => (isGone ? null : root);
+  const processes = { identify, tree: async () => [root, { pid: 57, start: 2 }] } as unknown as ProcessTable;
+  const parts = { app: 'shop', systemctl, processes, drain, clock: systemClock, log: memoryLog() };
+  const begun = systemClock.monotonic();
+  const options = stopFirst({ stopTimeoutMs: 1000, signal: new AbortController().signal, mode: 'graceful' });
+  const { goneAt } = await restartUnit(UNIT!, options, parts);
+  t.strictSame(drained, [55, 57]);
+  t.ok(goneAt! - begun < DRAIN_MS);
 });
