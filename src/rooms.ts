@@ -144,7 +144,6 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
     history,
     hasReported: async (process) => (await processes.tree(process)).some(({ pid }) => hub.report(pid)?.stats),
     wasDrained: async (process) => (await processes.tree(process)).some(({ pid }) => hub.report(pid)?.wasDrained),
-    releaseOf,
     outlook: (worker) => outlooks.now(worker),
     gain,
     evidence,

@@ -4,12 +4,16 @@ import { MOST_FRUITLESS } from '../decide/gates.js';
 import { RESOURCE_NAMES, describeValue, limitOf, measure } from '../decide/measure.js';
 import type { Log } from '../log.js';
 import { sameProcess } from '../observe/identity.js';
+import { isAnotherRelease } from '../observe/release.js';
 import type { Workers, WorkerState } from '../observe/tracker.js';
 import { formatElapsed } from '../units.js';
 import type { AppNotes } from './app-notes.js';
 import type { History } from './history.js';
-import type { Incident } from './incident.js';
+import type { Incident, Outcome } from './incident.js';
 import type { Journal } from './journal.js';
+
+/** By then a process has the title that it gives itself, as npm and Next.js do, and its agent has reported. */
+const SETTLED_MS = 10_000;
 
 export interface AftercareParts {
   history: History;
@@ -40,23 +44,32 @@ export class Aftercare {
   }
 
   async #noteRelapse(app: AppConfig, worker: WorkerState, last: Incident): Promise<void> {
-    const { history, journal, clock, log } = this.#parts;
+    const { history, clock, log } = this.#parts;
     const what = relapse(last, app, worker);
     if (!last.outcome || what === null) return;
-    const outcome = { ...last.outcome, relapsedAtMs: clock.now() };
-    history.complete(last.id, outcome);
+    const written = this.#complete(last.id, { ...last.outcome, relapsedAtMs: clock.now() });
     log.warn(`${worker.app}/${worker.worker}: ${what}`, { app: worker.app, worker: worker.worker, incident: last.id });
     if (history.fruitless(worker.app, worker.worker).length === MOST_FRUITLESS) log.error(this.#enough(worker));
-    await journal.complete(last.id, outcome);
+    await written;
+  }
+
+  async #complete(id: string, outcome: Outcome): Promise<void> {
+    const { history, journal } = this.#parts;
+    history.complete(id, outcome);
+    await journal.complete(id, outcome);
   }
 
   async #noteRelease(worker: WorkerState): Promise<void> {
     const { history, notes, releaseOf, clock, log } = this.#parts;
     const fruitless = history.fruitless(worker.app, worker.worker);
-    if (fruitless.length < MOST_FRUITLESS) return;
-    const was = fruitless[0]?.outcome?.release ?? null;
+    const last = fruitless[0];
+    if (!last?.outcome || fruitless.length < MOST_FRUITLESS) return;
+    if (worker.observedAtMs - worker.reading!.startedAtMs < SETTLED_MS) return;
+    const was = last.outcome.release ?? null;
     const is = await releaseOf(worker);
-    if (was === null || is === null || is === was) return;
+    if (is === null) return;
+    if (was === null) return this.#complete(last.id, { ...last.outcome, release: is });
+    if (!isAnotherRelease(was, is)) return;
     await notes.change(worker.app, { freshSinceMs: clock.now() });
     log.info(`${worker.app}: its start command or file has changed, so restarts are tried again`, { app: worker.app });
   }

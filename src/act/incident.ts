@@ -38,7 +38,10 @@ export interface Outcome {
   after: Measurement | null;
   /** Milliseconds without a process that was ready: 0 where the new one came first; null where it is not known. */
   downtimeMs: number | null;
-  /** What was started, as a fingerprint (observe/release.ts); null where it is not known. */
+  /**
+   * What runs since, as a fingerprint (observe/release.ts), of the last of restarts that did not help; null elsewhere, and
+   * where it is not known (yet).
+   */
   release: string | null;
   /** When the new process was back at its limit within its startup grace; null where it was not. */
   relapsedAtMs: number | null;

@@ -31,8 +31,6 @@ export interface Findings {
   ready: boolean;
   stop: Outcome['stop'];
   downtimeMs: number | null;
-  /** Of the process that is there now; see Outcome. */
-  release: string | null;
   /** What the supervisor said when it failed; NOT_READY: the new process did not come up, and the old one stays. */
   error: { code: string | null; message: string } | null;
   /** Why nothing was done in the end, its turn having come. */
@@ -44,11 +42,11 @@ export interface Findings {
 }
 
 export function judgeOutcome(incident: Incident, app: AppConfig | null, findings: Findings, nowMs: number): Outcome {
-  const { tookMs, now, stop, downtimeMs, release, interrupted, evidence, command } = findings;
+  const { tookMs, now, stop, downtimeMs, interrupted, evidence, command } = findings;
   const [result, what] = resultOf(incident, app, findings, formatElapsed(tookMs));
   const sentence = `${incident.app}/${incident.worker}: ${what}${interrupted && findings.needless === null ? INTERRUPTED : ''}`;
   const after = now && measurementOf(now, app);
-  const outcome = { atMs: nowMs, tookMs, result, sentence, stop, after, downtimeMs, release, relapsedAtMs: null, interrupted };
+  const outcome = { atMs: nowMs, tookMs, result, sentence, stop, after, downtimeMs, release: null, relapsedAtMs: null, interrupted };
   return { ...outcome, ...(evidence && { evidence }), ...(command && { command }) };
 }
 

@@ -16,8 +16,6 @@ import { RefusalRecord } from './refusal-record.js';
 export interface RestarterParts extends ProcedureParts {
   journal: Pick<Journal, 'record' | 'complete'>;
   log: Log;
-  /** What runs in a worker, as a fingerprint; null where it cannot be told. */
-  releaseOf(worker: WorkerState): Promise<string | null>;
   /** Where its memory is heading; null where nothing is known of that. */
   outlook(worker: WorkerState): Outlook | null;
   /** What it has gained since its baseline; null where that is not known. */
@@ -198,9 +196,8 @@ export class Restarter {
     const { observer, history, journal, clock, log } = this.#parts;
     const { id, app, worker, reason } = incident;
     const now = await observer.remeasure(app, worker);
-    const release = wasBegun && now?.reading ? await this.#parts.releaseOf(now) : null;
     const nothing = { ready: false, stop: null, downtimeMs: null, error: null, needless: null, interrupted: false, evidence: null, command: null };
-    const outcome = judgeOutcome(incident, this.#parts.app(app), { ...nothing, now, release, tookMs: history.age(incident), ...found }, clock.now());
+    const outcome = judgeOutcome(incident, this.#parts.app(app), { ...nothing, now, tookMs: history.age(incident), ...found }, clock.now());
     history.complete(id, outcome);
     log[LOUDNESS[outcome.result]](outcome.sentence, { app, worker, reason, result: outcome.result, incident: id });
     this.#parts.onIncident({ ...incident, outcome });

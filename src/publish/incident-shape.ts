@@ -53,7 +53,7 @@ const Outcome = Type.Object({
   stop: nullable(Type.Enum(STOP_OUTCOMES), 'how the old process went'),
   after: nullable(MeasurementStatus),
   downtime_seconds: numberOrNull('without a process that was ready; null where it is not known'),
-  release: nullable(Type.String(), 'fingerprint of what was started'),
+  release: nullable(Type.String(), 'fingerprint of what runs since, where restarts did not help'),
   relapsed_timestamp_seconds: numberOrNull('when the new process was back at its limit within its startup grace'),
   interrupted: Type.Boolean({ description: 'heapwarden ended in the middle, and the next one completed the record; or before its turn' }),
   evidence: Evidence,

@@ -15,6 +15,8 @@ function restartOf(id: string, outcome: Partial<Outcome> = {}, pid = 200): Incid
   return incidentOf({ id, before: processOf(pid - 1), outcome: done });
 }
 
+const useless = (release: string | null) => ['a', 'b', 'c'].map((id) => restartOf(id, { result: 'ineffective', release }));
+
 function careOf(incidents: Incident[]) {
   const clock = new FakeClock();
   const log = new MemoryLog();
@@ -63,8 +65,7 @@ t.test('the third is the last, and said so', async (t) => {
 });
 
 t.test('a new release makes it worth a try', async (t) => {
-  const useless = { result: 'ineffective' } as const;
-  const { history, written, release, look } = careOf(['a', 'b', 'c'].map((id) => restartOf(id, useless)));
+  const { history, written, release, look } = careOf(useless('r1'));
   const count = () => history.fruitless('shop', '0').length;
   await look({});
   release.now = null;
@@ -74,4 +75,21 @@ t.test('a new release makes it worth a try', async (t) => {
   await look({});
   t.equal(count(), 0);
   t.strictSame(written, ['shop']);
+});
+
+t.test('what runs is known when its process has settled', async (t) => {
+  const { history, written, release, look } = careOf(useless(null));
+  release.now = 'before it has its title';
+  await look({ startedAtMs: NOW - 10 * SECOND + 1 });
+  t.strictSame(written, [], 'too young');
+  release.now = 'r1';
+  await look({});
+  t.strictSame(written, ['c'], 'put on record, once');
+  t.equal(history.find('c')!.outcome!.release, 'r1');
+  release.now = 'before it has its title';
+  await look({ pid: 300, startedAtMs: NOW - SECOND });
+  t.equal(history.fruitless('shop', '0').length, 3, 'the same release in another process');
+  release.now = 'r1';
+  await look({ pid: 300 });
+  t.strictSame(written, ['c']);
 });

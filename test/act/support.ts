@@ -69,7 +69,6 @@ export class World {
   nextPid = 200;
   agentReports = true;
   wasDrained = false;
-  release: string | null = 'r1';
   evidence: EvidenceReport | null = null;
   /** Called while evidence is collected. */
   onEvidence: () => void = () => {};
@@ -137,7 +136,6 @@ export class World {
       history: this.history,
       hasReported: async () => this.agentReports,
       wasDrained: async () => this.wasDrained,
-      releaseOf: async () => this.release,
       outlook: () => this.outlook,
       gain: () => this.gain,
       evidence: {
