@@ -74,11 +74,14 @@ function aboveRssLimit({ app, footing, state }: Given, heap: HeapFooting): Findi
   });
 }
 
-/** What a lower limit would save is at least what V8 holds above it, and at most all that does not live. */
+/**
+ * What a lower limit would save is at least what V8 holds above it, and at most all that does not live. Only after a day,
+ * and by the most that lived in it: who follows this has V8 abort the process at the next higher load.
+ */
 function lower({ footing, outlook, pace }: Given, heap: HeapFooting): Finding | null {
-  const { live, limit, reserved, young } = heap;
-  if (live === null || outlook?.leak?.class === 'heap' || footing.overMs < pace.leak.shortestMs) return null;
-  const wanted = oldSpaceFor(live);
+  const { live, liveMost, limit, reserved, young } = heap;
+  if (live === null || liveMost === null || outlook?.leak?.class === 'heap' || footing.overMs < pace.leak.dayMs) return null;
+  const wanted = oldSpaceFor(liveMost);
   const most = reserved - live;
   const least = reserved - (wanted + young);
   if (wanted + young >= limit || least < Math.max(LEAST_SAVED_BYTES, LEAST_SAVED * footing.usual)) return null;
@@ -95,8 +98,8 @@ function lower({ footing, outlook, pace }: Given, heap: HeapFooting): Finding | 
     },
     sentence:
       `holds ${formatBytes(reserved)} for a heap of which ${formatBytes(live)} live after major GCs ` +
-      `(medians ${over(footing)})`,
-    change: `${oldSpaceFlag(wanted)} (three times what lives) would save ${saves}; ${cost}`,
+      `(medians ${over(footing)}), ${formatBytes(liveMost)} at the most`,
+    change: `${oldSpaceFlag(wanted)} (three times the most that lived) would save ${saves}; ${cost}`,
   });
 }
 

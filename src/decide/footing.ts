@@ -29,6 +29,8 @@ export interface HeapFooting {
   young: number;
   /** What major GCs leave; null before the first one. */
   live: number | null;
+  /** The most that they have left, once. */
+  liveMost: number | null;
   /** What V8 has taken from the system for the heap, garbage and reserve included. */
   reserved: number;
   /** Resident memory that is not the heap: external, native, and child processes where they count. */
@@ -66,6 +68,7 @@ export function footingOf(
       limit: stats.heap_limit,
       young: youngBytes(agent.node),
       live: Number.isNaN(live) ? null : live,
+      liveMost: history?.highest.heapLive || stats.heap_live,
       reserved: known('reserved', usualOf, stats.heap_total),
       outside: Math.max(0, Number.isNaN(outside) ? now - stats.heap_total : outside),
     };

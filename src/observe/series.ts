@@ -49,14 +49,20 @@ export interface Snapshot {
   resources: Record<string, number>;
 }
 
+export interface Highest {
+  tree: number;
+  root: number;
+  heapLive: number;
+}
+
 /** What a reader of a series needs. */
 export interface History {
   readonly latest: MemorySample | null;
   /** When the last major GC was noticed; where none was, when the series begins. */
   readonly collectedAt: number;
   readonly snapshots: readonly Snapshot[];
-  /** Bytes that the tree and the root have had at most, by single samples; 0 where there is none. */
-  readonly highest: { tree: number; root: number };
+  /** Bytes that the tree and the root have had at most, and major GCs have left, by single samples; 0 where there is none. */
+  readonly highest: Highest;
   /** The lowest value of each time slice since `from` that has ended, as finely as is kept so far back. */
   read(column: Column, from: number): Point[];
   /** The same of the last finest slices, 64 at most. */
@@ -89,7 +95,7 @@ const MOST_RESOURCE_TYPES = 32;
  */
 export class Series implements History {
   latest: MemorySample | null = null;
-  highest = { tree: 0, root: 0 };
+  highest: Highest = { tree: 0, root: 0, heapLive: 0 };
   collectedAt = 0;
   #snapshots: Snapshot[] = [];
   #snapshotEveryMs: number;
@@ -117,7 +123,12 @@ export class Series implements History {
     const values = this.#valuesOf(sample);
     for (const tier of this.#tiers) tier.add(sample.at - this.#origin, values);
     if (sample.runtime) this.#snapshot(sample.at, sample.runtime.resources);
-    this.highest = { tree: Math.max(this.highest.tree, sample.treeRss), root: Math.max(this.highest.root, sample.rootRss) };
+    const { tree, root, heapLive } = this.highest;
+    this.highest = {
+      tree: Math.max(tree, sample.treeRss),
+      root: Math.max(root, sample.rootRss),
+      heapLive: Math.max(heapLive, sample.runtime?.heapLive ?? 0),
+    };
     this.latest = sample;
   }
 
