@@ -76,15 +76,16 @@ export class Objections {
     const nowMs = clock.now();
     if (isPaused(history.stateOf(app.name).pause, nowMs)) return 'for the app was paused meanwhile';
     if (!isTimely(reason, app, nowMs)) return 'for its maintenance window has closed';
-    return this.#lackByNow(incident, app);
+    return this.#lackByNow(reason, incident, app);
   }
 
   /** What the restarts that this one waited for have left of min_available; null where it suffices. */
-  #lackByNow(incident: Incident, app: AppConfig): string | null {
+  #lackByNow(reason: Wish['reason'], incident: Incident, app: AppConfig): string | null {
     const { observer, history } = this.#parts;
     const worker = stateOf(observer.workers, incident);
     const waitedMs = history.age(incident);
-    const lack = worker && tooFewOthers(app, worker, othersUp(app, incident.worker, { observer, history }, { waitedMs }));
+    const others = othersUp(app, incident.worker, { observer, history }, { waitedMs });
+    const lack = worker && tooFewOthers(reason, app, worker, others);
     return lack && `for ${lack}`;
   }
 }

@@ -51,7 +51,7 @@ export class WaitingAsks {
   /** Keeps the ask, or lets go of it, as it was answered. Only configured workers get here: the others' refusal stays. */
   answered(ask: Ask, { action, reason, incident }: { action: 'restart' | 'refuse'; reason: Reason; incident: string | null }): void {
     if (action === 'restart') this.#asks.set(keyOf(ask), { ask, incident });
-    else if (PASSING.includes(reason)) this.add(ask);
+    else if (PASSING.includes(reason) || mayBeMeasuredYet(ask, reason)) this.add(ask);
     else this.forget(ask);
   }
 
@@ -83,6 +83,15 @@ export class WaitingAsks {
     }
     return again;
   }
+}
+
+/**
+ * What kept the process from running excuses its silence, and may be over while the freeze is not (observe/standstill.ts).
+ * Memory that was below its limit once is another matter: an alert that is over by now, but not resolved yet, would let
+ * the next peak pass for a breach.
+ */
+function mayBeMeasuredYet({ reason: asked }: Ask, reason: Reason): boolean {
+  return asked === 'freeze' && reason === 'not_breaching';
 }
 
 interface Kept {

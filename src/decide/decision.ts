@@ -15,7 +15,7 @@ export const REFUSALS = [
   'stale', // the alert was over before it arrived
   'outside_window', // a maintenance window has to open first
   'startup_grace', // the process has only just started
-  'cooldown', // this worker was restarted a short while ago
+  'cooldown', // this worker was restarted, or that was tried, a short while ago
   'budget', // the app has used up its restarts
   'min_available', // too few other workers are up
   'ineffective', // the last restarts did not help

@@ -50,7 +50,7 @@ export function gateRefusal(ask: Ask, app: AppConfig, worker: WorkerState, past:
     ineffectiveRefusal(ask, past) ??
     cooldownRefusal(app, past) ??
     budgetRefusal(app, past) ??
-    availabilityRefusal(app, worker, past)
+    availabilityRefusal(ask, app, worker, past)
   );
 }
 
@@ -60,11 +60,17 @@ export function isInWindow({ windows, time_zone }: AppConfig, nowMs: number): bo
 
 /**
  * Why a restart would leave the app with fewer workers than its min_available, or null where it would not. An app with
- * fewer workers than that is asked for all the others it has; to restart what does not run takes nothing away.
+ * fewer workers than that is asked for all the others it has. To restart what does not run, or was measured to be frozen,
+ * takes nothing away.
  */
-export function tooFewOthers(app: AppConfig, worker: WorkerState, { count, up }: Others): string | null {
+export function tooFewOthers(
+  reason: Ask['reason'],
+  app: AppConfig,
+  worker: WorkerState,
+  { count, up }: Others,
+): string | null {
   const { min_available } = app.restart;
-  if (!worker.reading || up >= Math.min(min_available, count)) return null;
+  if (!worker.reading || reason === 'freeze' || up >= Math.min(min_available, count)) return null;
   return `${up === 0 ? 'none' : `only ${up}`} of its other workers would be up, and min_available is ${min_available}`;
 }
 
@@ -97,7 +103,7 @@ function cooldownRefusal({ restart: { cooldown } }: AppConfig, { sinceLastRestar
   const restMs = sinceLastRestartMs === null ? 0 : cooldown - sinceLastRestartMs;
   if (restMs <= 0) return null;
   const [length, rest] = [formatDuration(cooldown), formatElapsed(restMs)];
-  return ['cooldown', `it was restarted a short while ago; its cooldown of ${length} ends in ${rest}`];
+  return ['cooldown', `its last restart, or try at one, was a short while ago; its cooldown of ${length} ends in ${rest}`];
 }
 
 function budgetRefusal({ restart: { budget } }: AppConfig, { restartsInWindow }: Past): Refused | null {
@@ -105,7 +111,7 @@ function budgetRefusal({ restart: { budget } }: AppConfig, { restartsInWindow }:
   return ['budget', `the app has used up its budget of ${budget.count} restarts in ${formatDuration(budget.windowMs)}`];
 }
 
-function availabilityRefusal(app: AppConfig, worker: WorkerState, { others }: Past): Refused | null {
-  const lack = tooFewOthers(app, worker, others);
+function availabilityRefusal({ reason }: Ask, app: AppConfig, worker: WorkerState, { others }: Past): Refused | null {
+  const lack = tooFewOthers(reason, app, worker, others);
   return lack === null ? null : ['min_available', lack];
 }

@@ -20,6 +20,15 @@ t.test('what was refused only for now waits, the rest does not', async (t) => {
   ]);
 });
 
+t.test('a freeze that is not measured yet waits: what excuses the silence may end before it does', async (t) => {
+  const waiting = new WaitingAsks(nothing);
+  const frozen = { ...byAlert, reason: 'freeze' } as const;
+  for (const ask of [frozen, byAlert]) waiting.answered(ask, refused('not_breaching'));
+  t.strictSame(waiting.list(), [frozen]);
+  waiting.resolved(alert('f1'));
+  t.strictSame(waiting.list(), []);
+});
+
 t.test('until it is done, void or resolved', async (t) => {
   const waiting = new WaitingAsks(nothing);
   const other = askOf({ origin: 'alertmanager', worker: '1', alert: alert('f2') });

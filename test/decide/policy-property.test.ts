@@ -190,7 +190,8 @@ class Model {
     promise(!last || this.nowMs - last.atMs >= cooldownMs, 'inside its cooldown');
     promise(this.done.filter(({ atMs }) => this.nowMs - atMs < WINDOW_MS).length < budget, 'beyond the budget');
     const othersUp = this.slots.filter(({ up }, i) => up && i !== name).length;
-    promise(!slot.up || othersUp >= Math.min(minAvailable, this.slots.length - 1), 'that leaves too few workers up');
+    const serves = slot.up && !(ask.reason === 'freeze' && slot.heartbeatAgoMs >= 15 * SECOND);
+    promise(!serves || othersUp >= Math.min(minAvailable, this.slots.length - 1), 'that leaves too few workers up');
     promise(!slot.up || this.nowMs - slot.startedAtMs >= graceMs, 'inside its startup grace');
     promise(this.nowMs >= this.pausedUntilMs, 'of a paused app');
     const person = ask.origin === 'api' && ask.reason === 'manual';

@@ -231,7 +231,7 @@ const cases: Case[] = [
     reason: 'cooldown',
     sentence:
       'shop/0: heapwarden asked for a restart (rss): refused, ' +
-      'it was restarted a short while ago; its cooldown of 5m ends in 3m',
+      'its last restart, or try at one, was a short while ago; its cooldown of 5m ends in 3m',
   },
   {
     name: 'the last millisecond of the cooldown',
@@ -239,7 +239,7 @@ const cases: Case[] = [
     reason: 'cooldown',
     sentence:
       'shop/0: heapwarden asked for a restart (rss): refused, ' +
-      'it was restarted a short while ago; its cooldown of 5m ends in 0.0 s',
+      'its last restart, or try at one, was a short while ago; its cooldown of 5m ends in 0.0 s',
   },
   {
     name: 'no restart so far',
@@ -345,6 +345,14 @@ const cases: Case[] = [
       'none of its other workers would be up, and min_available is 1',
   },
   {
+    name: 'no other worker up, and this one frozen',
+    ask: { reason: 'freeze' },
+    facts: { others: { count: 1, up: 0 }, worker: workerOf({ heartbeatAtMs: NOW - 20 * SECOND }) },
+    reason: 'freeze',
+    sentence:
+      'shop/0: heapwarden asked for a restart (freeze): its time without an event-loop turn is 20 s, the limit 15 s',
+  },
+  {
     name: 'an app of one worker has no others to wait for',
     facts: { others: { count: 0, up: 0 } },
     reason: 'rss',
@@ -446,16 +454,17 @@ t.test('force passes over what only protects, never over what would do harm', as
 t.test('min_available', async (t) => {
   const worker = workerOf();
   const least = (count: number) => appOf(`restart: { min_available: ${count} }`);
-  t.equal(tooFewOthers(least(0), worker, { count: 3, up: 0 }), null);
-  t.equal(tooFewOthers(least(2), worker, { count: 3, up: 2 }), null);
+  t.equal(tooFewOthers('rss', least(0), worker, { count: 3, up: 0 }), null);
+  t.equal(tooFewOthers('rss', least(2), worker, { count: 3, up: 2 }), null);
   t.equal(
-    tooFewOthers(least(2), worker, { count: 3, up: 1 }),
+    tooFewOthers('rss', least(2), worker, { count: 3, up: 1 }),
     'only 1 of its other workers would be up, and min_available is 2',
   );
-  t.equal(tooFewOthers(least(9), worker, { count: 2, up: 2 }), null, 'more than there are cannot be asked for');
-  t.ok(tooFewOthers(least(9), worker, { count: 2, up: 1 }), 'but all the others there are');
+  t.equal(tooFewOthers('rss', least(9), worker, { count: 2, up: 2 }), null, 'more than there are cannot be asked for');
+  t.ok(tooFewOthers('rss', least(9), worker, { count: 2, up: 1 }), 'but all the others there are');
   const down = workerOf({ pid: null });
-  t.equal(tooFewOthers(least(2), down, { count: 3, up: 0 }), null, 'to start what is down takes nothing away');
+  t.equal(tooFewOthers('rss', least(2), down, { count: 3, up: 0 }), null, 'to start what is down takes nothing away');
+  t.equal(tooFewOthers('freeze', least(2), worker, { count: 3, up: 0 }), null, 'nor to restart what is frozen');
 });
 
 t.test('an app in a crash loop can be started again by a person, though all its workers are down', async (t) => {
