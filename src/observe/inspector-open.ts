@@ -1,5 +1,5 @@
 /** Linux: SIGUSR1, and /proc to know beforehand what it would do. Elsewhere every process is refused. */
-import { readFile, readlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
 import type { ProcessId } from '../supervisors/contract.js';
@@ -7,6 +7,7 @@ import { AttachLock } from './attach-lock.js';
 import { sameProcess } from './identity.js';
 import { InspectorClient } from './inspector-client.js';
 import { listeningBeside, listeningOf, type Listening } from './listening.js';
+import { sharesNamespace } from './namespaces.js';
 import { isNode, readMasks, takesSignal } from './node-process.js';
 import { hasOwnHandler } from './own-handler.js';
 import type { ProcessFacts, ProcessSource } from './processes.js';
@@ -240,8 +241,9 @@ async function objectionTo({ pid, startedAtMs }: ProcessFacts): Promise<Refused 
   if (uid !== process.getuid?.()) return refused('other_user', `it is user ${uid}'s, and this is user ${process.getuid?.()}`);
   if (!(await isNode(pid))) return refused('not_node', 'it is no Node.js process, and the signal that opens an inspector kills others');
   if (Date.now() - startedAtMs < LEAST_AGE_MS) return refused('too_young', 'it has just started; try again in a second');
-  const [ours, theirs] = await Promise.all(['self', pid].map((who) => readlink(`/proc/${who}/ns/net`).catch(() => null)));
-  if (ours !== theirs) return refused('other_network', 'it is in another network namespace (a container), where its inspector cannot be reached');
+  if (!(await sharesNamespace(pid, 'net'))) {
+    return refused('other_network', 'it is in another network namespace (a container), where its inspector cannot be reached');
+  }
   if (!takesSignal(await readMasks(pid))) {
     return refused('disabled', 'it does not open its inspector on SIGUSR1 (--disable-sigusr1, or its app blocks it)');
   }

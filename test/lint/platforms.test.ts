@@ -23,6 +23,7 @@ const BOUND = [
   'observe/kernel-log.ts',
   'observe/linux.ts',
   'observe/listening.ts',
+  'observe/namespaces.ts',
   'observe/node-process.ts',
   'observe/oom-kills.ts',
   'observe/own-handler.ts',

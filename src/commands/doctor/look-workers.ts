@@ -1,8 +1,10 @@
 /** How the workers of one app are set, as far as Linux tells of them (proc(5)). */
 import { execFile } from 'node:child_process';
+import { readlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { AppConfig } from '../../config/schema.js';
 import { memoryBounds, type MemoryBound } from '../../observe/cgroup.js';
+import { sharesNamespace } from '../../observe/namespaces.js';
 import type { AppStatus, WorkerStatus } from '../../publish/app-shape.js';
 import type { AgentWorker } from './agents.js';
 import { wrapperOf } from './command.js';
@@ -57,8 +59,18 @@ export function agentWorkersOf({ workers }: AppStatus, table: Told<ProcessTable>
 async function nodeVersionOf({ pid }: WorkerStatus, table: Told<ProcessTable>): Promise<string | null> {
   if (pid === null || 'why' in table) return null;
   const own = treeIn(table.value, pid).find(({ isNode, words }) => isNode && wrapperOf(words) === null);
-  if (!own) return null;
+  if (!own || !(await isPlainNode(own.pid))) return null;
   // Without an environment: NODE_OPTIONS would be its own again.
   const said = promisify(execFile)(`/proc/${own.pid}/exe`, ['--version'], { env: {}, timeout: 5000 });
   return said.then(({ stdout }) => /^v(\d+\.\d+\.\d+)/.exec(stdout)?.[1] ?? null, () => null);
+}
+
+/**
+ * Whether it runs Node.js as it comes, from this system's own files. An app that is one executable with Node.js in it
+ * would be started a second time by being asked; a container's `node` may be anything, and would run out here.
+ */
+async function isPlainNode(pid: number): Promise<boolean> {
+  const path = await readlink(`/proc/${pid}/exe`).catch(() => '');
+  // As the kernel names one that has been replaced since: proc_pid_exe(5).
+  return /\/node(?:js)?(?: \(deleted\))?$/.test(path) && sharesNamespace(pid, 'mnt');
 }
