@@ -10,19 +10,25 @@ export interface OrphanFacts {
   supervised: readonly number[];
 }
 
-/** Who takes in the children of the dead, beside process 1: prctl(2), PR_SET_CHILD_SUBREAPER. The kernel does not tell. */
-const REAPERS = new Set(['systemd', 'tini', 'dumb-init', 'docker-init', 'catatonit', 'containerd-shim', 'conmon', 's6-svscan']);
+/**
+ * Who takes in the children of the dead, beside process 1: prctl(2), PR_SET_CHILD_SUBREAPER. The kernel does not tell.
+ * Not who runs a container (containerd-shim, conmon, docker-init): its child is that container's app, even one that has
+ * the machine's pids. Inside of a container, such an init is process 1.
+ */
+const REAPERS = new Set(['systemd', 's6-svscan']);
 
 /**
  * Processes of an app that nobody supervises any more, on strong evidence alone: a Node process of this user whose
  * parent has died, and which heapwarden started for that app, or which has the folder and the command line of one of
- * its processes. A systemd service of its own is not one.
+ * its processes. A systemd service of its own is not one, nor is a process of another container, whose folder only has
+ * the same name.
  */
 export function judgeOrphans({ table, apps, supervised }: OrphanFacts): Verdict {
   if ('why' in table) return { findings: [], notChecked: [`orphaned processes: ${table.why}`] };
   const all = table.value;
   const isCared = caredFor(all, [...supervised, ...apps.flatMap(({ workers }) => workers.map(({ tree }) => tree[0]!.pid))]);
-  const strays = [...all.values()].filter((entry) => entry.isOwn && entry.isNode && isOrphan(entry, all) && !isCared(entry));
+  const candidates = [...all.values()].filter(({ isOwn, isNode, sharesPids }) => isOwn && isNode && sharesPids);
+  const strays = candidates.filter((entry) => isOrphan(entry, all) && !isCared(entry));
   const known = apps.map((app) => ({ ...app, commands: commandsOf(app), homes: homesOf(app) }));
   return {
     findings: strays.flatMap((stray) => findingOf(stray, known)),

@@ -4,6 +4,7 @@ import { messageOf } from '../../errors.js';
 import { readCgroup } from '../../observe/cgroup.js';
 import { commandLineOf } from '../../observe/command-line.js';
 import { childrenByParent, withDescendants } from '../../observe/identity.js';
+import { sharesNamespace } from '../../observe/namespaces.js';
 import { isNode } from '../../observe/node-process.js';
 import type { ProcessFacts, ProcessSource } from '../../observe/processes.js';
 import { MARK_VARIABLE } from '../../supervisors/leftovers.js';
@@ -21,6 +22,8 @@ export interface Entry {
   /** It runs as this user. What follows is only known of such a process. */
   isOwn: boolean;
   isNode: boolean;
+  /** It is in no container but the one, if any, that this process is in. */
+  sharesPids: boolean;
   /** null where that could not be read. */
   cwd: string | null;
   words: readonly string[];
@@ -51,13 +54,15 @@ async function read(facts: ProcessFacts, isNodeOf: (pid: number) => Promise<bool
   const name = (await text('comm')).trim();
   const isOwn = (await stat(`/proc/${pid}`).catch(() => null))?.uid === process.getuid?.();
   const known = { pid, parent, start, startedAtMs, rssBytes: usage?.rssBytes ?? 0, name, isOwn };
-  if (!isOwn) return { ...known, isNode: false, cwd: null, words: [], isMarked: false, app: null, service: null };
+  const unknown = { isNode: false, sharesPids: false, cwd: null, words: [], isMarked: false, app: null, service: null };
+  if (!isOwn) return { ...known, ...unknown };
   const [command, environ, cgroup] = await Promise.all([commandLineOf(pid).catch(() => null), text('environ'), readCgroup(pid)]);
   const variables = environ.split('\0');
   const valueOf = (key: string) => variables.find((line) => line.startsWith(`${key}=`))?.slice(key.length + 1) ?? null;
   return {
     ...known,
     isNode: await isNodeOf(pid),
+    sharesPids: await sharesNamespace(pid, 'pid'),
     cwd: command?.cwd ?? null,
     words: command?.words ?? [],
     isMarked: valueOf(MARK_VARIABLE) !== null,

@@ -58,6 +58,12 @@ t.test('no orphan: weak evidence is none', async (t) => {
     ['a systemd service of its own', entry(20, 1, 'node server.js', { service: { name: 'shop-b.service', isUser: false } })],
     ['started by a heapwarden for another app', entry(20, 1, 'node x.js', { isMarked: true, app: 'mail' })],
     ['a parent that cannot be seen', entry(20, 999, 'node server.js')],
+    ["another container's", entry(20, 1, 'node server.js', { sharesPids: false })],
+    ...['containerd-shim', 'conmon', 'docker-init', 'tini', 'catatonit', 'dumb-init'].map((name): [string, ...Entry[]] => [
+      `the app of a container with the machine's pids, under ${name}`,
+      entry(15, 1, name, { name, isNode: false }),
+      entry(20, 15, 'node server.js'),
+    ]),
   ];
   for (const [name, ...entries] of cases) says(t, strays(...entries), [], name);
   const table = tableOf(init, daemon, own, entry(20, 1, 'node server.js'));
@@ -70,6 +76,15 @@ t.test('no orphan: weak evidence is none', async (t) => {
 t.test('a user\'s systemd takes orphans in as well', async (t) => {
   const user = entry(3, 1, 'systemd --user', { name: 'systemd', isNode: false });
   t.equal(strays(user, entry(20, 3, 'node server.js')).findings.length, 1);
+});
+
+t.test('in a container, its first process does', async (t) => {
+  for (const name of ['tini', 'docker-init', 'catatonit', 's6-svscan', 'pause']) {
+    const first = entry(1, 0, name, { name, isNode: false });
+    const table = tableOf(first, daemon, own, entry(20, 1, 'node server.js'));
+    const { findings } = judgeOrphans({ table: { value: table }, apps: [running(app('shop'), table, 10)], supervised: [] });
+    t.match(findings, [{ message: /process 20 / }], name);
+  }
 });
 
 t.test('what could not be looked at', async (t) => {

@@ -26,7 +26,7 @@ export function written(text: string): Written {
 /** A Node process of this user, unless told otherwise. */
 export function entry(pid: number, parent: number, words: string, more: Partial<Entry> = {}): Entry {
   return {
-    pid, parent, start: pid, startedAtMs: 0, rssBytes: 30e6, name: 'node', isOwn: true, isNode: true, cwd: '/srv/shop',
+    pid, parent, start: pid, startedAtMs: 0, rssBytes: 30e6, name: 'node', isOwn: true, isNode: true, sharesPids: true, cwd: '/srv/shop',
     words: words.split(' '), isMarked: false, app: null, service: null, ...more,
   };
 }
