@@ -61,18 +61,21 @@ export function noticesOf(config: Config, platform: NodeJS.Platform = process.pl
 export function unsupportedIn(config: Config, platform: NodeJS.Platform = process.platform): Notice[] {
   return config.apps.flatMap((app) => {
     const notices = absentFrom(platform, app).map(([key, what]) => notice(app, key, what));
-    const takeAgent = {
-      'supervisor.child.listen': app.supervisor.child?.listen !== undefined,
-      'restart.ready.agent': app.restart.ready?.agent === true,
-    };
-    for (const [key, isSet] of Object.entries(takeAgent)) {
-      if (isSet && app.runtime !== 'agent') notices.push(notice(app, key, `takes the agent, and runtime is ${app.runtime}`));
-    }
+    const unmet = app.runtime === 'agent' ? [] : keysOfAgent(app);
+    notices.push(...unmet.map((key) => notice(app, key, `takes the agent, and runtime is ${app.runtime}`)));
     if (app.restart.ready?.pm2 && app.supervisor.pm2 === undefined) {
       notices.push(notice(app, 'restart.ready.pm2', 'is for apps under PM2; use http, tcp or agent'));
     }
     return notices;
   });
+}
+
+/** Settings of an app that only `runtime: agent` can do. */
+export function keysOfAgent({ supervisor, restart }: AppConfig): string[] {
+  return [
+    ...(supervisor.child?.listen === undefined ? [] : ['supervisor.child.listen']),
+    ...(restart.ready?.agent ? ['restart.ready.agent'] : []),
+  ];
 }
 
 /** What takes a system that this one is not, by its key. */

@@ -307,6 +307,7 @@ export type AppConfig = Static<typeof AppSchema>;
 export type ReadyCheck = Static<typeof ready>;
 export type ExternalConfig = NonNullable<AppConfig['supervisor']['external']>;
 export type ChildConfig = NonNullable<AppConfig['supervisor']['child']>;
+export type SystemdConfig = NonNullable<AppConfig['supervisor']['systemd']>;
 export type DockerConfig = NonNullable<AppConfig['supervisor']['docker']>;
 
 /** The config as the program sees it: `defaults` merged into each app, every path absolute. */

@@ -1,4 +1,4 @@
-import type { AppConfig } from '../config/schema.js';
+import type { SystemdConfig } from '../config/schema.js';
 import type { SlotState } from './contract.js';
 
 /** With its suffix: `shop.service`, `shop@1.service`, or a pattern for all instances, `shop@*.service`. */
@@ -11,7 +11,7 @@ export interface UnitRef {
 }
 
 /** The unit that an app's config names; a bare name is that of a service, as systemctl has it. */
-export function unitRef(config: NonNullable<AppConfig['supervisor']['systemd']>): UnitRef {
+export function unitRef(config: SystemdConfig): UnitRef {
   const { unit, user = false } = typeof config === 'string' ? { unit: config } : config;
   return { name: unit.endsWith('.service') ? (unit as UnitName) : `${unit}.service`, user };
 }

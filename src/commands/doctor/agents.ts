@@ -1,12 +1,12 @@
+import { keysOfAgent } from '../../config/notices.js';
 import type { AppConfig } from '../../config/schema.js';
 import type { WorkerStatus } from '../../publish/app-shape.js';
+import { agentFix, type AgentSources } from './agent-fix.js';
 import { shellText } from './command.js';
-import { fixIn } from './ecosystem.js';
-import { ofApp, run, type Finding, type Fix, type Told, type Verdict } from './finding.js';
+import { ofApp, run, type Finding, type Told, type Verdict } from './finding.js';
 import type { Places } from './places.js';
-import type { Pm2App } from './pm2-app.js';
 
-export interface AgentFacts {
+export interface AgentFacts extends AgentSources {
   apps: readonly AppConfig[];
   /** Of each app, as the running warden tells. */
   statuses: Told<ReadonlyMap<string, readonly AgentWorker[]>>;
@@ -14,14 +14,15 @@ export interface AgentFacts {
   wardenAgeMs: number | null;
   /** heapwarden's own version. */
   version: string;
-  /** Path of the agent that this heapwarden brings. */
-  agentEntry: string;
-  pm2: Told<readonly Pm2App[]>;
 }
 
-/** `node`: of the process where no agent has told it, by asking its executable; null where that did not say. */
+/**
+ * `node`: of the process where no agent has told it, by asking its executable; null where that did not say. `isInReach`:
+ * it is Node.js, and of the warden's own user and network, which `runtime: inspector` takes.
+ */
 export type AgentWorker = Pick<WorkerStatus, 'worker' | 'up' | 'pid' | 'node_version' | 'agent_version' | 'uptime_seconds'> & {
   node: string | null;
+  isInReach: boolean;
 };
 
 /** The oldest Node.js on which the agent runs: package.json's `engines`. */
@@ -64,16 +65,19 @@ function missing(app: AppConfig, workers: readonly AgentWorker[], facts: AgentFa
       severity: 'problem',
       app: app.name,
       message: `${ofApp(app.name)}: it runs on Node.js ${node}, and the agent needs ${OLDEST_AGENT_NODE} or newer (${which})`,
-      fix: places.ofApp(app.name, 'runtime', 'runtime: none   (or a newer Node.js)'),
+      fix:
+        keysOfAgent(app).length > 0
+          ? run(`start it with Node.js ${OLDEST_AGENT_NODE} or newer`)
+          : places.ofApp(app.name, 'runtime', 'runtime: none   (or a newer Node.js)'),
     };
   }
   const lost = [
     ...(app.limits.heap ? ['limits.heap'] : []),
     ...(app.limits.freeze ? ['limits.freeze'] : []),
-    ...(app.restart.ready?.agent ? ['restart.ready.agent'] : []),
-    ...(app.supervisor.child?.listen === undefined ? [] : ['listen']),
+    ...keysOfAgent(app),
   ];
   const effect = lost.length > 0 ? `${lost.join(', ')} cannot work` : 'nothing is known of its heap and its event loop';
+  const areInReach = workers.every(({ isInReach }) => isInReach);
   const told =
     app.runtime === 'inspector'
       ? 'it has not been attached to, and the log of heapwarden says why'
@@ -83,18 +87,8 @@ function missing(app: AppConfig, workers: readonly AgentWorker[], facts: AgentFa
     severity: lost.length > 0 ? 'problem' : 'warning',
     app: app.name,
     message: `${ofApp(app.name)}: runtime is ${app.runtime}, and ${told} (${which}): ${effect}`,
-    fix: app.runtime === 'inspector' ? null : fixOf(app, facts, places),
+    fix: app.runtime === 'inspector' ? null : agentFix(app, areInReach, facts, places),
   };
-}
-
-function fixOf(app: AppConfig, { pm2, agentEntry }: AgentFacts, places: Places): Fix {
-  if (app.supervisor.pm2 === undefined) {
-    return places.ofApp(app.name, 'runtime', 'runtime: inspector   (or none, where it is no Node.js app)');
-  }
-  const known = 'value' in pm2 ? pm2.value.find((candidate) => candidate.app.name === app.name) : undefined;
-  const text = `node_args: ${JSON.stringify(`--require ${agentEntry}`)}`;
-  if (!known?.ecosystem) return run(`in PM2's ecosystem file: ${text}`);
-  return fixIn(known.ecosystem, /node_args|interpreter_args/, text);
 }
 
 function outdated(app: AppConfig, workers: readonly AgentWorker[], version: string): Finding {

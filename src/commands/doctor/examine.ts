@@ -9,8 +9,9 @@ import type { Config } from '../../config/schema.js';
 import { loadConfig } from '../../config/load.js';
 import { ConfigError, HeapwardenError } from '../../errors.js';
 import { processSource } from '../../observe/processes.js';
+import type { AppStatus } from '../../publish/app-shape.js';
 import { DEFAULT_CONFIG_FILE, type DoctorOptions } from '../options.js';
-import { judgeAgents } from './agents.js';
+import { judgeAgents, type AgentWorker } from './agents.js';
 import { judgeClock } from './clock.js';
 import { judgeAccess } from './files.js';
 import type { Told, Verdict } from './finding.js';
@@ -19,7 +20,7 @@ import { lookAtStateDir, lookAtToken } from './look-files.js';
 import { lookAtPm2 } from './look-pm2.js';
 import { lookAtServices } from './look-services.js';
 import { accessOf } from '../access.js';
-import { answersAt, lookAtWarden } from './look-warden.js';
+import { answersAt, groupOf, lookAtWarden } from './look-warden.js';
 import { agentWorkersOf, boundsOf, workersOf } from './look-workers.js';
 import { judgeMemoryLimits } from './memory-limits.js';
 import { judgeNotices } from './notices.js';
@@ -65,12 +66,13 @@ async function load(file: string): Promise<Config | Verdict> {
 async function examineWith(config: Config, text: string, options: DoctorOptions, version: string): Promise<Verdict[]> {
   const source = processSource();
   const places = new Places(resolve(options.configFile ?? DEFAULT_CONFIG_FILE), text, config.apps);
-  const [table, warden, pm2, holder, socketAnswers, clock, token, state] = await Promise.all([
+  const [table, warden, pm2, holder, socketAnswers, socketGroup, clock, token, state] = await Promise.all([
     readProcesses(source),
     accessOf(options).then((access) => lookAtWarden(options.url, access)),
     lookAtPm2(config.apps),
     StateLock.holder(config.state_dir, source),
     answersAt(config.agent_socket),
+    groupOf(config.agent_socket),
     lookAtClock(config, options),
     lookAtToken(config.auth.token_file),
     lookAtStateDir(config.state_dir),
@@ -81,7 +83,10 @@ async function examineWith(config: Config, text: string, options: DoctorOptions,
     Promise.all(apps.map(async (app) => ({ app: app.app, why: app.why ?? whyNoWorkers(app.workers), bounds: await boundsOf(app) }))),
   ]);
   const pm2Apps = map(pm2, (look) => look.apps);
-  const statuses = 'why' in warden ? { why: `no heapwarden answers at ${options.url}` } : { value: await statusesOf(warden.value, table) };
+  const statuses =
+    'why' in warden
+      ? { why: `no heapwarden answers at ${options.url}` }
+      : { value: await statusesOf(warden.value, (status) => agentWorkersOf(status, table, holder)) };
   const managed = map(warden, (all) => all.flatMap((status) => (status.managed ? [status.app] : [])));
   const ofPm2 = 'value' in pm2 ? pm2.value.pids : [];
   const wrappers = judgeWrappers(apps, pm2Apps, places);
@@ -108,6 +113,7 @@ async function examineWith(config: Config, text: string, options: DoctorOptions,
         wardenAgeMs: ageOf(holder === null ? undefined : valueOf(table)?.get(holder)?.startedAtMs),
         version,
         agentEntry: fileURLToPath(import.meta.resolve('heapwarden/agent')),
+        socket: { path: config.agent_socket, group: socketGroup },
         pm2: pm2Apps,
       },
       places,
@@ -118,9 +124,9 @@ async function examineWith(config: Config, text: string, options: DoctorOptions,
   ];
 }
 
-async function statusesOf(all: Parameters<typeof agentWorkersOf>[0][], table: Parameters<typeof agentWorkersOf>[1]) {
+async function statusesOf(all: readonly AppStatus[], workersIn: (status: AppStatus) => Promise<AgentWorker[]>) {
   const managed = all.filter((status) => status.managed);
-  return new Map(await Promise.all(managed.map(async (status) => [status.app, await agentWorkersOf(status, table)] as const)));
+  return new Map(await Promise.all(managed.map(async (status) => [status.app, await workersIn(status)] as const)));
 }
 
 function map<T, U>(told: Told<T>, of: (value: T) => U): Told<U> {

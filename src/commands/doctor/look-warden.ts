@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Access } from '../../http/client.js';
 import { SET_USER } from '../../http/who.js';
@@ -30,4 +31,10 @@ export function answersAt(path: string): Promise<boolean> {
       resolve(true);
     });
   });
+}
+
+/** The group whose users may connect to a Unix socket, beside its owner; null where none may, or there is no socket. */
+export async function groupOf(path: string): Promise<number | null> {
+  const found = await stat(path).catch(() => null);
+  return found?.isSocket() && found.mode & 0o020 ? found.gid : null;
 }

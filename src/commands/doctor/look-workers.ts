@@ -10,7 +10,7 @@ import type { AgentWorker } from './agents.js';
 import { wrapperOf } from './command.js';
 import type { Told } from './finding.js';
 import type { Pm2Look } from './look-pm2.js';
-import { treeIn, type ProcessTable } from './processes.js';
+import { treeIn, type Entry, type ProcessTable } from './processes.js';
 import type { AppWorkers } from './workers.js';
 
 export interface WorkerSources {
@@ -48,20 +48,38 @@ export async function boundsOf({ workers }: AppWorkers): Promise<MemoryBound[] |
   return bounds.some((some) => some === null) ? null : bounds.flatMap((some) => some ?? []);
 }
 
-/** The workers of an app as the warden tells them, each silent one with its Node.js version. */
-export function agentWorkersOf({ workers }: AppStatus, table: Told<ProcessTable>): Promise<AgentWorker[]> {
+/** The workers of an app as the warden tells them (process `holder`), with what is to be seen of their own processes. */
+export function agentWorkersOf(
+  { workers }: AppStatus,
+  table: Told<ProcessTable>,
+  holder: number | null,
+): Promise<AgentWorker[]> {
+  const all = 'value' in table ? table.value : new Map<number, Entry>();
   return Promise.all(
-    workers.map(async (worker) => ({ ...worker, node: worker.node_version ?? (await nodeVersionOf(worker, table)) })),
+    workers.map(async (worker) => {
+      const own = nodeIn(all, worker);
+      const node = worker.node_version ?? (own && (await nodeVersionOf(own)));
+      return { ...worker, node, isInReach: own !== null && (await isInReach(own, all, holder)) };
+    }),
   );
 }
 
-/** Of the app's own process, below any wrapper: what its executable says of itself. */
-async function nodeVersionOf({ pid }: WorkerStatus, table: Told<ProcessTable>): Promise<string | null> {
-  if (pid === null || 'why' in table) return null;
-  const own = treeIn(table.value, pid).find(({ isNode, words }) => isNode && wrapperOf(words) === null);
-  if (!own || !(await isPlainNode(own.pid))) return null;
+/** The app's own process, below any wrapper. */
+function nodeIn(table: ProcessTable, { pid }: WorkerStatus): Entry | null {
+  const tree = pid === null ? [] : treeIn(table, pid);
+  return tree.find(({ isNode, words }) => isNode && wrapperOf(words) === null) ?? null;
+}
+
+/** What is known to be Node.js is this user's, as only such processes are looked into; so must the warden be. */
+async function isInReach({ pid }: Entry, table: ProcessTable, holder: number | null): Promise<boolean> {
+  return holder !== null && table.get(holder)?.isOwn === true && sharesNamespace(pid, 'net', holder);
+}
+
+/** What its executable says of itself. */
+async function nodeVersionOf({ pid }: Entry): Promise<string | null> {
+  if (!(await isPlainNode(pid))) return null;
   // Without an environment: NODE_OPTIONS would be its own again.
-  const said = promisify(execFile)(`/proc/${own.pid}/exe`, ['--version'], { env: {}, timeout: 5000 });
+  const said = promisify(execFile)(`/proc/${pid}/exe`, ['--version'], { env: {}, timeout: 5000 });
   return said.then(({ stdout }) => /^v(\d+\.\d+\.\d+)/.exec(stdout)?.[1] ?? null, () => null);
 }
 

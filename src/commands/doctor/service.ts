@@ -1,6 +1,9 @@
 /** A systemd service: who is in it, and how it is set. Formats: systemd.unit(5), systemd.service(5). */
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SystemdConfig } from '../../config/schema.js';
+import { unitRef } from '../../supervisors/systemd-unit.js';
+import { shellText } from './command.js';
 
 export interface Service {
   /** `pm2-deploy.service`. */
@@ -92,4 +95,10 @@ export function assignmentIn(files: readonly UnitFile[], section: string, key: s
     }
   }
   return last;
+}
+
+/** How a person changes a unit that the config names, or the template of all its instances: systemctl(1). */
+export function editCommand(systemd: SystemdConfig, ...options: string[]): string {
+  const { name, user } = unitRef(systemd);
+  return shellText(['systemctl', ...(user ? ['--user'] : []), 'edit', ...options, name.replace('@*.', '@.')]);
 }

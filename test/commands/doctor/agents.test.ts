@@ -9,9 +9,15 @@ const { config, places, app } = written(`apps:
   - { name: api, supervisor: { child: { command: [node, api.js] } } }
   - { name: old, supervisor: { pm2: old }, runtime: inspector }
   - { name: plain, supervisor: { pm2: plain }, runtime: none }
+  - { name: ported, supervisor: { child: { command: [sudo, start], listen: "127.0.0.1:3000" } } }
+  - { name: unit, supervisor: { systemd: "unit@*.service" }, restart: { ready: { agent: true } } }
+  - { name: own, supervisor: { systemd: { unit: own, user: true } } }
+  - { name: boxed, supervisor: { docker: boxed } }
+  - { name: loose, supervisor: { external: { port: 3000, restart: { signal: SIGTERM } } } }
+  - { name: told, supervisor: { external: { port: 3001, restart: { signal: SIGTERM } } }, restart: { ready: { agent: true } } }
 `);
 const worker = (more: Partial<AgentWorker>): AgentWorker => ({
-  worker: '0', up: true, pid: 10, node_version: '22.1.0', agent_version: '1.2.3', uptime_seconds: 60, node: '22.1.0', ...more,
+  worker: '0', up: true, pid: 10, node_version: '22.1.0', agent_version: '1.2.3', uptime_seconds: 60, node: '22.1.0', isInReach: true, ...more,
 });
 const silent = { node_version: null, agent_version: null };
 const pm2 = (text: string) => ({ app: app('shop'), name: 'shop', pids: [10], maxMemoryRestart: null, cronRestart: null, ecosystem: { path: '/srv/e.js', text } });
@@ -19,7 +25,7 @@ const pm2 = (text: string) => ({ app: app('shop'), name: 'shop', pids: [10], max
 function judge(name: string, workers: AgentWorker[], more: Partial<AgentFacts> = {}) {
   return judgeAgents({
     apps: config.apps.filter((one) => one.name === name), statuses: { value: new Map([[name, workers]]) }, wardenAgeMs: 60_000,
-    version: '1.2.3', agentEntry: '/opt/agent.cjs', pm2: { value: [pm2('node_args: ""')] }, ...more,
+    version: '1.2.3', agentEntry: '/opt/agent.cjs', socket: { path: '/run/heapwarden/agent.sock', group: null }, pm2: { value: [pm2('node_args: ""')] }, ...more,
   }, places);
 }
 
@@ -30,10 +36,52 @@ t.test('one that never reported in', async (t) => {
   says(t, judge('shop', two, { pm2: { why: 'x' } }), [sentence, '         → in PM2\'s ecosystem file: node_args: "--require /opt/agent.cjs"']);
   says(t, judge('api', [worker(silent)]), [
     'warning  app "api": runtime is agent, and its agent has never reported in (worker 0, process 10): nothing is known of its heap and its event loop [agent_missing]',
-    '         → /srv/heapwarden.yml:5: runtime: inspector   (or none, where it is no Node.js app)',
+    '         → /srv/heapwarden.yml:5: runtime: inspector',
   ]);
   says(t, judge('old', [worker(silent)]), [
     'warning  app "old": runtime is inspector, and it has not been attached to, and the log of heapwarden says why (worker 0, process 10): nothing is known of its heap and its event loop [agent_missing]',
+  ]);
+});
+
+t.test('what gives it to an app depends on who starts that', async (t) => {
+  const fixOf = (name: string, more: Partial<AgentWorker> = {}, group: number | null = null) => {
+    const { findings } = judge(name, [worker({ ...silent, ...more })], { socket: { path: '/run/heapwarden/agent.sock', group } });
+    return findings.map(({ fix }) => [fix?.file, fix?.text]).flat();
+  };
+  const orNone = 'or runtime: none, where it is no Node.js app';
+  const others = "an app of another user than heapwarden's takes agent_socket_group, too";
+  const outOfReach = { isInReach: false };
+
+  t.strictSame(fixOf('api', outOfReach), [null, `have its command pass NODE_OPTIONS and HEAPWARDEN_SOCKET on to Node.js   (${orNone})`]);
+  const pass = 'have its command pass NODE_OPTIONS and HEAPWARDEN_SOCKET on to Node.js';
+  t.strictSame(fixOf('ported'), [null, pass], 'listen takes the agent: another runtime makes the config invalid');
+  t.match(judge('ported', [worker(silent)]).findings, [{ severity: 'problem', message: /supervisor\.child\.listen cannot work$/ }]);
+
+  const start = 'have it started with NODE_OPTIONS=--require=/opt/agent.cjs and HEAPWARDEN_SOCKET=/run/heapwarden/agent.sock in its environment';
+  t.strictSame(fixOf('loose'), ['/srv/heapwarden.yml', 'runtime: inspector']);
+  t.strictSame(fixOf('loose', outOfReach), [null, `${start}   (${others}; ${orNone})`]);
+  t.strictSame(fixOf('loose', outOfReach, 1500), [null, `${start}   (an app of another user than heapwarden's must be in group 1500; ${orNone})`]);
+  t.strictSame(fixOf('told'), [null, `${start}   (${others})`], 'and so does restart.ready.agent');
+
+  const mount =
+    'mount the folder /run/heapwarden into its containers, set HEAPWARDEN_SOCKET=/run/heapwarden/agent.sock, ' +
+    'and preload the agent in the image: NODE_OPTIONS=--require=/path/to/heapwarden/dist/agent/index.cjs';
+  t.strictSame(fixOf('boxed'), [null, `${mount}   (${others}; ${orNone})`], 'an agent out of the inspector would not find the socket, either');
+
+  says(t, judge('unit', [worker(silent)], { socket: { path: '/run/hw/agent.sock', group: 1500 } }), [
+    'problem  app "unit": runtime is agent, and its agent has never reported in (worker 0, process 10): restart.ready.agent cannot work [agent_missing]',
+    '         → systemctl edit unit@.service   (its user must be able to read the agent; then: heapwarden restart unit)',
+    '           [Service]',
+    '           Environment=NODE_OPTIONS=--require=/opt/agent.cjs',
+    '           Environment=HEAPWARDEN_SOCKET=/run/hw/agent.sock',
+    '           SupplementaryGroups=1500',
+  ]);
+  t.strictSame(fixOf('unit')[1]!.split('\n')[0], `systemctl edit unit@.service   (its user must be able to read the agent; ${others}; then: heapwarden restart unit)`);
+  t.strictSame(fixOf('own', {}, 1500)[1]!.split('\n'), [
+    `systemctl --user edit own.service   (then: heapwarden restart own; ${orNone})`,
+    '[Service]',
+    'Environment=NODE_OPTIONS=--require=/opt/agent.cjs',
+    'Environment=HEAPWARDEN_SOCKET=/run/heapwarden/agent.sock',
   ]);
 });
 
@@ -42,6 +90,7 @@ t.test('on a Node.js that is too old for it', async (t) => {
     'problem  app "api": it runs on Node.js 16.20.2, and the agent needs 18 or newer (worker 0, process 10) [node_too_old]',
     '         → /srv/heapwarden.yml:5: runtime: none   (or a newer Node.js)',
   ]);
+  t.match(judge('ported', [worker({ ...silent, node: '16.20.2' })]).findings, [{ fix: { file: null, text: 'start it with Node.js 18 or newer' } }]);
   t.match(judge('api', [worker({ ...silent, node: '18.0.0' })]).findings, [{ code: 'agent_missing' }]);
   t.match(judge('api', [worker({ ...silent, node: null })]).findings, [{ code: 'agent_missing' }]);
 });
