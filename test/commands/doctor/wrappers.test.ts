@@ -13,6 +13,12 @@ const { places, app } = written(`apps:
         command: [npm, run, serve]
   - { name: alone, memory: process, supervisor: { child: { command: [yarn, start] } } }
   - { name: ported, supervisor: { child: { command: [sh, run.sh], listen: "127.0.0.1:3000" } } }
+  - { name: unit, supervisor: { systemd: shop@*.service } }
+  - { name: unit alone, memory: process, supervisor: { systemd: { unit: shop, user: true } } }
+  - { name: boxed, supervisor: { docker: boxed } }
+  - { name: signalled, supervisor: { external: { match: ^npm s, restart: { signal: SIGTERM } } } }
+  - { name: commanded, supervisor: { external: { match: ^npm c, restart: [sv, restart, shop] } } }
+  - { name: commanded alone, memory: process, supervisor: { external: { match: ^npm a, restart: [sv, restart, shop] } } }
   - { name: direct, supervisor: { child: { command: [node, app.js] } } }
 `);
 const inPm2 = (ecosystem: Ecosystem | null): Pm2App => ({
@@ -47,7 +53,7 @@ t.test('between heapwarden and the app', async (t) => {
   const npmAlone = tableOf(npm, entry(12, 10, 'node server.js'));
   says(t, judgeWrappers([running(app('api'), npmAlone, 10)], { value: [] }, places), [
     'warning  app "api": npm (process 10, 60 MB in all) stands between heapwarden and the app (process 12, node server.js): ' +
-      "the stop signal reaches the app only if npm passes it on, and the exit code is npm's [wrapper]",
+      "the stop signal reaches the app late unless npm passes it on, and the exit code is npm's [wrapper]",
     '         → /srv/heapwarden.yml:6: command: [node, server.js]',
   ]);
   const yarn = tableOf(entry(20, 1, 'node /usr/bin/yarn.js start'), entry(21, 20, 'node "server.js'));
@@ -62,6 +68,30 @@ t.test('between heapwarden and the app', async (t) => {
       'the shared port (listen) needs a command that starts Node itself [wrapper]',
     '         → /srv/heapwarden.yml:8: command: [node, --inspect=0, ./app.js, "8080", "true"]',
   ]);
+});
+
+t.test('between others and the app', async (t) => {
+  const npmAlone = tableOf(npm, entry(12, 10, 'node server.js --port 80'));
+  const saysOf = (name: string, lines: string[]) =>
+    says(t, judgeWrappers([running(app(name), npmAlone, 10)], { value: [] }, places), lines, name);
+  const between = (starter: string) => `npm (process 10, 60 MB in all) stands between ${starter} and the app (process 12, node server.js --port 80)`;
+  const alone = 'with memory: process, limits.rss is held against npm and never against the app';
+
+  saysOf('unit', [
+    `warning  app "unit": ${between('systemd')}: the exit code that systemd sees is npm's [wrapper]`,
+    '         → systemctl edit --full shop@.service   (ExecStart=node server.js --port 80, WorkingDirectory=/srv/shop)',
+  ]);
+  saysOf('unit alone', [
+    `problem  app "unit alone": ${between('systemd')}: ${alone} [wrapper]`,
+    '         → systemctl --user edit --full shop.service   (ExecStart=node server.js --port 80, WorkingDirectory=/srv/shop)',
+  ]);
+  saysOf('boxed', [
+    `warning  app "boxed": ${between('Docker')}: the stop signal reaches the app only if npm passes it on, and the exit code is npm's [wrapper]`,
+    '         → in its compose file: command: [node, server.js, --port, "80"]   (or in the image: CMD ["node","server.js","--port","80"])',
+  ]);
+  saysOf('signalled', [`warning  app "signalled": ${between('whoever starts it')}: the stop signal reaches the app late unless npm passes it on [wrapper]`]);
+  saysOf('commanded', []);
+  saysOf('commanded alone', [`problem  app "commanded alone": ${between('whoever starts it')}: ${alone} [wrapper]`]);
 });
 
 t.test('before anything runs, the command says it; where the processes are not known, nothing does', async (t) => {
