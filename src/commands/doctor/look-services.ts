@@ -4,7 +4,11 @@ import type { ServiceFacts } from './oom-policy.js';
 import { readUnit, type Service } from './service.js';
 import type { AppWorkers } from './workers.js';
 
-/** The services in which the apps' processes are, and the one that `pm2 startup` makes for this user. */
+/**
+ * The services in which the apps' processes are, and the one that `pm2 startup` makes for this user. Not the unit that is
+ * the app: it has to be started again in any case, and with `OOMPolicy=continue` it would not say Result=oom-kill, by
+ * which alone such a death of it is known.
+ */
 export async function lookAtServices(apps: readonly AppWorkers[]): Promise<ServiceFacts[]> {
   if (process.platform !== 'linux') return [];
   const found = new Map<string, { service: Service; apps: Set<string> }>();
@@ -13,7 +17,8 @@ export async function lookAtServices(apps: readonly AppWorkers[]): Promise<Servi
     found.set(service.name, { ...known, apps: known.apps.add(app) });
   };
   for (const { app, workers } of apps) {
-    for (const { tree } of workers) if (tree[0]!.service) add(tree[0]!.service, app.name);
+    const services = app.supervisor.systemd === undefined ? workers.flatMap(({ tree }) => tree[0]!.service ?? []) : [];
+    for (const service of services) add(service, app.name);
   }
   const underPm2 = apps.filter(({ app }) => app.supervisor.pm2 !== undefined);
   const ofPm2 = underPm2.length > 0 ? pm2Service() : null;

@@ -2,7 +2,7 @@ import type { Finding, Fix, Verdict } from './finding.js';
 import { assignmentIn, type Service, type UnitFiles } from './service.js';
 
 export interface ServiceFacts extends Service {
-  /** The configured apps whose processes are in it, or are to be. */
+  /** The configured apps whose processes are in it, or are to be; none of them is the service itself. */
   apps: readonly string[];
   /** null where no unit file of that name was found. */
   unit: UnitFiles | null;

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import t from 'tap';
+import { lookAtServices } from '../../../src/commands/doctor/look-services.js';
 import { judgeOomPolicy, type ServiceFacts } from '../../../src/commands/doctor/oom-policy.js';
 import { assignmentIn, readUnit, serviceOf } from '../../../src/commands/doctor/service.js';
-import { says } from './support.js';
+import { entry, running, says, tableOf, written } from './support.js';
 
 // As `pm2 startup` writes it.
 const PM2_UNIT = '[Unit]\nAfter=network.target\n\n[Service]\nType=forking\nUser=deploy\n\n[Install]\nWantedBy=multi-user.target\n';
@@ -47,6 +48,19 @@ t.test('set', async (t) => {
   ], 'by somebody who may have meant it');
   says(t, judgeOomPolicy([service({ cgroupVersion: 1 })]), [], 'systemd does not see it there');
   says(t, judgeOomPolicy([service({ unit: null })]), ['not checked: OOMPolicy of pm2-deploy.service: its unit file was not found']);
+});
+
+t.test('only of a service that others live in, not of the one that is the app', async (t) => {
+  const { app } = written(`apps:
+  - { name: shop, supervisor: { systemd: shop.service } }
+  - { name: api, supervisor: { child: { command: [node, api.js] } } }
+  - { name: mail, supervisor: { external: { port: 3000, restart: [systemctl, restart, mail] } } }
+`);
+  const unit = { name: 'hw-of-no-machine.service', isUser: false };
+  const table = tableOf(entry(10, 1, 'node server.js', { service: unit }), entry(11, 1, 'node free.js'));
+  const of = (...names: string[]) => lookAtServices(names.map((name) => running(app(name), table, 10, 11)));
+  t.strictSame(await of('shop'), []);
+  t.match(await of('shop', 'api', 'mail'), [{ ...unit, apps: ['api', 'mail'], unit: null }]);
 });
 
 t.test('which assignment holds', async (t) => {
