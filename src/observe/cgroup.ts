@@ -1,10 +1,12 @@
 /** What bounds the memory of a process: its control group and those around it, of both versions (Linux: cgroups(7)). */
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 export interface MemoryCgroup {
   version: 1 | 2;
   mount: string;
+  /** As /proc/PID/cgroup has it: from the root of our own cgroup namespace, `/..` above it (cgroup_namespaces(7)). */
+  path: string;
   folder: string;
   /** Limit and usage. */
   files: [string, string];
@@ -17,10 +19,11 @@ export function memoryCgroup(text: string, mount: string): MemoryCgroup | null {
   if (v1) {
     const ofMemory = join(mount, 'memory');
     const files: MemoryCgroup['files'] = ['memory.limit_in_bytes', 'memory.usage_in_bytes'];
-    return { version: 1, mount: ofMemory, folder: join(ofMemory, v1[2]!), files };
+    return { version: 1, mount: ofMemory, path: v1[2]!, folder: join(ofMemory, v1[2]!), files };
   }
   const v2 = lines.find((match) => match?.[1] === '');
-  return v2 ? { version: 2, mount, folder: join(mount, v2[2]!), files: ['memory.max', 'memory.current'] } : null;
+  if (!v2) return null;
+  return { version: 2, mount, path: v2[2]!, folder: join(mount, v2[2]!), files: ['memory.max', 'memory.current'] };
 }
 
 const lineOf = (line: string): RegExpExecArray | null => /^\d+:([^:]*):(\/.*)$/.exec(line);
@@ -40,18 +43,27 @@ export interface MemoryBound {
   usage: number;
 }
 
-/** From the process's own cgroup outwards; empty where it is in none, as on macOS; null where that is not to be had. */
+/** From the process's own cgroup outwards; empty where nothing bounds it, as on macOS; null where nobody can tell. */
 export async function memoryBounds(pid: number, root = ''): Promise<MemoryBound[] | null> {
   const text = await readCgroup(pid, root);
   if (text === null) return process.platform === 'linux' ? null : [];
   const place = memoryCgroup(text, `${root}/sys/fs/cgroup`);
   if (!place) return [];
+  const isShown = await isThere(place);
+  // In a container of version 1, heapwarden's own is not found by its name: it is the root of what is mounted there.
+  if (!isShown && text !== (await readCgroup(process.pid, root))) return null;
   const bounds: MemoryBound[] = [];
   for (const folder of cgroupFolders(place)) {
     const [limit = null, usage = null] = await Promise.all(place.files.map((file) => readBytes(join(folder, file))));
     if (limit !== null && usage !== null) bounds.push({ file: join(folder, place.files[0]), limit, usage });
   }
-  return bounds;
+  return isShown || bounds.length > 0 ? bounds : null;
+}
+
+/** Whether what is mounted here has it; another container's it has not. */
+async function isThere({ path, folder }: MemoryCgroup): Promise<boolean> {
+  if (path === '/') return true;
+  return !/^\/\.\.(\/|$)/.test(path) && access(folder).then(() => true, () => false);
 }
 
 /** /proc/PID/cgroup; null where the process has gone or may not be looked at. */
@@ -59,7 +71,7 @@ export function readCgroup(pid: number, root = ''): Promise<string | null> {
   return readFile(`${root}/proc/${pid}/cgroup`, 'latin1').catch(() => null);
 }
 
-/** Infinity for `max`; null without such a file, as at the root, or where a container does not see its own path. */
+/** Infinity for `max`; null without such a file, as at the root, or where memory is not controlled at that level. */
 async function readBytes(path: string): Promise<number | null> {
   const text = (await readFile(path, 'latin1').catch(() => '')).trim();
   return text === '' ? null : text === 'max' ? Infinity : Number(text);
