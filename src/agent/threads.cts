@@ -2,6 +2,8 @@ import { subscribe } from 'node:diagnostics_channel';
 import type { Worker } from 'node:worker_threads';
 import { quietly } from './quietly.cjs';
 
+/** The id of a thread that runs no more (https://nodejs.org/api/worker_threads.html#workerthreadid). */
+const ENDED = -1;
 const HOLDS = 'and Node would hold the app until each has answered';
 
 /** The worker threads of this process, of which Node has no list; its own, as for module hooks, are among them. */
@@ -17,6 +19,7 @@ export class Threads {
       const { worker } = message as { worker: Worker };
       this.#running.add(worker);
       worker.once('exit', () => this.#running.delete(worker));
+      this.#forgetEnded();
     });
     quietly(() => subscribe('worker_threads', see))();
   }
@@ -26,8 +29,14 @@ export class Threads {
    * where there is none.
    */
   whyNotAsked(): string | null {
+    this.#forgetEnded();
     const count = this.#running.size;
     if (count > 0) return `${count} worker ${count === 1 ? 'thread runs' : 'threads run'}, ${HOLDS}`;
     return this.#mayHaveMissed ? `worker threads may run from before the agent came, ${HOLDS}` : null;
+  }
+
+  /** Of those from which the app has taken all listeners, its 'exit' is not heard. */
+  #forgetEnded(): void {
+    for (const worker of this.#running) if (worker.threadId === ENDED) this.#running.delete(worker);
   }
 }
