@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import { messageOf } from '../errors.js';
-import type { Delivery, Queue } from './queue.js';
+import { isOver, type Delivery, type Queue } from './queue.js';
 import { NoAnswer, type HttpAnswer } from './request.js';
 import type { RetryConfig } from './schema.js';
 import type { Target, Targets } from './targets.js';
@@ -22,6 +22,8 @@ export interface CourierParts {
   onFailed(delivery: Delivery, mayHaveArrived: boolean): void;
   /** It never will be delivered. */
   onRefused(delivery: Delivery, why: string): void;
+  /** It need not be: it has resolved, and there is nobody to be told. */
+  onOver(delivery: Delivery): void;
   /** One request has ended. */
   onRequest(verdict: Verdict, target: Target, problem: string | null): void;
 }
@@ -100,8 +102,9 @@ export class Courier {
   async #attempt(instance: string, lane: Lane, batch: readonly Delivery[]): Promise<boolean> {
     const target = this.#parts.targets().get(instance);
     if (!target) {
+      for (const delivery of batch.filter(({ alert }) => isOver(alert))) this.#parts.onOver(delivery);
       // A list may be short by mistake, and for a while; what is for a machine that is gone for good gets too old.
-      for (const delivery of batch) {
+      for (const delivery of batch.filter(({ alert }) => !isOver(alert))) {
         delivery.problem = 'it is no target any more';
         this.#parts.onFailed(delivery, false);
       }

@@ -33,6 +33,9 @@ export function relayed({ status, labels, startsAt, endsAt, fingerprint }: Relay
   return { status, labels, startsAt, ...(endsAt !== undefined && { endsAt }), fingerprint };
 }
 
+/** It has resolved: whether anybody hears of that or not, nothing is restarted for it. */
+export const isOver = ({ status }: RelayedAlert): boolean => status === 'resolved';
+
 /** Heard, and due, now. */
 export function deliveryOf(
   instance: string,

@@ -30,7 +30,7 @@ export class RelayCounters {
   });
   readonly #undeliverable = new Counter({
     name: 'heapwarden_relay_undeliverable_alerts_total',
-    help: 'Alerts that were given up, by why: no_instance, unknown_instance, refused or expired.',
+    help: 'Alerts that were given up, and had not resolved, by why: no_instance, unknown_instance, refused or expired.',
     labelNames: ['cause'],
     registers: [this.#registry],
   });

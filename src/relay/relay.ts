@@ -22,7 +22,7 @@ import { Brakeman } from './brakeman.js';
 import { Courier } from './courier.js';
 import { deliveriesRoute, type DeliveryStatus } from './deliveries-route.js';
 import { Fleet } from './fleet.js';
-import { deliveryOf, Queue, relayed, type Delivery, type RelayedAlert } from './queue.js';
+import { deliveryOf, isOver, Queue, relayed, type Delivery, type RelayedAlert } from './queue.js';
 import { RelayCounters, relayFamilies, type Undeliverable } from './relay-metrics.js';
 import { RelayJournal } from './relay-journal.js';
 import type { RelayConfig } from './schema.js';
@@ -40,14 +40,17 @@ export interface RelayOptions {
   log: Log;
 }
 
-/** What became of one alert: `waits` on disk for another attempt, `held` by the brake, or a cause of Undeliverable. */
+/**
+ * What became of one alert: `waits` on disk for another attempt, `held` by the brake, `over` where it has resolved and
+ * is for nobody, or a cause of Undeliverable.
+ */
 export interface RelayAnswer {
   fingerprint: string;
   instance: string | null;
-  result: 'delivered' | 'waits' | 'held' | Undeliverable;
+  result: 'delivered' | 'waits' | 'held' | 'over' | Undeliverable;
 }
 
-type Placed = Omit<RelayAnswer, 'result'> & { result: Delivery | Undeliverable };
+type Placed = Omit<RelayAnswer, 'result'> & { result: Delivery | 'over' | Undeliverable };
 
 /** Milliseconds that wardens have for their answer before the alerts go to disk; Alertmanager gives a webhook 10 s. */
 const PATIENCE_MS = 4000;
@@ -86,6 +89,7 @@ export class Relay {
       onDelivered: (delivery, decisions) => this.#delivered(delivery, decisions),
       onFailed: (delivery, mayHaveArrived) => delivery.isBraked && this.#brakeman?.failed(delivery, mayHaveArrived),
       onRefused: (delivery, why) => this.#giveUp(delivery, 'refused', why),
+      onOver: (delivery) => this.#remove(delivery),
       onRequest: (verdict, { instance }, problem) => {
         counters.request(verdict);
         if (problem !== null) this.#sparse.warn(`warden ${instance}`, `${instance}: ${problem}`, { instance });
@@ -161,7 +165,7 @@ export class Relay {
     this.#brakeman?.wake();
     return answers.map(({ result, ...answer }) => {
       const delivery = typeof result === 'string' ? null : queued.get(result)!;
-      if (delivery === null) return { ...answer, result: result as Undeliverable };
+      if (delivery === null) return { ...answer, result: result as Exclude<typeof result, Delivery> };
       return { ...answer, result: !this.#queue.has(delivery) ? 'delivered' : delivery.isHeld ? 'held' : 'waits' };
     });
   }
@@ -230,12 +234,22 @@ export class Relay {
       const delivery = deliveryOf(instance, alert, this.#options.clock, this.#brakeman !== null);
       return { fingerprint, instance, result: delivery };
     }
+    if (isOver(alert)) {
+      this.#forget(instance, alert);
+      return { fingerprint, instance, result: 'over' };
+    }
     const cause = instance === null ? 'no_instance' : 'unknown_instance';
     const named = `an alert is for ${JSON.stringify(instance?.slice(0, 200))}, which is no target`;
     const what = instance === null ? 'an alert has no instance label' : named;
     this.#counters.undeliverable(cause);
     this.#sparse.warn(cause, `${what}; nobody is called`);
     return { fingerprint, instance, result: cause };
+  }
+
+  /** What waits of it: a machine that has left the list may have had it firing. */
+  #forget(instance: string | null, { fingerprint }: RelayedAlert): void {
+    const waiting = instance === null ? [] : this.#queue.of(instance);
+    for (const delivery of waiting) if (delivery.alert.fingerprint === fingerprint) this.#remove(delivery);
   }
 
   /** On disk, where it is not and is not delivered yet. */
@@ -259,6 +273,7 @@ export class Relay {
     const { instance, alert } = delivery;
     if (!this.#remove(delivery)) return;
     if (delivery.isBraked) this.#brakeman?.givenUp(delivery);
+    if (isOver(alert)) return; // nobody misses a restart for it
     this.#counters.undeliverable(cause);
     const name = alert.labels['alertname'] ?? 'an alert';
     this.#sparse.error(`${cause} ${instance}`, `${name} for ${instance} is given up (${cause}): ${why}`, { instance, cause });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { deliveryOf, Queue, type RelayedAlert } from '../../src/relay/queue.js';
 import { parseHeld } from '../../src/relay/relay-journal.js';
+import { UNDELIVERABLE } from '../../src/relay/relay-metrics.js';
 import { HOUR } from '../decide/support.js';
 import { waitFor } from '../integration/wait.js';
 import { openFiles } from '../open-files.js';
@@ -243,6 +244,37 @@ t.test('a machine that leaves the list and comes back: what was for it waits, an
   writeFileSync(file, list);
   await fixture.relay!.reload();
   await waitFor('the delivery', () => warden!.received.length === 1);
+});
+
+t.test('an alert that resolves for nobody is over, and nobody is told that it was not delivered', async (t) => {
+  const fixture = await RelayFixture.start(t, 2, QUICK);
+  await fixture.relay!.close();
+  fixture.clock.mostMs = 50; // so that it looks often for what is too old
+  await fixture.open();
+  const [gone, away] = fixture.wardens;
+  const resolved = (instance: string | null) => alertFor(instance, { status: 'resolved', endsAt: '2026-11-21T07:05:00Z' });
+  await Promise.all([gone!.stop(), away!.stop()]);
+  const replaced = alertFor(gone!.address, { worker: '1' });
+  await fixture.send([alertFor(gone!.address), replaced, alertFor(away!.address)]);
+  await fixture.send([{ ...replaced, status: 'resolved' }, resolved(away!.address)]);
+  t.equal(heldIn(fixture.dir).length, 3);
+  writeFileSync(join(fixture.dir, 'wardens.json'), JSON.stringify([{ targets: [away!.address] }]));
+  await fixture.relay!.reload();
+  await waitFor('what had resolved before', () => fixture.relay!.deliveries().length === 2);
+
+  const strangers = [gone!.address, null, '10.9.9.9:9973'].map(resolved);
+  t.strictSame(await fixture.send(strangers), { status: 202, results: ['over', 'over', 'over'] });
+  t.match(fixture.relay!.deliveries(), [{ instance: away!.address, status: 'resolved' }], 'who is a target is still told');
+  t.equal(await fixture.metric('heapwarden_relay_queue_length'), 1);
+
+  fixture.clock.aheadMs = 2 * HOUR;
+  await waitFor('what is too old', async () => (await fixture.metric('heapwarden_relay_queue_length')) === 0);
+  for (const cause of UNDELIVERABLE) {
+    t.equal(await fixture.metric(`heapwarden_relay_undeliverable_alerts_total{cause="${cause}"}`), 0, cause);
+  }
+  t.strictSame(fixture.log.at('error'), []);
+  await fixture.relay!.close();
+  t.strictSame(heldIn(fixture.dir), []);
 });
 
 t.test('a full disk: what cannot be kept is not taken, and what is answered at once goes through', async (t) => {
