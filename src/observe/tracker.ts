@@ -30,7 +30,7 @@ export interface WorkerState {
   reading: Reading | null;
   /**
    * The agent that speaks for the worker: of all in its tree, the one with the largest heap, until another's is clearly
-   * larger; and where it has fallen silent, still that one.
+   * larger, or clearly closer to its limit; and where it has fallen silent, still that one.
    */
   agent: AgentReport | null;
   cpu: CpuCount;
@@ -76,6 +76,8 @@ export function track(previous: Workers, observations: readonly Observation[], m
 
 /** How much larger another's heap must be: workers of one size would take turns in every round. */
 const CLEARLY = 1.25;
+/** Of what the speaker has left up to its own heap limit: who has less than that is the one that V8 aborts first. */
+const CLEARLY_LESS = 0.5;
 
 /**
  * A wrapper such as `npm start` runs an agent too; the service is the one with the heap. While it is frozen its stats are
@@ -87,8 +89,15 @@ function spokesman(agents: readonly AgentReport[], before: AgentReport | null): 
   const heap = (agent: AgentReport) => agent.stats?.heap_total ?? 0;
   const larger = (a: AgentReport | null, b: AgentReport) => (a && heap(a) >= heap(b) ? a : b);
   const largest = agents.reduce<AgentReport | null>(larger, null);
-  return last && largest && heap(largest) <= CLEARLY * heap(last) ? last : largest;
+  if (!last || !largest || heap(largest) > CLEARLY * heap(last)) return largest;
+  // A helper with a small heap and a limit as small is none of those that take turns.
+  const alike = agents.filter((agent) => CLEARLY * heap(agent) >= heap(last));
+  const tightest = alike.reduce((a, b) => (leftOf(b) < leftOf(a) ? b : a), last);
+  return leftOf(tightest) < CLEARLY_LESS * leftOf(last) ? tightest : last;
 }
+
+/** The share of its heap limit that an agent's process has left. */
+const leftOf = ({ stats }: AgentReport): number => (stats?.heap_limit ? 1 - stats.heap_used / stats.heap_limit : 1);
 
 /** Its stats are out of date; one whose first are still to come has none either. */
 const hasFallenSilent = ({ stats, statsAt }: AgentReport): boolean => stats === null && statsAt !== null;

@@ -23,6 +23,10 @@ function agent(pid: number, heapTotal: number | null): AgentReport {
   return { pid, node: '22.0.0', app: 'shop', connectedAt: 0, heartbeatAt: 0, heartbeatAtMs: 0, inspectorPort: null, stats, statsAt: null };
 }
 
+const limited = (pid: number, heap_used: number, heap_total: number, heap_limit: number): AgentReport => {
+  return { ...agent(pid, 0), stats: statsOf({ heap_used, heap_total, heap_limit }) };
+};
+
 const seen = (found: Partial<Observation>): Observation => {
   return { app: 'shop', worker: '0', supervisor: 'child', state: 'running', reading: null, agents: [], ...found };
 };
@@ -131,6 +135,19 @@ t.test('workers of about one size do not take turns', (t) => {
   const close = [both(90, 80), both(80, 90), both(80, 100)];
   t.strictSame(rounds(...close, both(80, 101)), [1, 1, 1, 2], 'until one is clearly larger');
   t.strictSame(rounds(both(80, 101), both(101, 90), [agent(1, 10)], both(10, 11)), [2, 2, 1, 1], 'or one has gone');
+  t.end();
+});
+
+t.test('of workers of about one size, the one that is about to reach its heap limit speaks', (t) => {
+  /** Each with so much used of a limit of 100. */
+  const full = (...used: number[]) => used.map((percent, i) => limited(i + 1, percent, 100, 100));
+  t.strictSame(rounds(full(84, 80), full(84, 90), full(84, 97)), [1, 1, 2], 'before V8 aborts it');
+  t.strictSame(rounds(full(84, 80, 97), full(84, 80, 97), full(91, 80, 97), full(97, 80, 96)), [1, 3, 3, 3]);
+  t.strictSame(rounds(full(84, 80), full(84, 97), full(84, 60)), [1, 2, 1], 'until it has collected');
+  t.strictSame(rounds(full(96, 95), full(95, 96), full(96, 94), full(93, 96)), [1, 1, 1, 1], 'they do not take turns there');
+  t.strictSame(rounds(full(30, 40), full(20, 59), full(45, 20)), [1, 1, 1], 'nor where all have room');
+  const helped = [limited(1, 50, 60, 100), limited(2, 9, 9, 9.2)];
+  t.strictSame(rounds(helped, helped), [1, 1], 'a helper with a small heap and a limit as small is none of them');
   t.end();
 });
 
