@@ -38,7 +38,7 @@ import { KernelLog } from './observe/kernel-log.js';
 import { Observer } from './observe/observer.js';
 import { OomKills } from './observe/oom-kills.js';
 import { processSource } from './observe/processes.js';
-import { releaseOf } from './observe/release.js';
+import { releaseReader } from './observe/release.js';
 import { Sampler } from './observe/sampler.js';
 import { sampleOf, SeriesBook } from './observe/series.js';
 import { signReader } from './observe/signs.js';
@@ -136,6 +136,7 @@ export async function openRooms({ config, clock, log, onOutput, pace = PACE_DEFA
     const [baseline, now] = [witness.of(worker)?.baseline.sample, sampleOf(worker)];
     return baseline && now ? gainSince(baseline, now) : null;
   };
+  const releaseOf = releaseReader(clock);
   const restarter = new Restarter({
     app: appConfig,
     supervisors: supervisors.byApp,

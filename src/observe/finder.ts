@@ -5,14 +5,14 @@ import type { ProcessFinder, SeenProcess } from '../supervisors/contract.js';
 import { readCommandLine } from './command-line.js';
 import { listeningBeside, socketsOf } from './listening.js';
 import { runPowershell, type RunScript } from './powershell.js';
-import type { ProcessSource } from './processes.js';
+import type { ProcessFacts, ProcessSource } from './processes.js';
 
 /** Each read holds a descriptor, of which we may have fewer than the machine has processes. */
 const READS_AT_ONCE = 16;
 
 type WithLines = ReadonlyMap<number, SeenProcess & { commandLine: string | null }>;
 /** A settled line was read when its process was no longer young. */
-type Remembered = SeenProcess & { commandLine: string | null; isSettled: boolean };
+type Remembered = ProcessFacts & { commandLine: string | null; isSettled: boolean };
 type Snapshot = Pick<ProcessSource, 'snapshot'>;
 
 export function processFinder(processes: Snapshot, platform: NodeJS.Platform = process.platform): ProcessFinder {
@@ -62,12 +62,15 @@ export class LinuxFinder implements ProcessFinder {
   async #readLines(): Promise<WithLines> {
     const all = [...(await this.#source.snapshot()).values()];
     const [nowMs, turn] = [this.#now(), (this.#looks += 1)];
-    const settledLine = ({ pid, start }: SeenProcess): string | null => {
+    // Of one that is stuck with its memory locked, as behind a dead NFS server, the read would last as long as that. One
+    // that is not known yet is read all the same: a shell that starts a program is stuck for an instant each time.
+    const knownLine = ({ pid, start, isStuck }: ProcessFacts): string | null => {
       const before = this.#seen.get(pid);
-      return before?.start === start && before.isSettled && (turn + pid) % LOOKS_PER_LINE !== 0 ? before.commandLine : null;
+      if (before?.start !== start) return null;
+      return isStuck || (before.isSettled && (turn + pid) % LOOKS_PER_LINE !== 0) ? before.commandLine : null;
     };
     const looked = all.map((found): Remembered =>
-      ({ ...found, commandLine: settledLine(found), isSettled: nowMs - found.startedAtMs > YOUNG_MS }));
+      ({ ...found, commandLine: knownLine(found), isSettled: !found.isStuck && nowMs - found.startedAtMs > YOUNG_MS }));
     await eachOf(looked.filter(({ commandLine }) => commandLine === null), async (one) => {
       const text = await readCommandLine(one.pid).catch(() => ''); // gone, hidden, or no descriptor to be had
       one.commandLine = text.replace(/\0+$/, '').replaceAll('\0', ' ') || null;

@@ -260,14 +260,14 @@ export class LinuxProcesses implements ProcessSource {
 const sizeOf = (folder: number): number | null => fstatSync(folder).size || null;
 
 function factsOf(stat: ProcStat, { ticksPerSecond, pageBytes }: Units, bootMs: number): ProcessFacts {
-  const { pid, parent, start, threads, cpu, waitedCpu, residentPages } = stat;
+  const { pid, state, parent, start, threads, cpu, waitedCpu, residentPages } = stat;
   const startedAtMs = bootMs + (start / ticksPerSecond) * 1000;
   const usage = {
     rssBytes: residentPages * pageBytes,
     cpuSeconds: cpu / ticksPerSecond,
     waitedCpuSeconds: waitedCpu / ticksPerSecond,
   };
-  return { pid, parent, start, threads, startedAtMs, usage };
+  return { pid, parent, start, threads, startedAtMs, usage, isStuck: state === 'D' };
 }
 
 /** A zombie (Z), and those of which the kernel lets go at this moment. */

@@ -24,6 +24,8 @@ export interface ProcessFacts extends ProcessId {
   usage: Usage | null;
   /** Only where the system tells it in the same breath; null where this one has or shows none. */
   commandLine?: string | null;
+  /** It waits in the kernel (state D), and who reads its memory may wait with it; absent where the system is silent. */
+  isStuck?: boolean;
 }
 
 /** The machine's processes. A zombie is not among them: it holds no memory and will not run again. */

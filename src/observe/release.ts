@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
+import type { Clock } from '../clock.js';
+import { BoundedLooks } from '../supervisors/bounded-looks.js';
 import { commandLineOf } from './command-line.js';
 import type { WorkerState } from './tracker.js';
 
@@ -20,6 +22,12 @@ export async function releaseOf({ reading, agent }: WorkerState): Promise<string
   const pids = [reading.root.pid, ...(agent && agent.pid !== reading.root.pid ? [agent.pid] : [])];
   const parts = await Promise.all(pids.map(partsOf)).catch(() => null);
   return parts && parts.flatMap(({ command, marks }) => [hashOf(command), hashOf(marks)]).join('.');
+}
+
+/** The same within bounds: null also where a process, or the disk that its files are on, hangs. */
+export function releaseReader(clock: Pick<Clock, 'sleep'>, read = releaseOf): typeof releaseOf {
+  const looks = new BoundedLooks(clock);
+  return (worker) => looks.take(() => read(worker)).catch(() => null);
 }
 
 /**

@@ -4,6 +4,7 @@ import { HeapwardenError, messageOf } from '../errors.js';
 import type { Log } from '../log.js';
 import { formatDuration } from '../units.js';
 import { isAlive } from './alive.js';
+import { BoundedLooks } from './bounded-looks.js';
 import type {
   CommandReport, Drain, ProcessFinder, ProcessId, ProcessTable, RestartOptions, RestartReport, Slot, Supervisor,
 } from './contract.js';
@@ -45,6 +46,7 @@ export class ExternalSupervisor implements Supervisor {
   readonly kind = 'external';
   readonly #options: ExternalOptions;
   readonly #ownPid: number;
+  readonly #looks: BoundedLooks;
   /** By worker, one at a time: the slots that new processes may take meanwhile. */
   readonly #restarting = new Map<number, ReadonlySet<number>>();
   #places: Place[] = [];
@@ -54,6 +56,7 @@ export class ExternalSupervisor implements Supervisor {
   constructor(options: ExternalOptions) {
     this.#options = options;
     this.#ownPid = options.ownPid ?? process.pid;
+    this.#looks = new BoundedLooks(options.clock);
   }
 
   /** Starts nothing. Tells the log where there is nothing to watch yet. */
@@ -107,7 +110,7 @@ export class ExternalSupervisor implements Supervisor {
   async #look(): Promise<void> {
     const { app, config, finder, clock, log } = this.#options;
     const known = this.#places.flatMap(({ process }) => process ?? []);
-    const { roots, note } = await findExternal(config, finder, known, this.#ownPid);
+    const { roots, note } = await this.#looks.take(() => findExternal(config, finder, known, this.#ownPid));
     // In a restart, the old process has gone for a moment before the file names the new one.
     if (note !== null && note !== this.#note && this.#restarting.size === 0) log.warn(`${app}: ${note}`, { app });
     this.#note = note;

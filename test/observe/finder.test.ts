@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import t, { type Test } from 'tap';
 import { readCommandLine } from '../../src/observe/command-line.js';
 import { LinuxFinder, parseCommandLines, parsePids, processFinder, PsFinder } from '../../src/observe/finder.js';
-import { plainNode, processes, run, said } from './support.js';
+import { plainNode, processes, run, said, until } from './support.js';
 
 const finder = new LinuxFinder(processes);
 
@@ -91,6 +91,23 @@ t.test('a line that was read while the process was young is not believed when it
   aheadMs = 3_600_000;
   const seen = await seldom.withCommandLines();
   t.strictSame(shells.map(({ pid }) => seen.get(pid)?.commandLine), ['sleep 78', 'sleep 78', 'sleep 78']);
+});
+
+t.test('the line of a process that waits in the kernel is not read again: that could take as long as it waits', async (t) => {
+  const { pid } = run(t, 'sleep', '1005');
+  const real = (await processes.snapshot()).get(pid)!;
+  t.equal(real.isStuck, false);
+  let [found, aheadMs] = [real, 0];
+  const fake = new LinuxFinder({ snapshot: async () => new Map([[pid, found]]) }, () => Date.now() + aheadMs);
+  const line = async () => (await fake.withCommandLines()).get(pid)!.commandLine;
+  t.equal(await line(), 'sleep 1005');
+  process.kill(pid, 'SIGKILL');
+  await until('its end', async () => (await processes.identify(pid)) === null);
+  found = { ...real, isStuck: true };
+  aheadMs = 3_600_000;
+  for (let look = 0; look < 13; look++) if ((await line()) !== 'sleep 1005') t.fail('it has the line that it had');
+  found = real;
+  t.equal(await line(), null, 'which was read while it was young, so that it is read as soon as it may be');
 });
 
 t.test('those who ask at the same time share one look', async (t) => {

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { isAnotherRelease, releaseOf } from '../../src/observe/release.js';
+import { isAnotherRelease, releaseOf, releaseReader } from '../../src/observe/release.js';
 import { workerOf } from '../decide/support.js';
 import { spawnPlain } from '../integration/plain-node.js';
 
@@ -84,4 +85,22 @@ t.test('an agent that is not there yet, or speaks out of another process, is non
 t.test('of a process that is not there nothing is known', async (t) => {
   t.equal(await releaseOf(workerOf({ pid: null })), null);
   t.equal(await releaseOf(workerOf({ pid: 2 ** 22 + 1 })), null);
+});
+
+t.test('a look at what a worker runs that does not end holds nobody up, and none is begun beside it', async (t) => {
+  let [looks, end, pass] = [0, (_release: string): void => {}, (): void => {}];
+  const clock = { sleep: () => new Promise<void>((resolve) => (pass = resolve)) };
+  const look = () => ((looks += 1), new Promise<string>((resolve) => (end = resolve)));
+  const read = releaseReader(clock, look);
+  const first = read(workerOf());
+  pass();
+  t.equal(await first, null);
+  t.equal(await read(workerOf()), null);
+  t.equal(looks, 1);
+  end('late');
+  await sleep(1);
+  const second = read(workerOf());
+  end('known');
+  t.equal(await second, 'known');
+  t.equal(await releaseReader(clock)(workerOf({ pid: 2 ** 22 + 1 })), null, 'there is no such process');
 });

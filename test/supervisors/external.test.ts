@@ -4,6 +4,7 @@ import { readFileSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { systemClock } from '../../src/clock.js';
 import type { ProcessId } from '../../src/supervisors/contract.js';
 import { CommandFailed } from '../../src/supervisors/external-command.js';
 import { isAlive, mustIdentify, processes, until } from '../observe/support.js';
@@ -243,4 +244,34 @@ t.test('nothing to watch yet', async (t) => {
   const broken = external({ pid_file: t.testdir() });
   await broken.supervisor.start();
   t.match(messages(broken, 'warn'), [/^shop: .* cannot be read: EISDIR/]);
+});
+
+t.test('a look that does not end has failed after a while, and none is begun beside it', async (t) => {
+  let [looks, end, pass] = [0, (): void => {}, (): void => {}];
+  const finder = {
+    processes: async () => new Map(),
+    withCommandLines: () => {
+      looks += 1;
+      return new Promise<ReadonlyMap<number, never>>((resolve) => (end = () => resolve(new Map<number, never>())));
+    },
+    listenersOn: async () => ({ pids: [], hidden: false }),
+  };
+  const slept: number[] = [];
+  const sleepUntilTold = (ms: number) => (slept.push(ms), new Promise<void>((resolve) => (pass = resolve)));
+  const shop = external({ match: 'shop' }, { finder, clock: { ...systemClock, sleep: sleepUntilTold } });
+  const started = shop.supervisor.start();
+  pass();
+  await started;
+  const why = 'its processes could not be looked for within 10 s: a process of this machine, or a disk, may hang';
+  t.strictSame(messages(shop, 'warn'), [`shop: ${why}`]);
+  const failed = { code: 'SUPERVISOR_UNREACHABLE', message: why };
+  await t.rejects(shop.supervisor.slots(), failed);
+  await t.rejects(shop.supervisor.restart('0', options()), failed);
+  t.strictSame([looks, slept], [1, [10_000]]);
+  end();
+  await sleep(1);
+  const slots = shop.supervisor.slots();
+  end();
+  t.strictSame(await slots, [{ worker: '0', pid: null, state: 'stopped' }]);
+  t.equal(looks, 2);
 });
